@@ -1,0 +1,4 @@
+"""The models: the omni transformer."""
+
+from omniloom.models.omni import OmniConfig as OmniConfig
+from omniloom.models.omni import OmniModel as OmniModel

@@ -1,0 +1,130 @@
+"""The omni transformer: one decoder over one stream of text, audio and image tokens.
+
+Pre-norm blocks of grouped-query attention and SwiGLU, rotary positions, normalized queries and keys, one vocabulary
+with tied input and output vectors. One dial, `depth`, sets all else (`OmniConfig.from_depth`). The model returns
+hidden states; `logits` is apart, because training asks it only for the tokens that carry a loss and decoding only for
+the last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from omniloom.layers.attention import DenseAttention, visible_within
+from omniloom.layers.cache import KeyValueCache
+from omniloom.layers.feedforward import SwiGLU
+from omniloom.layers.norm import RMSNorm, unit_norm
+from omniloom.layers.rotary import rotary_angles
+from omniloom.models.embedding import INITIAL_STD, TokenEmbedding
+from omniloom.stream.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class OmniConfig:
+    """The transformer's shape. `context` bounds what generation may hold; rotary positions have no table."""
+
+    depth: int
+    attention: DenseAttention.Config
+    hidden_width: int
+    rotary_base: float = 10_000.0
+    context: int = 2048
+
+    @property
+    def width(self) -> int:
+        return self.attention.width
+
+    @classmethod
+    def from_depth(cls, depth: int, *, context: int = 2048) -> OmniConfig:
+        """All sizes from one dial: width 64 a head, about 37 a layer; 2 queries a key head; hidden 2.75 x width.
+
+        Depth 7 gives width 256 and 5.2 M parameters in the blocks; depth 12 gives 448 and 28 M.
+        """
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, got {depth}")
+        num_heads = max(2, 2 * round(depth * 37 / 128))
+        attention = DenseAttention.Config(
+            width=64 * num_heads, num_heads=num_heads, num_kv_heads=num_heads // 2, head_width=64
+        )
+        return cls(depth=depth, attention=attention, hidden_width=176 * num_heads, context=context)
+
+
+class Block(nn.Module):
+    """Attention, then feed-forward, each on the normalized residual stream."""
+
+    def __init__(self, config: OmniConfig, *, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.width)
+        self.attention = DenseAttention(config.attention, layer=layer)
+        self.feedforward_norm = RMSNorm(config.width)
+        self.feedforward = SwiGLU(config.width, config.hidden_width)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        angles: tuple[Tensor, Tensor],
+        visible: Bool[Tensor, "B 1 T S"] | None,
+        cache: KeyValueCache | None,
+    ) -> Float[Tensor, "B T D"]:
+        x = x + self.attention(self.attention_norm(x), angles=angles, visible=visible, cache=cache)
+        return x + self.feedforward(self.feedforward_norm(x))
+
+
+class OmniModel(nn.Module):
+    """A causal transformer over the stream."""
+
+    def __init__(self, config: OmniConfig, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = vocabulary
+        self.embedding = TokenEmbedding(vocabulary, config.width)
+        self.blocks = nn.ModuleList(Block(config, layer=layer) for layer in range(config.depth))
+        self.initialize()
+
+    def initialize(self) -> None:
+        """Normal weights; the layers that write to the residual stream start at zero, so each block starts as nothing."""
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=INITIAL_STD if module.in_features < 512 else INITIAL_STD / 2)
+                if name.endswith(".out"):
+                    nn.init.zeros_(module.weight)
+
+    def forward(
+        self,
+        ids: Int[Tensor, "B T"],
+        slots: Int[Tensor, "B T"],
+        *,
+        documents: Int[Tensor, "B T"] | None = None,
+        positions: Int[Tensor, "B T"] | None = None,
+        visible: Bool[Tensor, "B 1 T S"] | None = None,
+        cache: KeyValueCache | None = None,
+        table: Float[Tensor, "V D"] | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Hidden states, normalized, one for each token.
+
+        `documents` numbers the conversations of packed rows; a token sees its own only. With a cache, the caller
+        gives `positions` and `visible` over all cached tokens. `table` is `embedding.table()` where already at hand.
+        """
+        if documents is not None:
+            visible = visible_within(documents)
+        if positions is None:
+            positions = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
+        angles = rotary_angles(positions, head_width=self.config.attention.head_width, base=self.config.rotary_base)
+        x = self.embedding.embed(self.embedding.table() if table is None else table, ids, slots)
+        for block in self.blocks:
+            x = block(x, angles, visible, cache)
+        return unit_norm(x)
+
+    def logits(
+        self, hidden: Float[Tensor, "*rows D"], *, table: Float[Tensor, "V D"] | None = None
+    ) -> Float[Tensor, "*rows V"]:
+        """Scores of every id as the next one."""
+        return F.linear(hidden, self.embedding.table() if table is None else table)
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
