@@ -1,0 +1,176 @@
+"""Which tokens may follow in a reply, so that whatever is sampled decodes.
+
+A reply is a short regular language over the ranges of the vocabulary:
+
+    text          text+ <end>
+    audio         (text+ frame+)+ <end>                 a frame is one element of each codebook, in plane order
+    image         text* <image> picture <end>           a picture is every element of every plane, in plane order
+    audio, image  (text+ frame+)+ <image> picture <end>
+
+It is written out as an explicit automaton: a state is a row number, and each row lists arcs (first id, last id + 1, next
+row). Counting the tokens of a picture or of a run is done by spending a row for each, which costs a few hundred tuples
+and keeps `advance` a range test. Rejected: one mask for every state (a picture alone would hold 80 equal masks): states
+with equal arcs share one mask. Rejected: a general regular-expression compiler, for four expressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from omniloom.stream import vocabulary as v
+from omniloom.stream.message import wanted
+from omniloom.stream.vocabulary import PlaneRange, Vocabulary
+
+
+class Arc(NamedTuple):
+    """Ids `start` to `stop - 1` lead to state `target`."""
+
+    start: int
+    stop: int
+    target: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyLimits:
+    """How long one run of a reply may grow, so that a reply can always end.
+
+    `text_tokens` bounds written text that stands together; `frames` bounds the sound that follows one such text
+    (250 frames are 10 s at 25 frames a second: a word takes about 8).
+    """
+
+    text_tokens: int = 512
+    frames: int = 250
+
+    def __post_init__(self) -> None:
+        if self.text_tokens < 1 or self.frames < 1:
+            raise ValueError(f"text_tokens and frames must be at least 1, got {self.text_tokens} and {self.frames}")
+
+
+class ReplyGrammar:
+    """The automaton of replies that hold the wanted modalities; immutable, so one serves every row and thread."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, wants: str | Iterable[str], *, limits: ReplyLimits | None = None
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.wants = wanted(wants)
+        self.limits = limits or ReplyLimits()
+        self._arcs: list[tuple[Arc, ...]] = []
+        self._done = self._add()
+        self._set(self._done, Arc(v.PAD, v.PAD + 1, self._done))
+        end = Arc(v.END, v.END + 1, self._done)
+        ending = self._picture(end) if "image" in self.wants else end
+        if "audio" in self.wants:
+            self._start = self._spoken(ending)
+        else:
+            self._start = self._written(ending, is_required=self.wants == {"text"})
+        self._masks = self._build_masks()
+
+    @property
+    def num_states(self) -> int:
+        return len(self._arcs)
+
+    def start(self) -> int:
+        """The state in which a reply begins, just after <assistant>."""
+        return self._start
+
+    def allowed(self, state: int) -> Bool[Tensor, " V"]:
+        """True for each id that may come next; shared between states, so never write into it.
+
+        A finished reply allows padding and nothing else, so that it can wait in a batch for the others.
+        """
+        return self._masks[state]
+
+    def allowed_ranges(self, state: int) -> list[tuple[int, int]]:
+        """The ids that may come next, as (first, last + 1)."""
+        return [(arc.start, arc.stop) for arc in self._arcs[state]]
+
+    def advance(self, state: int, token: int) -> int:
+        """The state after one more token.
+
+        Raises:
+            ValueError: If the token may not follow.
+        """
+        for arc in self._arcs[state]:
+            if arc.start <= token < arc.stop:
+                return arc.target
+        raise ValueError(
+            f"token {token} may not follow here; allowed ids are "
+            f"{', '.join(f'{first}..{stop - 1}' for first, stop in self.allowed_ranges(state))}"
+        )
+
+    def is_done(self, state: int) -> bool:
+        """True after <end>."""
+        return state == self._done
+
+    def accepts(self, ids: Iterable[int]) -> bool:
+        """True if the ids, <end> included, are one whole reply."""
+        state = self._start
+        for token in ids:
+            if self.is_done(state) or not bool(self._masks[state][token]):
+                return False
+            state = self.advance(state, token)
+        return self.is_done(state)
+
+    def _add(self, *arcs: Arc) -> int:
+        self._arcs.append(arcs)
+        return len(self._arcs) - 1
+
+    def _set(self, state: int, *arcs: Arc) -> None:
+        self._arcs[state] = arcs
+
+    def _elements(self, planes: list[PlaneRange], target: int) -> Arc:
+        """The arc into one pass over the planes, `count` elements of each, after which `target` is reached."""
+        *inner, last = [item for item in planes for _ in range(item.plane.count)]
+        arc = Arc(last.start, last.stop, target)
+        for item in reversed(inner):
+            arc = Arc(item.start, item.stop, self._add(arc))
+        return arc
+
+    def _picture(self, end: Arc) -> Arc:
+        """The arc <image> into all elements of a picture, which end the reply."""
+        first = self._elements(self.vocabulary.planes_of("image"), self._add(end))
+        return Arc(v.IMAGE, v.IMAGE + 1, self._add(first))
+
+    def _text(self, after: Arc) -> Arc:
+        """The arc into one or more text tokens, after any of which `after` may come (and must, at the limit)."""
+        (plane,) = self.vocabulary.planes_of("text")
+        arc = Arc(plane.start, plane.stop, self._add(after))
+        for _ in range(self.limits.text_tokens - 1):
+            arc = Arc(plane.start, plane.stop, self._add(arc, after))
+        return arc
+
+    def _written(self, ending: Arc, *, is_required: bool) -> int:
+        first = self._text(ending)
+        return self._add(first) if is_required else self._add(first, ending)
+
+    def _spoken(self, ending: Arc) -> int:
+        """Units of text and then sound; the limit of frames is counted anew in each."""
+        planes = self.vocabulary.planes_of("audio")
+        start = self._add()
+        heads = [self._add() for _ in range(self.limits.frames)]  # heads[i]: i + 1 whole frames of a unit are there
+        frames = [self._elements(planes, head) for head in heads]
+        text = self._text(frames[0])
+        for following, head in zip([*frames[1:], None], heads, strict=True):
+            self._set(head, *([following] if following else []), text, ending)
+        self._set(start, text)
+        return start
+
+    def _build_masks(self) -> list[Bool[Tensor, " V"]]:
+        shared: dict[tuple[tuple[int, int], ...], Tensor] = {}
+        masks = []
+        for state in range(len(self._arcs)):
+            key = tuple(self.allowed_ranges(state))
+            if key not in shared:
+                mask = torch.zeros(self.vocabulary.size, dtype=torch.bool)
+                for first, stop in key:
+                    mask[first:stop] = True
+                shared[key] = mask
+            masks.append(shared[key])
+        return masks
