@@ -1,0 +1,86 @@
+# `make talk` and `make test` are all a newcomer needs; both set everything up the first time.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.omniloom-setup
+TORCH := 2.13.0
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: help setup talk train test test-all lint bench docs wheel browser
+help:
+	@echo "make talk      set up, then serve the tiny model and print the address of the page"
+	@echo "make test      set up, then run the tests (minutes, offline)"
+	@echo "make train     remake the tiny model from nothing"
+	@echo "make test-all  also the slow, compile and browser tests"
+	@echo "make lint | bench | docs | wheel"
+
+setup: $(STAMP)
+
+# torch goes first and alone: a machine without an NVIDIA GPU must never download CUDA.
+$(STAMP): pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
+	  f"omniloom needs Python 3.11 or newer, $(PYTHON) is {v[0]}.{v[1]}; run: make PYTHON=/path/to/python3.11 setup")'
+	@command -v c++ >/dev/null 2>&1 || command -v g++ >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1 || \
+	  echo "omniloom: no C++ compiler found; the native kernels are left out and decoding is slower."
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if $(BIN)/python -c 'import torch' 2>/dev/null; then \
+	  echo "omniloom: torch is there already"; \
+	elif command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; then \
+	  echo "omniloom: 1/3 torch $(TORCH) with CUDA (about 3 GB)"; \
+	  $(PIP) install -q "torch==$(TORCH)" numpy; \
+	elif [ "$$(uname)" = Darwin ]; then \
+	  echo "omniloom: 1/3 torch $(TORCH) (about 100 MB)"; \
+	  $(PIP) install -q "torch==$(TORCH)" numpy; \
+	else \
+	  echo "omniloom: 1/3 torch $(TORCH), CPU build (about 200 MB)"; \
+	  $(PIP) install -q "torch==$(TORCH)+cpu" numpy 2>/dev/null || \
+	  $(PIP) install -q "torch==$(TORCH)+cpu" numpy --extra-index-url $(TORCH_CPU_INDEX); \
+	fi
+	@echo "omniloom: 2/3 build tools (about 2 MB)"
+	@$(PIP) install -q "setuptools>=77" wheel
+	@echo "omniloom: 3/3 the package and its libraries (about 250 MB)"
+	@$(PIP) install -q --no-build-isolation -e '.[train,serve,speech,dev]'
+	@touch $(STAMP)
+	@echo "omniloom: ready"
+
+talk: setup
+	$(BIN)/omniloom talk
+
+train: setup
+	$(BIN)/omniloom train tiny
+
+test: setup
+	$(TEST)
+
+# torch.compile and the shape checks of the other tests do not go together, so compile tests run by themselves.
+test-all: setup browser
+	$(TEST) -m "not gpu and not compile"
+	$(TEST) -m compile
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then $(TEST) -m gpu; \
+	  else echo "omniloom: no GPU here, so the tests marked gpu did not run"; fi
+
+# The page's tests drive a real browser.
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
+	  echo "omniloom: the browser tests need Chromium; installing it with apt-get (about 100 MB)"; \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -yq chromium; \
+	  else sudo apt-get update -q && sudo apt-get install -yq chromium; fi || \
+	  { echo "omniloom: could not install Chromium; install it yourself and run make test-all again"; exit 1; }
+
+lint: setup
+	$(BIN)/ruff check src tests setup.py
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	@for file in $$(find benchmarks -name 'bench_*.py' | sort); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: setup
+	$(BIN)/zensical build --clean
+
+wheel: setup
+	$(PIP) wheel -q --no-build-isolation --no-deps -w dist .
+	@ls -l dist/*.whl

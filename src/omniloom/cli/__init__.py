@@ -1,0 +1,3 @@
+"""The `omniloom` command."""
+
+from omniloom.cli.main import main as main
