@@ -1,0 +1,167 @@
+"""Text to integer codes and back: byte-level byte-pair encoding with a small vocabulary.
+
+Bytes are the alphabet, so any string is encodable and comes back exactly. The vocabulary is small (1024) because each
+row of the embedding costs parameters that the tiny model needs elsewhere; digits stand alone, so that a number's places
+can be learned. A word keeps its leading space (" red"), hence words encoded one by one and a whole sentence give the
+same codes, which interleaved replies rely on.
+
+`tokenizers` trains and encodes. Decoding is done here, over bytes: its own decoder gives replacement characters for a
+character that is only half there, and a stream must wait for the other half instead. Rejected: bytes alone (four times
+as many tokens a word) and SentencePiece's unigram model (its normalisation does not round-trip).
+"""
+
+from __future__ import annotations
+
+import codecs as python_codecs
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from omniloom.codecs.base import fingerprint
+from omniloom.stream.parts import Text
+from omniloom.stream.vocabulary import CodecSpec, Plane
+
+VOCAB_SIZE = 1024
+
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "config.json"
+
+
+def _byte_letters() -> dict[str, int]:
+    """The letter that stands for each byte in a byte-level vocabulary (GPT-2's table), inverted.
+
+    Printable Latin-1 bytes stand for themselves and the others, in order, for the letters from U+0100 on.
+    """
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+class TextStream:
+    """Characters as their tokens arrive; a character cut in two waits for its other half."""
+
+    def __init__(self, token_bytes: Sequence[bytes]) -> None:
+        self._token_bytes = token_bytes
+        self._decoder = python_codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, code: int) -> str:
+        """The characters that this token completes; often one word, sometimes nothing."""
+        return self._decoder.decode(self._token_bytes[code])
+
+    def flush(self) -> str:
+        """What is left at the end: nothing, or U+FFFD for a character that never came whole."""
+        return self._decoder.decode(b"", final=True)
+
+
+class TextCodec:
+    """Strings to codes in [0, `vocab_size`) and back; every string comes back exactly.
+
+    Codes that training left unused decode to nothing.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, vocab_size: int = VOCAB_SIZE) -> None:
+        num_tokens = tokenizer.get_vocab_size()
+        if num_tokens > vocab_size:
+            raise ValueError(f"the tokenizer has {num_tokens} tokens, more than vocab_size {vocab_size}; raise it")
+        self.vocab_size = vocab_size
+        self._tokenizer = tokenizer
+        letters = _byte_letters()
+        self._token_bytes = [b""] * vocab_size
+        for token, code in tokenizer.get_vocab().items():
+            self._token_bytes[code] = bytes(letters[letter] for letter in token)
+        missing = {bytes([byte]) for byte in range(256)} - set(self._token_bytes)
+        if missing:
+            raise ValueError(f"the tokenizer lacks {len(missing)} of the 256 bytes; train it with TextCodec.train")
+        config = {"vocab_size": vocab_size, "tokenizer": json.loads(tokenizer.to_str())}
+        self._spec = CodecSpec(
+            modality="text",
+            planes=(Plane(name="text", size=vocab_size, levels=(), count=0),),
+            fingerprint=fingerprint(config, {}),
+        )
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int = VOCAB_SIZE) -> TextCodec:
+        """Learn the merges from texts; a text given twice counts twice.
+
+        Raises:
+            ValueError: If `vocab_size` cannot hold the 256 bytes.
+        """
+        if vocab_size < 256:
+            raise ValueError(f"vocab_size must be at least 256, one for each byte, got {vocab_size}")
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+            special_tokens=[],
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(tokenizer, vocab_size=vocab_size)
+
+    @property
+    def spec(self) -> CodecSpec:
+        return self._spec
+
+    def encode(self, part: Text) -> list[int]:
+        return self.encode_text(part.text)
+
+    def decode(self, codes: Sequence[int]) -> Text:
+        """The part; `decode_text` serves where codes may hold nothing visible, which no `Text` can.
+
+        Raises:
+            ValueError: If the codes hold no visible character.
+        """
+        return Text(self.decode_text(codes))
+
+    def encode_text(self, text: str) -> list[int]:
+        """Raises ValueError if the string holds half a surrogate pair, which is no character."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"text holds a lone surrogate at {error.start}, which is no character; remove it"
+            ) from error
+        codes: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return codes
+
+    def decode_text(self, codes: Sequence[int]) -> str:
+        """The string; bytes that are no character, which only a model's own codes can hold, become U+FFFD."""
+        wrong = [code for code in codes if not 0 <= code < self.vocab_size]
+        if wrong:
+            raise ValueError(f"text codes must be in 0..{self.vocab_size - 1}, got {wrong[:8]}")
+        return b"".join(self._token_bytes[code] for code in codes).decode("utf-8", errors="replace")
+
+    def stream(self) -> TextStream:
+        """A fresh incremental decoder."""
+        return TextStream(self._token_bytes)
+
+    def save(self, folder: str | Path) -> None:
+        """Write `tokenizer.json` and `config.json` into the folder, which is made if need be."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+        (path / CONFIG_FILE).write_text(json.dumps({"vocab_size": self.vocab_size}, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TextCodec:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: If the folder is not a text codec's.
+        """
+        path = Path(folder)
+        try:
+            config = json.loads((path / CONFIG_FILE).read_text(encoding="utf-8"))
+            tokenizer = Tokenizer.from_str((path / TOKENIZER_FILE).read_text(encoding="utf-8"))
+            vocab_size = int(config["vocab_size"])
+        except FileNotFoundError as error:
+            raise ValueError(f"{path} is not a text codec: {Path(error.filename).name} is missing") from error
+        except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
+            raise ValueError(f"{path} is not a text codec that can be read: {error}") from error
+        return cls(tokenizer, vocab_size=vocab_size)
