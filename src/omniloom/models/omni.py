@@ -42,7 +42,7 @@ class OmniConfig:
     def from_depth(cls, depth: int, *, context: int = 2048) -> OmniConfig:
         """All sizes from one dial: width 64 a head, about 37 a layer; 2 queries a key head; hidden 2.75 x width.
 
-        Depth 7 gives width 256 and 5.2 M parameters in the blocks; depth 12 gives 448 and 28 M.
+        Depth 7 gives width 256 and 5.2 M parameters in the blocks; depth 12 gives 384 and 19.9 M.
         """
         if depth < 1:
             raise ValueError(f"depth must be at least 1, got {depth}")

@@ -1,0 +1,11 @@
+"""Training: the loop, its loss, optimizers and schedule."""
+
+from omniloom.training.batches import Batch as Batch
+from omniloom.training.batches import Batches as Batches
+from omniloom.training.loop import Trainer as Trainer
+from omniloom.training.loop import TrainingConfig as TrainingConfig
+from omniloom.training.loop import TrainingResult as TrainingResult
+from omniloom.training.loss import LossWeights as LossWeights
+from omniloom.training.optimizers import AdamW as AdamW
+from omniloom.training.optimizers import Muon as Muon
+from omniloom.training.schedule import WarmupStableDecay as WarmupStableDecay

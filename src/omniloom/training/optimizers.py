@@ -1,0 +1,53 @@
+"""AdamW for everything, or Muon for the matrices inside the blocks with AdamW for the rest.
+
+Which wins here was measured (docs/report.md). Both come from torch: Loshchilov & Hutter 2019; Jordan et al. 2024.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """One rate for all; decay on the blocks' matrices only."""
+
+    rate: float = 2e-3
+    beta1: float = 0.9
+    beta2: float = 0.95
+    weight_decay: float = 0.05
+
+    def build(self, model: nn.Module) -> list[torch.optim.Optimizer]:
+        matrices, others = _split(model)
+        groups = [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        return [torch.optim.AdamW(groups, lr=self.rate, betas=(self.beta1, self.beta2), fused=True)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Muon:
+    """Orthogonalized momentum for the blocks' matrices, AdamW for vectors and embeddings."""
+
+    rate: float = 0.02
+    momentum: float = 0.95
+    weight_decay: float = 0.01
+    embedding: AdamW = AdamW(rate=4e-3)
+
+    def build(self, model: nn.Module) -> list[torch.optim.Optimizer]:
+        matrices, others = _split(model)
+        e = self.embedding
+        return [
+            torch.optim.Muon(matrices, lr=self.rate, momentum=self.momentum, weight_decay=self.weight_decay),
+            torch.optim.AdamW(others, lr=e.rate, betas=(e.beta1, e.beta2), weight_decay=0.0, fused=True),
+        ]
+
+
+def _split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The blocks' weight matrices, and all other parameters."""
+    matrices, others = [], []
+    for name, parameter in model.named_parameters():
+        inside = parameter.ndim == 2 and "blocks." in name
+        (matrices if inside else others).append(parameter)
+    return matrices, others

@@ -1,0 +1,125 @@
+"""Files come in as parts or as one clear error each; what goes out comes back."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as PillowImage
+
+from omniloom.stream import Audio, Image, Text, as_parts, wanted
+
+
+def tone(seconds: float, rate_hz: int = 16_000) -> Audio:
+    time_s = torch.arange(int(seconds * rate_hz)) / rate_hz
+    return Audio(0.5 * torch.sin(2 * torch.pi * 440 * time_s), rate_hz)
+
+
+def png(width: int, height: int) -> bytes:
+    buffer = io.BytesIO()
+    PillowImage.new("RGB", (width, height), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_sound_files_round_trip_to_sixteen_bits(tmp_path, suffix):
+    audio = tone(0.3)
+    audio.save(tmp_path / f"tone.{suffix}")
+    again = Audio.open(tmp_path / f"tone.{suffix}")
+    assert again.rate_hz == audio.rate_hz
+    torch.testing.assert_close(again.samples, audio.samples, rtol=0, atol=1 / 32_000)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_png_round_trips_exactly(width, height, seed):
+    pixels = torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (3, height, width), dtype=np.uint8))
+    assert torch.equal(Image.open(Image(pixels).to_bytes()).pixels, pixels)
+
+
+def test_channels_are_averaged():
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.array([[0.5, -0.5], [0.25, 0.75]]), 8000, format="WAV", subtype="FLOAT")
+    assert Audio.open(buffer.getvalue()).samples.tolist() == [0.0, 0.5]
+
+
+def test_transparent_pixels_become_paper():
+    clear = PillowImage.new("RGBA", (2, 2), (255, 0, 0, 0))
+    assert Image.from_pillow(clear).pixels.unique().tolist() == [255]
+
+
+def test_resized_keeps_the_whole_picture_on_a_square():
+    assert Image.open(png(100, 20)).resized(64).pixels.shape == (3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"RIFF\x00\x00broken", "not a sound file"),
+        (b"", "not a sound file"),
+        (b"\x89PNG nonsense", "not a sound file"),
+    ],
+)
+def test_broken_sound_is_one_clear_error(data, message):
+    with pytest.raises(ValueError, match=message):
+        Audio.open(data)
+
+
+def test_ten_minutes_of_sound_are_refused_by_the_header(tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.zeros(600 * 8000, dtype=np.int16), 8000)
+    with pytest.raises(ValueError, match=r"lasts 600\.0 s, at most 60 s"):
+        Audio.open(tmp_path / "long.wav")
+
+
+def test_truncated_picture_is_one_clear_error():
+    with pytest.raises(ValueError, match="not a picture that can be read"):
+        Image.open(png(200, 200)[:150])
+
+
+def test_twenty_megapixels_are_refused_from_the_header():
+    with pytest.raises(ValueError, match="5000 x 4000 pixels, at most 16,000,000"):
+        Image.open(png(5000, 4000))
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n"])
+def test_empty_text_is_refused(text):
+    with pytest.raises(ValueError, match="text is empty"):
+        Text(text)
+
+
+def test_missing_file_names_itself(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.wav"):
+        Audio.open(tmp_path / "nothing.wav")
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [(torch.zeros(2, 8), "float32 of shape"), (torch.zeros(0), "no samples"), (torch.tensor([float("nan")]), "NaN")],
+)
+def test_bad_samples_are_refused(samples, message):
+    with pytest.raises(ValueError, match=message):
+        Audio(samples, 16_000)
+
+
+def test_unknown_suffix_names_the_known_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"end it with \.wav"):
+        tone(0.1).save(tmp_path / "sound.xyz")
+
+
+def test_strings_stand_for_text_and_other_things_are_refused():
+    assert as_parts("hello")[0].text == "hello"
+    with pytest.raises(ValueError, match="must be a string"):
+        as_parts([3])
+    with pytest.raises(ValueError, match="at least one part"):
+        as_parts([])
+
+
+def test_wanted_has_one_normal_form():
+    assert wanted("text") == {"text"}
+    assert wanted(["text", "audio"]) == wanted("audio") == {"audio"}
+    assert wanted(["image", "audio"]) == {"audio", "image"}
+    with pytest.raises(ValueError, match="smell"):
+        wanted("smell")
