@@ -20,12 +20,12 @@ from torch import Tensor, nn
 class Quantized(NamedTuple):
     """Grid values in [-1, 1] that carry gradients, and their codes."""
 
-    values: Float[Tensor, "... C"]
-    codes: Int[Tensor, "..."]
+    values: Float[Tensor, "*batch C"]
+    codes: Int[Tensor, "*batch"]
 
 
 class FiniteScalarQuantizer(nn.Module):
-    """Round each of `len(levels)` channels to its levels; the first channel is the least significant digit of the code."""
+    """Round each of `len(levels)` channels to its levels; the first channel is the code's least significant digit."""
 
     def __init__(self, levels: Sequence[int]) -> None:
         super().__init__()
@@ -44,14 +44,14 @@ class FiniteScalarQuantizer(nn.Module):
     def num_channels(self) -> int:
         return len(self.levels)
 
-    def forward(self, z: Float[Tensor, "... C"]) -> Quantized:
+    def forward(self, z: Float[Tensor, "*batch C"]) -> Quantized:
         """Quantize in float32, whatever the autocast: a code must not depend on the mode of the caller."""
         digits, bounded = self._digits(z.float())
         values = self._to_values(digits)
         soft = self._to_values(bounded)
         return Quantized(soft + (values - soft).detach(), (digits.long() * self._step).sum(-1))
 
-    def codes_to_values(self, codes: Int[Tensor, "..."]) -> Float[Tensor, "... C"]:
+    def codes_to_values(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch C"]:
         """The grid values of codes, equal to those that `forward` gave with them.
 
         Raises:
@@ -65,7 +65,7 @@ class FiniteScalarQuantizer(nn.Module):
     def _digits(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Each channel's digit 0..level - 1, rounded and not rounded.
 
-        Even levels have no middle digit: a half offset puts z = 0 on the boundary of both middle ones, and it rounds up.
+        Even levels have no middle digit: a half offset puts z = 0 between both middle ones, and it rounds up.
         """
         half = (self._level - 1).to(z.dtype) / 2
         # The outermost digits own half a step beyond their value, so every digit is reached by a finite z.
