@@ -17,9 +17,10 @@ from types import FrameType
 
 import torch
 
-from omniloom.core.checkpoint import latest, load_state, prune, save_state, write_folder
+from omniloom.core.checkpoint import keep_newest, latest, write_folder
 from omniloom.core.metrics import Metrics
 from omniloom.core.progress import Progress
+from omniloom.core.state import load_state, save_state
 from omniloom.models import OmniModel
 from omniloom.stream.layout import LossClass
 from omniloom.training.batches import Batch, Batches
@@ -45,6 +46,7 @@ class TrainingConfig:
     log_every: int = 20
     checkpoint_every_s: float = 180.0
     keep_checkpoints: int = 2
+    tensorboard: bool = True
 
     @property
     def tokens_per_step(self) -> int:
@@ -72,15 +74,17 @@ class Trainer:
         self.weights = config.weights.by_class().to(self.device)
         self.forward: Callable[..., torch.Tensor] = torch.compile(model, dynamic=False) if config.compile else model
         self.step = 0
+        self.seconds_before, self.started = 0.0, time.monotonic()
         self.window = _Window(len(self.weights))
 
     def run(self, *, until: int | None = None) -> TrainingResult:
         """Train to the last step, or to step `until`, or until a signal asks to stop; always ends with a checkpoint."""
         c = self.config
-        last_save = time.monotonic()
+        self.started = last_save = time.monotonic()
         stop = c.num_steps if until is None else min(until, c.num_steps)
-        with _interruptible() as interrupted, Metrics(self.out) as metrics, Progress("training", total=c.num_steps) as progress:
-            progress.update(self.step)
+        metrics = Metrics(self.out, resume_step=self.step or None, has_tensorboard=c.tensorboard)
+        progress = Progress("training", total=c.num_steps, done=self.step)
+        with _interruptible() as interrupted, metrics, progress:
             while self.step < stop and not interrupted():
                 self.take_step()
                 if self.step % c.log_every == 0 or self.step == stop:
@@ -94,10 +98,7 @@ class Trainer:
     def take_step(self) -> None:
         """One optimizer step over `accumulate` batches."""
         c = self.config
-        for part in range(c.accumulate):
-            batch = self.batches.batch(self.step * c.accumulate + part, num_rows=c.num_rows)
-            loss = self._loss(batch)
-            (loss / c.accumulate).backward()
+        self.accumulate_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip_norm)
         if not bool(torch.isfinite(norm)):
             raise FloatingPointError(f"the gradient at step {self.step} is not finite; lower the learning rate and resume")
@@ -108,6 +109,13 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.step += 1
+
+    def accumulate_gradients(self) -> None:
+        """Add up the gradients of this step's batches, each batch's weighted mean counting alike."""
+        c = self.config
+        for part in range(c.accumulate):
+            batch = self.batches.batch(self.step * c.accumulate + part, num_rows=c.num_rows)
+            (self._loss(batch) / c.accumulate).backward()
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         device = self.device
@@ -120,9 +128,11 @@ class Trainer:
     def _report(self, metrics: Metrics, progress: Progress) -> None:
         losses, rate = self.window.close()
         scale = self.config.schedule.scale(self.step, num_steps=self.config.num_steps)
-        metrics.write(self.step, {**{f"loss/{name}": value for name, value in losses.items()}, "tokens_per_s": rate, "rate_scale": scale})
-        shown = {name.replace("reply_", ""): value for name, value in losses.items() if name.startswith("reply_")}
-        progress.update(self.step, rate=f"{rate:,.0f} tokens/s", **shown)
+        seconds = self.seconds_before + time.monotonic() - self.started
+        values = {f"loss/{name}": value for name, value in losses.items()}
+        metrics.write(self.step, {**values, "tokens_per_s": rate, "rate_scale": scale, "seconds": seconds})
+        shown = {name.removeprefix("reply_"): value for name, value in losses.items() if name.startswith("reply_")}
+        progress.advance(self.step - progress.done, {"tokens/s": rate, **shown})
 
     def save(self) -> Path:
         """Write the checkpoint of this step and drop the oldest beyond `keep_checkpoints`."""
@@ -131,11 +141,12 @@ class Trainer:
         if not path.exists():
             state = {
                 "step": self.step,
+                "seconds": self.seconds_before + time.monotonic() - self.started,
                 "model": self.model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             }
-            write_folder(path, lambda temporary: save_state(temporary, state))
-            prune(folder, keep=self.config.keep_checkpoints)
+            write_folder(path, lambda temporary: save_state(temporary / STATE_FILE, state))
+            keep_newest(folder, num_kept=self.config.keep_checkpoints)
         return path
 
     def resume(self) -> bool:
@@ -143,12 +154,15 @@ class Trainer:
         path = latest(self.out / "checkpoints")
         if path is None:
             return False
-        state = load_state(path)
+        state = load_state(path / STATE_FILE)
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self.step = state["step"]
+        self.step, self.seconds_before = state["step"], state["seconds"]
         return True
+
+
+STATE_FILE = "state.safetensors"
 
 
 class _Window:
