@@ -1,0 +1,4 @@
+// The decode step for AVX2 with FMA.
+#define VECTOR_BYTES 32
+#define DECODE_STEP omniloom_decode_step_avx2
+#include "body.h"

@@ -1,0 +1,4 @@
+// The decode step for AVX-512 (F, BW, VL, DQ).
+#define VECTOR_BYTES 64
+#define DECODE_STEP omniloom_decode_step_avx512
+#include "body.h"

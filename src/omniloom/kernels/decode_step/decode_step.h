@@ -1,0 +1,59 @@
+// One token through a whole decoder, for one row, on one thread: what an eager framework spends most of its time
+// dispatching. Everything is plain C, so that the library is bound with ctypes and tied to no version of torch.
+//
+// Shapes     D model width, H query heads, G key/value heads, E head width, S positions in the cache, V vocabulary.
+//            A matrix is row-major (rows, columns) and maps `columns` inputs to `rows` outputs.
+// Layout     keys and values of layer l, head g, position s start at base + l*layer_stride + g*head_stride + s*E.
+// Alignment  that of the element type.
+// Exactness  weights are float32, or bfloat16 widened exactly; every sum is float32. Instruction sets differ from one
+//            another and from the reference only by the order of sums and by 2 ulp in exp: within 1e-4 relative on logits.
+#pragma once
+#include <stdint.h>
+
+typedef struct {
+  const void* weight;
+  int32_t rows, columns;
+  int32_t is_bfloat16;
+  int32_t reserved;
+} OmniloomMatrix;
+
+typedef struct {
+  const float* attention_norm;     // (D,)
+  const float* feedforward_norm;   // (D,)
+  OmniloomMatrix qkv;              // ((H + 2G) * E, D): queries, keys, values
+  OmniloomMatrix attention_out;    // (D, H * E)
+  OmniloomMatrix gate_value;       // (2 * hidden, D): gates, then values
+  OmniloomMatrix feedforward_out;  // (D, hidden)
+} OmniloomLayer;
+
+typedef struct {
+  int32_t num_layers, width, num_query_heads, num_key_heads, head_width, hidden, vocabulary_size, num_slots;
+  float norm_epsilon;
+  float attention_scale;
+  const float* cosines;     // (positions, E / 2)
+  const float* sines;       // (positions, E / 2)
+  const float* embedding;   // (V, D)
+  const float* slots;       // (num_slots, D)
+  OmniloomMatrix logits;    // (V, D)
+  const OmniloomLayer* layers;
+} OmniloomDecoder;
+
+typedef struct {
+  int32_t token, slot, position;  // position: how many tokens the cache already holds
+  int32_t num_ranges;
+  const int32_t* ranges;          // (num_ranges, 2): logits to compute, from start to stop; the rest stay untouched
+  float* keys;
+  float* values;
+  int64_t layer_stride, head_stride;
+} OmniloomRow;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef void (*OmniloomDecodeStep)(const OmniloomDecoder*, const OmniloomRow*, float* workspace, float* logits);
+void omniloom_decode_step_portable(const OmniloomDecoder*, const OmniloomRow*, float*, float*);
+void omniloom_decode_step_avx2(const OmniloomDecoder*, const OmniloomRow*, float*, float*);
+void omniloom_decode_step_avx512(const OmniloomDecoder*, const OmniloomRow*, float*, float*);
+#ifdef __cplusplus
+}
+#endif

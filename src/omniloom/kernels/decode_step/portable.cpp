@@ -1,0 +1,4 @@
+// The decode step for any processor: vectors of 16 bytes, which the compiler maps to what the baseline has.
+#define VECTOR_BYTES 16
+#define DECODE_STEP omniloom_decode_step_portable
+#include "body.h"

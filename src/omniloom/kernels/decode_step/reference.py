@@ -1,0 +1,47 @@
+"""The decode step in torch: what the native one must equal, and what serves where there is none."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from omniloom.kernels.decode_step.weights import DecoderWeights
+
+
+def decode_step(
+    weights: DecoderWeights,
+    *,
+    token: int,
+    slot: int,
+    position: int,
+    keys: Float[Tensor, "layers G S E"],
+    values: Float[Tensor, "layers G S E"],
+    angles: tuple[Float[Tensor, "S half"], Float[Tensor, "S half"]],
+) -> Float[Tensor, " V"]:
+    """Logits after one more token; its keys and values are written at `position`, which counts the tokens before it."""
+    cosine, sine = angles[0][position], angles[1][position]
+    x = _unit(weights.table[token] + weights.slots[slot], weights)
+    for index, layer in enumerate(weights.layers):
+        normed = _unit(x, weights) * layer.attention_norm
+        heads_HE = F.linear(normed, layer.query_key_value).view(-1, weights.head_width)
+        query, key, value = heads_HE.split([weights.num_heads, weights.num_kv_heads, weights.num_kv_heads])
+        keys[index, :, position] = _rotate(_unit(key, weights), cosine, sine)
+        values[index, :, position] = value
+        query = _rotate(_unit(query, weights), cosine, sine).view(weights.num_kv_heads, -1, weights.head_width)
+        scores_GHS = query @ keys[index, :, : position + 1].transpose(1, 2) * weights.head_width**-0.5
+        mixed = scores_GHS.softmax(-1) @ values[index, :, : position + 1]
+        x = x + F.linear(mixed.reshape(-1), layer.attention_out)
+        gate, value = F.linear(_unit(x, weights) * layer.feedforward_norm, layer.gate_value).chunk(2)
+        x = x + F.linear(F.silu(gate) * value, layer.feedforward_out)
+    return F.linear(_unit(x, weights), weights.table)
+
+
+def _unit(x: Tensor, weights: DecoderWeights) -> Tensor:
+    return F.rms_norm(x, x.shape[-1:], eps=weights.norm_epsilon)
+
+
+def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
