@@ -49,7 +49,12 @@ def test_elements_that_share_digits_share_vectors():
 
 def test_depth_sets_the_rest():
     config = OmniConfig.from_depth(7)
-    assert (config.width, config.attention.num_heads, config.attention.num_kv_heads, config.hidden_width) == (256, 4, 2, 704)
+    assert (config.width, config.attention.num_heads, config.attention.num_kv_heads, config.hidden_width) == (
+        256,
+        4,
+        2,
+        704,
+    )
     blocks = sum(p.numel() for p in OmniModel(config, VOCABULARY).blocks.parameters())
     assert 5.1e6 < blocks < 5.2e6
     assert OmniConfig.from_depth(12).width == 384

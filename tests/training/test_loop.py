@@ -29,7 +29,14 @@ class RandomBatches:
 
 def trainer(out, *, optimizer=None, **changes) -> Trainer:
     torch.manual_seed(0)
-    settings = {"num_steps": 12, "row_length": 16, "num_rows": 2, "log_every": 1, "compile": False, "tensorboard": False}
+    settings = {
+        "num_steps": 12,
+        "row_length": 16,
+        "num_rows": 2,
+        "log_every": 1,
+        "compile": False,
+        "tensorboard": False,
+    }
     schedule = WarmupStableDecay(warmup_steps=3)
     config = TrainingConfig(**{**settings, "optimizer": optimizer or AdamW(), "schedule": schedule, **changes})
     return Trainer(OmniModel(OmniConfig.from_depth(1), VOCABULARY), RandomBatches(), config, out)

@@ -1,1 +1,1 @@
-"""Building blocks of the models: attention, norms, feed-forward, rotary positions, quantizers, streaming convolution."""
+"""Building blocks of the models: attention, norms, feed-forward, positions, quantizers, streaming convolution."""

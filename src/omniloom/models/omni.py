@@ -86,7 +86,7 @@ class OmniModel(nn.Module):
         self.initialize()
 
     def initialize(self) -> None:
-        """Normal weights; the layers that write to the residual stream start at zero, so each block starts as nothing."""
+        """Normal weights, zero where a layer writes to the residual stream, so each block starts as nothing."""
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=INITIAL_STD if module.in_features < 512 else INITIAL_STD / 2)

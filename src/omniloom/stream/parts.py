@@ -56,8 +56,7 @@ class Audio:
             raise ValueError(f"rate_hz must be between 4000 and 192000, got {self.rate_hz}")
         if self.samples.numel() == 0:
             raise ValueError("audio holds no samples; record at least one frame")
-        if self.duration_s > MAX_AUDIO_S:
-            raise ValueError(f"audio lasts {self.duration_s:.1f} s, at most {MAX_AUDIO_S:.0f} s are taken; cut it first")
+        _require_short("audio", self.duration_s)
         if not bool(torch.isfinite(self.samples).all()):
             raise ValueError("audio holds NaN or infinite samples; check how it was decoded")
 
@@ -73,13 +72,12 @@ class Audio:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
         try:
             with soundfile.SoundFile(io.BytesIO(data)) as file:
-                duration_s = file.frames / file.samplerate
-                if duration_s > MAX_AUDIO_S:
-                    raise ValueError(f"{name} lasts {duration_s:.1f} s, at most {MAX_AUDIO_S:.0f} s are taken; cut it first")
+                _require_short(name, file.frames / file.samplerate)
                 samples = file.read(dtype="float32", always_2d=True)
                 rate_hz = file.samplerate
         except soundfile.SoundFileError as error:
-            raise ValueError(f"{name} is not a sound file that can be read ({error}); use WAV, FLAC, MP3 or Ogg") from error
+            remedy = "use WAV, FLAC, MP3 or Ogg"
+            raise ValueError(f"{name} is not a sound file that can be read ({error}); {remedy}") from error
         if samples.shape[0] == 0:
             raise ValueError(f"{name} holds no samples; record at least one frame")
         return cls(torch.from_numpy(np.ascontiguousarray(samples.mean(axis=1))), rate_hz)
@@ -147,7 +145,8 @@ class Image:
                 )
             picture.load()
         except (UnidentifiedImageError, PillowImage.DecompressionBombError, OSError, SyntaxError) as error:
-            raise ValueError(f"{name} is not a picture that can be read ({error}); use PNG, JPEG, WebP or GIF") from error
+            remedy = "use PNG, JPEG, WebP or GIF"
+            raise ValueError(f"{name} is not a picture that can be read ({error}); {remedy}") from error
         return cls.from_pillow(picture)
 
     @classmethod
@@ -169,7 +168,8 @@ class Image:
         scale = side / max(picture.size)
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         square = PillowImage.new("RGB", (side, side), "white")
-        square.paste(picture.resize(size, PillowImage.Resampling.LANCZOS), ((side - size[0]) // 2, (side - size[1]) // 2))
+        fitted = picture.resize(size, PillowImage.Resampling.LANCZOS)
+        square.paste(fitted, ((side - size[0]) // 2, (side - size[1]) // 2))
         return Image.from_pillow(square)
 
     def to_bytes(self, format: str = "PNG") -> bytes:
@@ -183,3 +183,8 @@ class Image:
 
 
 Part = Text | Audio | Image
+
+
+def _require_short(name: str, duration_s: float) -> None:
+    if duration_s > MAX_AUDIO_S:
+        raise ValueError(f"{name} lasts {duration_s:.1f} s, at most {MAX_AUDIO_S:.0f} s are taken; cut it first")

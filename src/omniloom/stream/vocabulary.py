@@ -13,7 +13,18 @@ from typing import Any, Literal
 
 Modality = Literal["text", "audio", "image"]
 
-CONTROLS = ("<pad>", "<bos>", "<user>", "<assistant>", "<want_text>", "<want_audio>", "<want_image>", "<audio>", "<image>", "<end>")
+CONTROLS = (
+    "<pad>",
+    "<bos>",
+    "<user>",
+    "<assistant>",
+    "<want_text>",
+    "<want_audio>",
+    "<want_image>",
+    "<audio>",
+    "<image>",
+    "<end>",
+)
 PAD, BOS, USER, ASSISTANT, WANT_TEXT, WANT_AUDIO, WANT_IMAGE, AUDIO, IMAGE, END = range(len(CONTROLS))
 NUM_CONTROLS = 32
 """Ids kept for controls; those not named yet are for the modalities to come."""
@@ -112,7 +123,8 @@ class Vocabulary:
                     "modality": spec.modality,
                     "fingerprint": spec.fingerprint,
                     "planes": [
-                        {"name": p.name, "size": p.size, "levels": list(p.levels), "count": p.count} for p in spec.planes
+                        {"name": p.name, "size": p.size, "levels": list(p.levels), "count": p.count}
+                        for p in spec.planes
                     ],
                 }
                 for spec in self.specs.values()
@@ -122,7 +134,9 @@ class Vocabulary:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Vocabulary:
         if data["controls"] != list(CONTROLS):
-            raise ValueError(f"control tokens differ: the file has {data['controls']}, this version has {list(CONTROLS)}")
+            raise ValueError(
+                f"control tokens differ: the file has {data['controls']}, this version has {list(CONTROLS)}"
+            )
         return cls(
             [
                 CodecSpec(

@@ -101,7 +101,7 @@ class Trainer:
         self.accumulate_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip_norm)
         if not bool(torch.isfinite(norm)):
-            raise FloatingPointError(f"the gradient at step {self.step} is not finite; lower the learning rate and resume")
+            raise FloatingPointError(f"the gradient at step {self.step} is not finite; lower the rate and resume")
         scale = c.schedule.scale(self.step, num_steps=c.num_steps)
         for optimizer, rates in zip(self.optimizers, self.base_rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):

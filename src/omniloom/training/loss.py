@@ -25,7 +25,8 @@ class LossWeights:
     prompt_image: float = 0.0
 
     def by_class(self) -> Float[Tensor, " classes"]:
-        return torch.tensor([0.0] + [getattr(self, item.name.lower()) for item in LossClass if item is not LossClass.NONE])
+        kinds = [kind for kind in LossClass if kind is not LossClass.NONE]
+        return torch.tensor([0.0] + [getattr(self, kind.name.lower()) for kind in kinds])
 
 
 @dataclass(frozen=True)
