@@ -1,0 +1,1 @@
+"""Codecs: a part to integer codes and back. Import the package of the one you need."""

@@ -1,0 +1,291 @@
+"""Sound to 50 codes a second and back: 16 kHz mono, frames of 40 ms, two groups of 1000 codes each.
+
+Two groups of finite scalar quantization (layers.quantizer), each on half of the encoder's values, so either group is
+read without the other. A stream of codes alternates: first group, second group (numbered from 1000), next frame.
+
+Codes must not depend on how a sound was cut or batched. Sums in float32 differ in their last digits between shapes and
+would flip a code that lies on a boundary about once in 1e5 frames; so codes are made in double precision, at about twice
+the encoder's small cost.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from omniloom.codecs.audio.decoder import Decoder, DecoderState
+from omniloom.codecs.audio.encoder import Encoder, EncoderState
+from omniloom.codecs.audio.oscillator import pitch_index
+from omniloom.codecs.audio.spectrum import RATE_HZ, SAMPLES_PER_FRAME
+from omniloom.codecs.base import fingerprint
+from omniloom.layers.quantizer import FiniteScalarQuantizer
+from omniloom.stream.parts import Audio
+from omniloom.stream.vocabulary import CodecSpec, Plane
+
+LEVELS = (8, 5, 5, 5)
+NUM_GROUPS = 2
+
+
+class AudioCodec(nn.Module):
+    """The codec; build it from a `Config` to train, or `load` it."""
+
+    rate_hz = RATE_HZ
+    samples_per_frame = SAMPLES_PER_FRAME
+    num_groups = NUM_GROUPS
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        encoder: Encoder.Config = Encoder.Config()
+        decoder: Decoder.Config = Decoder.Config()
+        pitch_width: int = 64
+
+    def __init__(self, config: AudioCodec.Config) -> None:
+        super().__init__()
+        num_channels = NUM_GROUPS * len(LEVELS)
+        self.config = config
+        self.quantizer = FiniteScalarQuantizer(LEVELS)
+        self.encoder = Encoder(config.encoder, num_channels=num_channels)
+        self.decoder = Decoder(config.decoder, num_channels=num_channels)
+        self.pitch = nn.ModuleList(_PitchOfGroup(len(LEVELS), config.pitch_width) for _ in range(NUM_GROUPS))
+        self._prepared: _Prepared | None = None
+        self._spec: CodecSpec | None = None
+
+    @property
+    def spec(self) -> CodecSpec:
+        """Planes and fingerprint; the fingerprint is that of the weights as they are now."""
+        if self._spec is None or self.training:
+            size = self.quantizer.num_codes
+            planes = tuple(Plane(name=f"audio.{g}", size=size, levels=LEVELS, count=1) for g in range(NUM_GROUPS))
+            digest = fingerprint(dataclasses.asdict(self.config), self.state_dict())
+            self._spec = CodecSpec(modality="audio", planes=planes, fingerprint=digest)
+        return self._spec
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def train(self, mode: bool = True) -> AudioCodec:
+        self._prepared = self._spec = None  # the weights may change from here on
+        return super().train(mode)
+
+    def forward(self, samples: Float[Tensor, "B N"]) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B F"]]:
+        """The sound after the round trip and the pitch it was given (octaves above the lowest), with gradients."""
+        z = self.encoder(samples)[0].unflatten(-1, (NUM_GROUPS, -1))
+        values = self.quantizer(z).values
+        octaves = self._octaves(values)
+        return self.decoder(values.flatten(-2), pitch_index(octaves.detach()))[0], octaves
+
+    @torch.no_grad()
+    def encode_samples(self, samples: Float[Tensor, "B N"]) -> Int[Tensor, "B F Q"]:
+        """Codes 0..999 of each group of each frame; an unfinished last frame is filled with silence."""
+        return self._encode(pad_to_frame(samples), None)[0]
+
+    @torch.no_grad()
+    def decode_frames(self, codes: Int[Tensor, "B F Q"]) -> Float[Tensor, "B N"]:
+        """640 samples for each frame of codes 0..999."""
+        return self._decode(codes, None)[0]
+
+    def encode(self, part: Audio) -> list[int]:
+        """Codes of a sound at any rate, groups alternating, the second group's numbered from 1000."""
+        samples = part.resampled(RATE_HZ).samples.to(self._device)
+        return self._interleave(self.encode_samples(samples[None])[0])
+
+    def decode(self, codes: Sequence[int]) -> Audio:
+        """The sound of alternating codes.
+
+        Raises:
+            ValueError: If there are none, a frame is unfinished, or the groups do not alternate.
+        """
+        if not codes:
+            raise ValueError("codes are empty; an audio part holds at least one frame")
+        samples = self.decode_frames(self._frames(codes)[None])[0]
+        return Audio(samples.clamp(-1, 1).cpu(), RATE_HZ)
+
+    def encoder_stream(self) -> AudioEncoderStream:
+        """An encoder that takes sound at 16 kHz piece by piece."""
+        return AudioEncoderStream(self)
+
+    def decoder_stream(self) -> AudioDecoderStream:
+        """A decoder that takes codes frame by frame."""
+        return AudioDecoderStream(self)
+
+    def save(self, folder: str | Path) -> None:
+        """Write config.json and model.safetensors (float16); the codec itself takes the rounded weights."""
+        self.round_weights()
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = json.dumps({"kind": "audio_codec", **dataclasses.asdict(self.config)}, indent=2)
+        (folder / "config.json").write_text(config + "\n")
+        save_file({k: v.half().contiguous().cpu() for k, v in self.state_dict().items()}, folder / "model.safetensors")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> AudioCodec:
+        """The codec saved in a folder, ready to use.
+
+        Raises:
+            ValueError: If the folder holds no audio codec of this version.
+        """
+        folder = Path(folder)
+        try:
+            data = json.loads((folder / "config.json").read_text())
+            state = load_file(folder / "model.safetensors")
+        except (OSError, json.JSONDecodeError) as error:
+            raise ValueError(f"{folder} holds no audio codec ({error}); train one, or give its folder") from error
+        if data.pop("kind", None) != "audio_codec":
+            raise ValueError(f"{folder} holds no audio codec: its config.json does not say kind audio_codec")
+        codec = cls(config_from_dict(data))
+        try:
+            codec.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+        except RuntimeError as error:
+            raise ValueError(f"{folder} does not fit this version of the audio codec: {error}") from error
+        return codec.eval().requires_grad_(False)
+
+    def round_weights(self) -> None:
+        """Round the weights to what float16 holds, the form on disk, so that codes and fingerprint match a loaded one."""
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(parameter.half().float())
+        self._prepared = self._spec = None
+
+    @property
+    def _device(self) -> torch.device:
+        return self.encoder.out.weight.device
+
+    def _octaves(self, values: Float[Tensor, "B F Q C"]) -> Float[Tensor, "B F"]:
+        return torch.stack([pitch(values[..., g, :]) for g, pitch in enumerate(self.pitch)]).sum(0)
+
+    def _encode(self, samples: Tensor, state: EncoderState | None) -> tuple[Int[Tensor, "B F Q"], EncoderState]:
+        z, state = self._ready().encoder(samples.double(), state)
+        return self.quantizer(z.unflatten(-1, (NUM_GROUPS, -1))).codes, state
+
+    def _decode(self, codes: Tensor, state: DecoderState | None) -> tuple[Float[Tensor, "B N"], DecoderState]:
+        values = self.quantizer.codes_to_values(codes)
+        tables = self._ready().pitch_tables
+        octaves = torch.stack([table[codes[..., g]] for g, table in enumerate(tables)]).sum(0)
+        with torch.autocast(codes.device.type, enabled=False):
+            return self.decoder(values.flatten(-2), pitch_index(octaves), state)
+
+    def _ready(self) -> _Prepared:
+        if self._prepared is None or self._prepared.device != self._device:
+            every = self.quantizer.codes_to_values(torch.arange(self.quantizer.num_codes, device=self._device))
+            with torch.no_grad():
+                # Steps of 2^-20 octaves: sums of two are exact, whatever the shape they are made in.
+                tables = [(copy.deepcopy(p).double()(every.double()) * 2**20).round() / 2**20 for p in self.pitch]
+            encoder = copy.deepcopy(self.encoder).double().eval().requires_grad_(False)
+            self._prepared = _Prepared(encoder, tables, self._device)
+        return self._prepared
+
+    def _interleave(self, codes: Int[Tensor, "F Q"]) -> list[int]:
+        offsets = torch.arange(NUM_GROUPS, device=codes.device) * self.quantizer.num_codes
+        flat: list[int] = (codes + offsets).flatten().tolist()
+        return flat
+
+    def _frames(self, codes: Sequence[int]) -> Int[Tensor, "F Q"]:
+        if len(codes) % NUM_GROUPS:
+            raise ValueError(f"audio codes come {NUM_GROUPS} a frame, got {len(codes)}: the last frame is unfinished")
+        size = self.quantizer.num_codes
+        for index, code in enumerate(codes):
+            group = index % NUM_GROUPS
+            if not group * size <= code < (group + 1) * size:
+                raise ValueError(
+                    f"audio code {code} at place {index} must lie in {group * size}..{(group + 1) * size - 1}"
+                )
+        frames = torch.tensor(codes, dtype=torch.long, device=self._device).view(-1, NUM_GROUPS)
+        return frames - torch.arange(NUM_GROUPS, device=self._device) * size
+
+
+class AudioEncoderStream:
+    """Sound in pieces of any size to codes, equal to those of the whole."""
+
+    def __init__(self, codec: AudioCodec) -> None:
+        self._codec = codec
+        self._waiting: list[Tensor] = []
+        self._num_waiting = 0
+        self._state: EncoderState | None = None
+
+    @torch.no_grad()
+    def push(self, samples: Float[Tensor, " N"]) -> list[int]:
+        """The codes of frames that these samples (16 kHz) complete."""
+        self._waiting.append(samples)
+        self._num_waiting += samples.numel()
+        num_whole = self._num_waiting // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
+        if not num_whole:
+            return []
+        joined = torch.cat(self._waiting).to(self._codec._device)
+        self._waiting, self._num_waiting = [joined[num_whole:]], joined.numel() - num_whole
+        codes, self._state = self._codec._encode(joined[None, :num_whole], self._state)
+        return self._codec._interleave(codes[0])
+
+    def flush(self) -> list[int]:
+        """The codes of the unfinished frame, filled with silence; the stream then stands at its end."""
+        missing = -self._num_waiting % SAMPLES_PER_FRAME
+        return self.push(torch.zeros(missing)) if missing else []
+
+
+class AudioDecoderStream:
+    """Codes frame by frame to sound, equal to that of the whole."""
+
+    def __init__(self, codec: AudioCodec) -> None:
+        self._codec = codec
+        self._waiting: list[int] = []
+        self._state: DecoderState | None = None
+
+    @torch.no_grad()
+    def push(self, codes: Sequence[int]) -> Float[Tensor, " N"]:
+        """The samples (16 kHz) of the frames that these codes complete; a half frame waits for its rest."""
+        self._waiting += codes
+        num_whole = len(self._waiting) // NUM_GROUPS * NUM_GROUPS
+        if not num_whole:
+            return torch.zeros(0)
+        frames = self._codec._frames(self._waiting[:num_whole])
+        self._waiting = self._waiting[num_whole:]
+        samples, self._state = self._codec._decode(frames[None], self._state)
+        return samples[0].clamp(-1, 1).cpu()
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What using the codec needs beside its weights: the encoder in double precision, the pitch of every code."""
+
+    encoder: Encoder
+    pitch_tables: list[Tensor]
+    device: torch.device
+
+
+class _PitchOfGroup(nn.Module):
+    """A group's share of the pitch, in octaves above the lowest; the shares of all groups add up."""
+
+    def __init__(self, num_channels: int, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(num_channels, width), nn.GELU(), nn.Linear(width, 1))
+        nn.init.constant_(self.layers[2].bias, 0.5)  # two of them: an octave above the lowest, 110 Hz
+
+    def forward(self, values: Float[Tensor, "... C"]) -> Float[Tensor, "..."]:
+        octaves: Tensor = self.layers(values)[..., 0]
+        return octaves
+
+
+def pad_to_frame(samples: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+    """The samples with silence after them, up to a whole number of frames."""
+    return F.pad(samples, (0, -samples.shape[-1] % SAMPLES_PER_FRAME))
+
+
+def config_from_dict(data: dict[str, Any]) -> AudioCodec.Config:
+    decoder = dict(data["decoder"])
+    decoder["dilations"] = tuple(decoder["dilations"])
+    return AudioCodec.Config(
+        encoder=Encoder.Config(**data["encoder"]),
+        decoder=Decoder.Config(**decoder),
+        pitch_width=data["pitch_width"],
+    )

@@ -1,0 +1,92 @@
+"""Codes to pitch and spectral envelopes, and those to sound.
+
+A stack of causal convolutions runs at the 40 ms frames of the codes, a smaller one at the 10 ms hops of the oscillator.
+Both look back only; the slow one by over half a second, for the envelope of a hop depends on how the sound came there.
+Pitch comes from the codes of its own frame alone, by a table for each group: a network with memory would give pitches
+that differ in the last digit between whole and streamed decoding, and the pulses would part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from omniloom.codecs.audio.oscillator import NUM_BINS, Clock, make_sources, shape_and_add
+from omniloom.codecs.audio.spectrum import HOPS_PER_FRAME, band_curves
+from omniloom.layers.streaming_conv import CausalBlock, CausalConv
+
+EARS_FLOOR = -11.0
+"""Natural logarithm of the quietest envelope: under the rounding of 16-bit samples."""
+
+
+class DecoderState(NamedTuple):
+    """What the next piece needs: every convolution's past, the oscillator's clock and its overhang."""
+
+    pasts: tuple[Tensor, ...]
+    clock: Clock
+    overhang: Tensor
+
+
+class Decoder(nn.Module):
+    """Values of the quantizer -> slow blocks at frames -> fast blocks at hops -> envelopes -> samples."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        width: int = 256
+        dilations: tuple[int, ...] = (1, 2, 4)
+        hop_width: int = 128
+        num_hop_blocks: int = 2
+        num_bands: int = 80
+
+    def __init__(self, config: Decoder.Config, *, num_channels: int) -> None:
+        super().__init__()
+        self.into = CausalConv(num_channels, config.width, taps=2)
+        self.blocks = nn.ModuleList(CausalBlock(config.width, taps=3, dilation=d) for d in config.dilations)
+        self.spread = nn.Linear(config.width, HOPS_PER_FRAME * config.hop_width)
+        self.hop_blocks = nn.ModuleList(CausalBlock(config.hop_width, taps=5) for _ in range(config.num_hop_blocks))
+        self.out = nn.Linear(config.hop_width, 2 * config.num_bands)
+        nn.init.constant_(self.out.bias, -4.0)
+        curves = band_curves(config.num_bands, NUM_BINS).float()
+        self.register_buffer("_curves", curves, persistent=False)
+        self._curves: Tensor
+
+    def forward(
+        self,
+        values: Float[Tensor, "B F C"],
+        pitches: Int[Tensor, "B F"],
+        state: DecoderState | None = None,
+    ) -> tuple[Float[Tensor, "B N"], DecoderState]:
+        """640 samples a frame; `pitches` are indices of the oscillator's table."""
+        old = iter(state.pasts) if state is not None else None
+        new: list[Tensor] = []
+
+        def run(module: nn.Module, x: Tensor) -> Tensor:
+            frames, past = module(x, next(old) if old is not None else None)
+            new.append(past)
+            return frames
+
+        x = run(self.into, values)
+        for block in self.blocks:
+            x = run(block, x)
+        x = self.spread(x).unflatten(-1, (HOPS_PER_FRAME, -1)).flatten(1, 2)
+        for block in self.hop_blocks:
+            x = run(block, x)
+        pulse, noise = (self.out(x).float() @ part for part in self._band_weights())
+        sources = make_sources(pitches, state.clock if state is not None else None)
+        samples, overhang = shape_and_add(
+            sources, _bounded(pulse), _bounded(noise), state.overhang if state is not None else None
+        )
+        return samples, DecoderState(tuple(new), sources.clock, overhang)
+
+    def _band_weights(self) -> tuple[Tensor, Tensor]:
+        zeros = torch.zeros_like(self._curves)
+        return torch.cat([self._curves, zeros]), torch.cat([zeros, self._curves])
+
+
+def _bounded(envelope: Tensor) -> Tensor:
+    """Envelopes between silence and about full scale, so that no codes can make a burst."""
+    return EARS_FLOOR + (3.0 - EARS_FLOOR) * torch.sigmoid((envelope + 4.0) / 3.5)
