@@ -1,4 +1,4 @@
-"""What the loop asks of its data: any batch by its number, so that a resumed run sees what an uninterrupted one would."""
+"""What the loop asks of its data: any batch by its number, so that a resumed run sees what a whole one would."""
 
 from __future__ import annotations
 

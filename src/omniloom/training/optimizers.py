@@ -46,7 +46,8 @@ class Muon:
 
 def _split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The blocks' weight matrices, and all other parameters."""
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         inside = parameter.ndim == 2 and "blocks." in name
         (matrices if inside else others).append(parameter)
