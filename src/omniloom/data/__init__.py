@@ -1,0 +1,1 @@
+"""Problems, data sources, and the readers and judges of answers."""
