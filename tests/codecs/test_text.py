@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniloom.codecs.text import TextCodec
+from omniloom.core.checkpoint import write_folder
 from omniloom.stream.parts import Text
 
 SENTENCES = [
@@ -75,8 +76,8 @@ def test_unused_codes_decode_to_nothing() -> None:
 
 
 def test_saved_equals_loaded(codec: TextCodec, tmp_path: Path) -> None:
-    codec.save(tmp_path)
-    loaded = TextCodec.load(tmp_path)
+    codec.save(tmp_path / "text")
+    loaded = TextCodec.load(tmp_path / "text")
     assert loaded.spec == codec.spec
     assert loaded.encode(Text("draw a 漢 star")) == codec.encode(Text("draw a 漢 star"))
 
@@ -93,9 +94,12 @@ def test_errors_name_value_and_remedy(codec: TextCodec, tmp_path: Path) -> None:
         codec.encode_text("a\ud800")
     with pytest.raises(ValueError, match="at least 256"):
         TextCodec.train(["a"], vocab_size=100)
-    with pytest.raises(ValueError, match=r"config\.json is missing"):
-        TextCodec.load(tmp_path)
-    codec.save(tmp_path)
-    (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(ValueError, match="not a text codec that can be read"):
-        TextCodec.load(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        TextCodec.load(tmp_path / "none")
+    codec.save(tmp_path / "codec")
+    (tmp_path / "codec" / "tokenizer.json").write_text("{}")
+    with pytest.raises(ValueError, match="is torn"):
+        TextCodec.load(tmp_path / "codec")
+    write_folder(tmp_path / "other", lambda path: (path / "config.json").write_text("{}"))
+    with pytest.raises(ValueError, match="holds no text codec"):
+        TextCodec.load(tmp_path / "other")

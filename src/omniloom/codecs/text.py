@@ -20,6 +20,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from omniloom.codecs.base import fingerprint
+from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.stream.parts import Text
 from omniloom.stream.vocabulary import CodecSpec, Plane
 
@@ -142,26 +143,27 @@ class TextCodec:
         return TextStream(self._token_bytes)
 
     def save(self, folder: str | Path) -> None:
-        """Write `tokenizer.json` and `config.json` into the folder, which is made if need be."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        (path / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-        (path / CONFIG_FILE).write_text(json.dumps({"vocab_size": self.vocab_size}, indent=2) + "\n", encoding="utf-8")
+        """Write the codec's folder: `tokenizer.json` and `config.json`, whole or not at all."""
+
+        def write(path: Path) -> None:
+            (path / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+            (path / CONFIG_FILE).write_text(json.dumps({"vocab_size": self.vocab_size}) + "\n", encoding="utf-8")
+
+        write_folder(folder, write)
 
     @classmethod
     def load(cls, folder: str | Path) -> TextCodec:
-        """Read what `save` wrote.
+        """Read a codec's folder.
 
         Raises:
-            ValueError: If the folder is not a text codec's.
+            ValueError: If the folder is torn, or holds something else.
         """
+        read_manifest(folder)
         path = Path(folder)
         try:
             config = json.loads((path / CONFIG_FILE).read_text(encoding="utf-8"))
             tokenizer = Tokenizer.from_str((path / TOKENIZER_FILE).read_text(encoding="utf-8"))
             vocab_size = int(config["vocab_size"])
-        except FileNotFoundError as error:
-            raise ValueError(f"{path} is not a text codec: {Path(error.filename).name} is missing") from error
         except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
-            raise ValueError(f"{path} is not a text codec that can be read: {error}") from error
+            raise ValueError(f"{path} holds no text codec ({error}); give the folder of a trained one") from error
         return cls(tokenizer, vocab_size=vocab_size)
