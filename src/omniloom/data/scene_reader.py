@@ -115,7 +115,7 @@ def _shift_matrix(shift: float) -> np.ndarray:
     """Row sums of one: a triangle of half-width two pixels around where each output pixel comes from."""
     steps = np.arange(QUADRANT)
     gap = np.abs(steps[None, :] - (steps[:, None] - shift))
-    return np.maximum(0, 2 - gap) / 4
+    return np.asarray(np.maximum(0, 2 - gap) / 4)
 
 
 @functools.cache

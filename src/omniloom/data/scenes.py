@@ -67,7 +67,7 @@ MAX_SHIFT_PX = 2.0
 MAX_SCALING = 0.12
 MAX_TURN_DEGREES = 10.0
 MAX_SHADING = 15
-"""Largest change of a colour channel in a jittered drawing, of 255: half the step between neighbouring codec levels."""
+"""Largest change of a colour channel in a jittered drawing, of 255; colours lie 90 and more apart."""
 
 Pairs = Literal["train", "composed", "any"]
 

@@ -1,0 +1,241 @@
+"""A picture of 64x64 as 80 codes: 16 colours of 16x16 blocks, then 64 silhouettes of 8x8 patches.
+
+Coverage and colour are parted first (see `separation`), each gets a small network and a finite scalar quantizer of its
+own, and the decoder multiplies them again: a picture is paper minus coverage times ink. All networks run on the coarse
+grid, a patch being one vector. Encoders look at one patch or block alone, so that an object has the same codes wherever
+it stands on the grid, whatever else is in the picture; the decoder looks two patches around, and the border is paper
+like any other. Wider encoders were left out: a code that depends on its neighbours is one the language model must
+learn again for every neighbour.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from omniloom.codecs.base import fingerprint
+from omniloom.codecs.image.separation import BLOCK, PATCH, SIDE, Separated, separate
+from omniloom.core.checkpoint import read_manifest, write_folder
+from omniloom.layers.quantizer import FiniteScalarQuantizer
+from omniloom.stream.parts import Image
+from omniloom.stream.vocabulary import CodecSpec, Plane
+
+COLOUR_GRID = SIDE // BLOCK
+COVERAGE_GRID = SIDE // PATCH
+NUM_COLOURS = COLOUR_GRID**2
+NUM_CODES = NUM_COLOURS + COVERAGE_GRID**2
+MARGIN = 2
+"""Patches of paper around the picture: one for each 3x3 convolution of the decoder, which has no other padding."""
+
+
+class Reconstruction(NamedTuple):
+    """A decoded batch, and its factors for the losses."""
+
+    pixels: Float[Tensor, "B 3 64 64"]
+    coverage_logits: Float[Tensor, "B 1 64 64"]
+    ink: Float[Tensor, "B 3 4 4"]
+
+
+class ImageCodec(nn.Module):
+    """Pictures to codes and back; a flat shape's coverage codes do not depend on its colour, nor the reverse."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Widths of the networks; the levels fix the size of the vocabulary."""
+
+        encoder_width: int = 256
+        decoder_width: int = 160
+        colour_width: int = 64
+        colour_levels: tuple[int, ...] = (8, 8, 8)
+        coverage_levels: tuple[int, ...] = (8, 5, 5, 5)
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__()
+        self.config = config = config or self.Config()
+        self.colour_quantizer = FiniteScalarQuantizer(config.colour_levels)
+        self.coverage_quantizer = FiniteScalarQuantizer(config.coverage_levels)
+        num_colour, num_coverage = len(config.colour_levels), len(config.coverage_levels)
+        self.colour_encoder = _perceptron(4, config.colour_width, num_colour)
+        self.coverage_encoder = _perceptron(PATCH**2, config.encoder_width, num_coverage)
+        self.colour_decoder = _perceptron(num_colour, config.colour_width, 3)
+        self.coverage_decoder = _grid_network(num_coverage, config.decoder_width, PATCH**2)
+        self.shading_decoder = _grid_network(num_coverage + num_colour, config.colour_width, 3 * PATCH**2)
+
+    @property
+    def spec(self) -> CodecSpec:
+        """Planes, and a fingerprint of the weights as they are saved, in half precision."""
+        colour, coverage = self.colour_quantizer, self.coverage_quantizer
+        return CodecSpec(
+            modality="image",
+            planes=(
+                Plane(name="image.colour", size=colour.num_codes, levels=colour.levels, count=NUM_COLOURS),
+                Plane(name="image.coverage", size=coverage.num_codes, levels=coverage.levels, count=COVERAGE_GRID**2),
+            ),
+            fingerprint=fingerprint(asdict(self.config), self._half_state()),
+        )
+
+    def encode(self, part: Image) -> list[int]:
+        """The 80 codes of a picture of any size, fitted on a white square of 64 pixels."""
+        pixels = part.resized(SIDE).pixels[None].float() / 255
+        return [int(code) for code in self.encode_pixels(pixels)[0]]
+
+    def decode(self, codes: Sequence[int]) -> Image:
+        """The picture of 80 codes.
+
+        Raises:
+            ValueError: If there are not 80, or one is not of its plane.
+        """
+        if len(codes) != NUM_CODES:
+            raise ValueError(f"a picture is {NUM_CODES} codes, got {len(codes)}; use decode_partial while it is drawn")
+        return _to_image(self.decode_codes(torch.tensor(codes)[None])[0])
+
+    def decode_partial(self, codes: Sequence[int]) -> Image:
+        """The picture so far, from its first codes; patches whose code has not come yet are white."""
+        if len(codes) >= NUM_CODES:
+            return self.decode(codes)
+        known = torch.tensor(codes, dtype=torch.long)
+        whole = self.paper_codes()
+        whole[: len(known)] = known
+        pixels = self.decode_codes(whole[None])[0]
+        drawn = torch.arange(NUM_CODES)[NUM_COLOURS:] < len(known)
+        mask = drawn.view(1, COVERAGE_GRID, COVERAGE_GRID).repeat_interleave(PATCH, 1).repeat_interleave(PATCH, 2)
+        return _to_image(torch.where(mask, pixels, torch.ones_like(pixels)))
+
+    @torch.inference_mode()
+    def encode_pixels(self, pixels: Float[Tensor, "B 3 64 64"]) -> Int[Tensor, "B 80"]:
+        """Codes of pictures in 0..1; a row's codes do not depend on the rows beside it.
+
+        The encoders run in float64, as a matrix product's rounding changes with the batch and could move a code.
+        """
+        colour, coverage = self._encode(separate(pixels.double()), dtype=torch.float64)
+        colour_codes = self.colour_quantizer(colour).codes.flatten(1)
+        coverage_codes = self.coverage_quantizer(coverage).codes.flatten(1)
+        return torch.cat([colour_codes, coverage_codes + self.colour_quantizer.num_codes], dim=1)
+
+    @torch.inference_mode()
+    def decode_codes(self, codes: Int[Tensor, "B 80"]) -> Float[Tensor, "B 3 64 64"]:
+        """Pictures in 0..1 of rows of codes.
+
+        Raises:
+            ValueError: If a code is not of its plane.
+        """
+        colour = self.colour_quantizer.codes_to_values(codes[:, :NUM_COLOURS])
+        coverage = self.coverage_quantizer.codes_to_values(codes[:, NUM_COLOURS:] - self.colour_quantizer.num_codes)
+        return self._decode(
+            colour.unflatten(1, (COLOUR_GRID, COLOUR_GRID)), coverage.unflatten(1, (COVERAGE_GRID, COVERAGE_GRID))
+        ).pixels
+
+    def forward(self, separated: Separated) -> Reconstruction:
+        """Encode, quantize and decode with gradients, for training."""
+        colour, coverage = self._encode(separated, dtype=torch.float32)
+        return self._decode(self.colour_quantizer(colour).values, self.coverage_quantizer(coverage).values)
+
+    def paper_codes(self) -> Int[Tensor, " 80"]:
+        """The codes of an empty sheet."""
+        return self.encode_pixels(torch.ones(1, 3, SIDE, SIDE))[0].clone()
+
+    def round_weights(self) -> None:
+        """Make the weights those that a saved and loaded codec has."""
+        for parameter in self.parameters():
+            parameter.data.copy_(parameter.data.half().float())
+
+    def save(self, folder: str | Path) -> None:
+        """Write the codec's folder: its configuration, and its weights in half precision."""
+
+        def write(path: Path) -> None:
+            (path / "config.json").write_text(json.dumps(asdict(self.config), indent=1) + "\n")
+            save_file(self._half_state(), str(path / "model.safetensors"))
+
+        write_folder(folder, write)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ImageCodec:
+        """Read a codec's folder.
+
+        Raises:
+            ValueError: If the folder is torn, or holds something else.
+        """
+        read_manifest(folder)
+        try:
+            fields = json.loads((Path(folder) / "config.json").read_text())
+            lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+            codec = cls(cls.Config(**{**fields, **lists}))
+            state = load_file(str(Path(folder) / "model.safetensors"))
+            codec.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+        except (FileNotFoundError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{folder} holds no image codec ({error}); give the folder of a trained one") from error
+        return codec.eval()
+
+    def _half_state(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().half().contiguous() for name, tensor in self.state_dict().items()}
+
+    def _encode(self, separated: Separated, *, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Unrounded codes (B rows columns C) of both planes."""
+        colour = separated.colour.to(dtype).permute(0, 2, 3, 1)
+        patches = F.pixel_unshuffle(separated.coverage.to(dtype), PATCH).permute(0, 2, 3, 1)
+        return _run(self.colour_encoder, colour * 2 - 1), _run(self.coverage_encoder, patches * 2 - 1)
+
+    def _decode(self, colour: Tensor, coverage: Tensor) -> Reconstruction:
+        """From grid values (B rows columns C)."""
+        ink = self.colour_decoder(colour).permute(0, 3, 1, 2)
+        paper_colour, paper_coverage = self._paper_values()
+        colours = colour.repeat_interleave(BLOCK // PATCH, 1).repeat_interleave(BLOCK // PATCH, 2)
+        shapes = _surround(coverage, paper_coverage)
+        logits = F.pixel_shuffle(self.coverage_decoder(shapes), PATCH)
+        shading = self.shading_decoder(torch.cat([shapes, _surround(colours, paper_colour)], dim=1))
+        # Slightly more than 0..1, so that paper is exactly white and a filled pixel exactly its colour.
+        covered = (logits.sigmoid() * 1.06 - 0.03).clamp(0, 1)
+        blocks = ink.repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3)
+        pixels = 1 - covered * (blocks + F.pixel_shuffle(shading, PATCH)).clamp(0, 1)
+        return Reconstruction(pixels, logits, ink)
+
+    def _paper_values(self) -> tuple[Tensor, Tensor]:
+        """Grid values of an empty block and an empty patch."""
+        weight = next(self.parameters())
+        blank = Separated(weight.new_zeros(1, 1, PATCH, PATCH), weight.new_zeros(1, 4, 1, 1))
+        with torch.no_grad():
+            colour, coverage = self._encode(blank, dtype=torch.float64)
+            return self.colour_quantizer(colour).values[0, 0, 0], self.coverage_quantizer(coverage).values[0, 0, 0]
+
+
+def _perceptron(num_in: int, width: int, num_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(num_in, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, num_out)
+    )
+
+
+def _grid_network(num_in: int, width: int, num_out: int) -> nn.Sequential:
+    """Two 3x3 convolutions, each of which eats a ring of the margin, and a projection to a patch's pixels."""
+    return nn.Sequential(
+        nn.Conv2d(num_in, width, 3), nn.GELU(), nn.Conv2d(width, width, 3), nn.GELU(), nn.Conv2d(width, num_out, 1)
+    )
+
+
+def _run(network: nn.Module, values: Tensor) -> Tensor:
+    """The network's output in the precision of `values`, whatever that of its weights."""
+    weights = {name: weight.to(values.dtype) for name, weight in network.named_parameters()}
+    output = functional_call(network, weights, (values,))
+    assert isinstance(output, Tensor)
+    return output
+
+
+def _surround(grid: Tensor, paper: Tensor) -> Tensor:
+    """The grid with a margin of paper, channels first."""
+    num_rows, height, width, _ = grid.shape
+    sheet = paper.expand(num_rows, height + 2 * MARGIN, width + 2 * MARGIN, -1).clone()
+    sheet[:, MARGIN:-MARGIN, MARGIN:-MARGIN] = grid
+    return sheet.permute(0, 3, 1, 2)
+
+
+def _to_image(pixels: Float[Tensor, "3 64 64"]) -> Image:
+    return Image((pixels.clamp(0, 1) * 255).round().to(torch.uint8))
