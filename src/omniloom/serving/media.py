@@ -1,0 +1,102 @@
+"""Sound and pictures as they cross the wire: base64 PCM at 24 kHz and data URIs, to and from plain samples and pixels.
+
+Resampling streams: pieces pushed one by one give exactly the samples that the whole would give, only 10 ms later, and
+`flush` gives those 10 ms. Pictures are told by their first bytes before Pillow sees them, so that only its PNG, JPEG,
+WebP and GIF readers are ever reached from the network.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+import numpy as np
+import soxr
+import torch
+from jaxtyping import Float32
+
+from omniloom.serving.limits import Limits, RequestError
+from omniloom.stream.parts import Audio, Image
+
+WIRE_RATE_HZ = 24_000
+MODEL_RATE_HZ = 16_000
+
+DATA_URI = re.compile(r"data:image/(png|jpeg|jpg|webp|gif);base64,", re.IGNORECASE)
+PICTURE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"RIFF")
+
+
+def decode_base64(text: str, *, param: str) -> bytes:
+    """The bytes behind base64, refusing anything that is not."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(f"{param} is not base64 ({error})", code="invalid_base64", param=param) from error
+
+
+def decode_pcm(text: str, *, param: str) -> Float32[np.ndarray, " N"]:
+    """Samples in [-1, 1) from base64 of 16-bit little-endian mono PCM."""
+    data = decode_base64(text, param=param)
+    if len(data) % 2:
+        raise RequestError(
+            f"{param} holds {len(data)} bytes, not a whole number of 16-bit samples", code="invalid_audio", param=param
+        )
+    return np.frombuffer(data, "<i2").astype(np.float32) / 32768
+
+
+def encode_pcm(samples: Float32[np.ndarray, " N"]) -> str:
+    """Base64 of 16-bit little-endian PCM; what is louder than full scale is clipped."""
+    return base64.b64encode((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes()).decode()
+
+
+def decode_image(uri: str, limits: Limits, *, param: str) -> Image:
+    """The picture in a data URI."""
+    match = DATA_URI.match(uri[:64])
+    if match is None:
+        raise RequestError(
+            f"{param} must be a data URI of PNG, JPEG, WebP or GIF in base64; nothing is fetched from other addresses",
+            code="invalid_image_url",
+            param=param,
+        )
+    data = decode_base64(uri[match.end() :], param=param)
+    if not data.startswith(PICTURE_STARTS):
+        raise RequestError(f"{param} is not a PNG, JPEG, WebP or GIF picture", code="invalid_image", param=param)
+    try:
+        picture = Image.open(data)
+    except ValueError as error:
+        raise RequestError(f"{param}: {error}", code="invalid_image", param=param) from error
+    _, height, width = picture.pixels.shape
+    if height * width > limits.image_pixels:
+        raise RequestError(
+            f"{param} has {width} x {height} pixels, at most {limits.image_pixels:,} are taken; make it smaller first",
+            code="image_too_large",
+            param=param,
+        )
+    return picture
+
+
+def encode_image(image: Image) -> str:
+    """Base64 of the picture as PNG."""
+    return base64.b64encode(image.to_bytes("PNG")).decode()
+
+
+def to_audio(samples: Float32[np.ndarray, " N"]) -> Audio:
+    return Audio(torch.from_numpy(np.array(samples, np.float32)), MODEL_RATE_HZ)
+
+
+class Resampler:
+    """Samples from one rate to another, piece by piece."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        # "MQ" keeps 16-bit quality with a quarter of the delay of "HQ" (6 ms against 33 ms from 16 to 24 kHz, measured).
+        self._stream = None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="MQ")
+
+    def push(self, samples: Float32[np.ndarray, " N"], *, is_last: bool = False) -> Float32[np.ndarray, " N2"]:
+        if self._stream is None:
+            return samples
+        found: Float32[np.ndarray, " N2"] = self._stream.resample_chunk(np.ascontiguousarray(samples), last=is_last)
+        return found
+
+    def flush(self) -> Float32[np.ndarray, " N2"]:
+        """What the filter still holds; nothing can be pushed after it."""
+        return self.push(np.zeros(0, np.float32), is_last=True)

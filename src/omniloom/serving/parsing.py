@@ -1,0 +1,83 @@
+"""A client's text to a typed event, or one error that says which field is wrong and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from omniloom.serving.limits import Limits, RequestError
+from omniloom.serving.protocol import CLIENT_EVENTS, ClientEvent, SessionSettings, event_type
+
+EVENTS_BY_TYPE: dict[str, type[ClientEvent]] = {event_type(event): event for event in CLIENT_EVENTS}
+
+
+def read_json(message: str | bytes, limits: Limits) -> dict[str, Any]:
+    """The object that a message holds.
+
+    Raises:
+        RequestError: If it is too long, not JSON, or not an object.
+    """
+    if len(message) > limits.event_bytes:
+        raise RequestError(
+            f"the event has {len(message):,} bytes, at most {limits.event_bytes:,} are taken; send it in smaller pieces",
+            code="event_too_large",
+        )
+    try:
+        data = json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the event is not JSON: {error}", code="invalid_json") from error
+    if not isinstance(data, dict):
+        raise RequestError(f"an event is a JSON object, got {type(data).__name__}", code="invalid_event")
+    return data
+
+
+def read_event(data: Mapping[str, Any]) -> ClientEvent:
+    """The typed event.
+
+    Raises:
+        RequestError: If its type is unknown or a field is missing, unknown or out of range.
+    """
+    name = data.get("type")
+    if not isinstance(name, str):
+        raise RequestError("the event has no type", code="missing_type", param="type")
+    if name not in EVENTS_BY_TYPE:
+        near = difflib.get_close_matches(name, EVENTS_BY_TYPE, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(EVENTS_BY_TYPE)}"
+        raise RequestError(f"unknown event type {name[:80]!r}{hint}", code="unknown_event_type", param="type")
+    try:
+        return EVENTS_BY_TYPE[name].model_validate(data)
+    except ValidationError as error:
+        raise _as_request_error(error) from error
+
+
+def change_settings(current: SessionSettings, changes: SessionSettings) -> SessionSettings:
+    """The settings with those fields changed that were given, however deep they stand.
+
+    Raises:
+        RequestError: If the result does not hold together.
+    """
+    merged = _merge(current.model_dump(), changes.model_dump(exclude_unset=True))
+    try:
+        return type(current).model_validate(merged)
+    except ValidationError as error:
+        raise _as_request_error(error) from error
+
+
+def _merge(old: Any, new: Any) -> Any:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {**old, **{key: _merge(old.get(key), value) for key, value in new.items()}}
+
+
+def _as_request_error(error: ValidationError) -> RequestError:
+    first = error.errors(include_url=False, include_context=False)[0]
+    param = ".".join(str(step) for step in first["loc"])
+    if first["type"] == "extra_forbidden":
+        message = f"{param} is not served here; leave it out (docs/talk.md lists what is)"
+        return RequestError(message, code="unsupported_field", param=param)
+    given = "" if isinstance(first["input"], dict | list) else f", got {str(first['input'])[:80]!r}"
+    return RequestError(f"{param}: {first['msg']}{given}", code="invalid_value", param=param)

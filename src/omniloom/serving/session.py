@@ -1,0 +1,394 @@
+"""One realtime session: client events in, server events out, whatever carries them.
+
+The transport calls `handle` with one message after another and sends what the outbox holds; the model runs in this
+session's own worker thread. What is wrong with an event is told at once; what only the model can find out is told when
+its job has run. Speech is given to the model while it is spoken, so a reply starts with nothing left to read.
+
+Two threads meet in `_running`, the response that may still be cancelled, and in the outbox; a lock guards the first.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from omniloom.generation import Conversation, Done, Omni
+from omniloom.serving import protocol as p
+from omniloom.serving.limits import Limits, RequestError
+from omniloom.serving.media import MODEL_RATE_HZ, WIRE_RATE_HZ, Resampler, decode_image, decode_pcm, to_audio
+from omniloom.serving.outbox import Outbox
+from omniloom.serving.parsing import change_settings, read_event, read_json
+from omniloom.serving.response import OutgoingResponse
+from omniloom.serving.turns import Heard, Signal, SpeechProbability, Started, TurnDetector, silero
+from omniloom.serving.worker import FairLock, Worker
+from omniloom.stream.message import wanted
+from omniloom.stream.parts import Audio, Part, Text
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Running:
+    """A response from its request to its end."""
+
+    response: p.Response
+    max_tokens: int
+    reason: p.StatusReason | None = None
+    conversation: Conversation | None = None
+    """Set while the model is at it."""
+
+
+class RealtimeSession:
+    """The state and the rules of one client's session."""
+
+    def __init__(
+        self,
+        omni: Omni,
+        *,
+        outbox: Outbox,
+        model_name: str,
+        limits: Limits = Limits(),
+        model_lock: FairLock | None = None,
+        new_probability: Callable[[], SpeechProbability] = silero,
+    ) -> None:
+        self.id = p.new_id("sess")
+        self._omni = omni
+        self._outbox = outbox
+        self._limits = limits
+        self._model_lock = model_lock or FairLock()
+        self._new_probability = new_probability
+        self._session = p.Session(id=self.id, model=model_name)
+        self._conversation = omni.conversation()
+        self._conversation_id = p.new_id("conv")
+        self._worker = Worker(name=f"omniloom-{self.id}", limit=limits.waiting_jobs)
+        self._lock = threading.Lock()
+        self._running: _Running | None = None
+        self._last_item_id: str | None = None
+        self._has_unanswered = False
+        self._speech_item_id = ""
+        self._detector: TurnDetector | None = None
+        self._restart_buffer()
+        self._handlers: dict[type[p.ClientEvent], Callable[[Any], None]] = {
+            p.SessionUpdate: self._update,
+            p.InputAudioBufferAppend: self._append,
+            p.InputAudioBufferCommit: self._commit,
+            p.InputAudioBufferClear: self._clear,
+            p.ConversationItemCreate: self._create_item,
+            p.ResponseCreate: self._create_response,
+            p.ResponseCancel: self._cancel_response,
+        }
+        outbox.put(p.SessionCreated(session=self._session))
+
+    def handle(self, message: str | bytes) -> None:
+        """Follow one client event; whatever is wrong with it becomes one `error` event."""
+        event_id: str | None = None
+        try:
+            data = read_json(message, self._limits)
+            event_id = data["event_id"][:512] if isinstance(data.get("event_id"), str) else None
+            event = read_event(data)
+            self._handlers[type(event)](event)
+        except RequestError as error:
+            self._outbox.put(p.Error(error=error.details(event_id)))
+        except Exception:  # A bug in one event must not end the session.
+            LOGGER.exception("a client event failed unexpectedly")
+            self._outbox.put(p.Error(error=_internal_error(event_id)))
+
+    def close(self) -> None:
+        """Stop the model for this session and take no more events."""
+        self._cancel("client_cancelled")
+        self._worker.stop()
+        self._outbox.close("the session was closed")
+
+    def join(self, *, timeout_s: float) -> bool:
+        """Wait until the session's thread has ended; False where it has not in time."""
+        return self._worker.join(timeout_s=timeout_s)
+
+    # Settings
+
+    def _update(self, event: p.SessionUpdate) -> None:
+        before = self._session
+        changed = change_settings(before, event.session)
+        assert isinstance(changed, p.Session)
+        if changed.audio.input.turn_detection != before.audio.input.turn_detection:
+            for signal in self._detector.stop() if self._detector is not None else ():
+                self._follow(signal, may_answer=False)
+            self._detector = None
+            self._restart_buffer()
+        self._session = changed
+        self._outbox.put(p.SessionUpdated(session=changed))
+
+    # Sound
+
+    def _restart_buffer(self) -> None:
+        self._resampler = Resampler(WIRE_RATE_HZ, MODEL_RATE_HZ)
+        self._buffer: list[np.ndarray] = []
+        self._num_buffered = 0
+
+    def _append(self, event: p.InputAudioBufferAppend) -> None:
+        samples = decode_pcm(event.audio, param="audio")
+        turn_detection = self._session.audio.input.turn_detection
+        waiting = 0 if turn_detection else self._num_buffered
+        if waiting + len(samples) > self._limits.audio_s * WIRE_RATE_HZ:
+            raise RequestError(
+                f"the buffer would hold {(waiting + len(samples)) / WIRE_RATE_HZ:.1f} s, at most {self._limits.audio_s:.0f} s "
+                "are taken; this piece was dropped: commit or clear first",
+                code="input_audio_buffer_full",
+                param="audio",
+            )
+        if turn_detection is None:
+            self._num_buffered += len(samples)
+            self._buffer.append(self._resampler.push(samples))
+            return
+        if self._detector is None:
+            try:
+                probability = self._new_probability()
+            except ValueError as error:
+                raise RequestError(str(error), code="turn_detection_unavailable") from error
+            self._detector = TurnDetector(turn_detection, probability, max_turn_s=self._limits.audio_s)
+        for signal in self._detector.push(self._resampler.push(samples)):
+            self._follow(signal, may_answer=True)
+
+    def _follow(self, signal: Signal, *, may_answer: bool) -> None:
+        """Act on what the turn detector heard."""
+        assert self._detector is not None
+        settings = self._detector.settings
+        if isinstance(signal, Started):
+            self._speech_item_id = p.new_id("item")
+            self._outbox.put(p.SpeechStarted(audio_start_ms=signal.at_ms, item_id=self._speech_item_id))
+            if settings.interrupt_response:
+                self._cancel("turn_detected")
+        elif isinstance(signal, Heard):
+            self._give([to_audio(signal.samples)], is_piece=True)
+        else:
+            self._outbox.put(p.SpeechStopped(audio_end_ms=signal.at_ms, item_id=self._speech_item_id))
+            self._announce_speech(self._speech_item_id)
+            if may_answer and settings.create_response:
+                self._respond(p.ResponseSettings())
+
+    def _commit(self, event: p.InputAudioBufferCommit) -> None:
+        if self._detector is not None and self._detector.is_speaking:
+            for signal in self._detector.stop():
+                self._follow(signal, may_answer=True)
+            return
+        heard_ms = self._num_buffered * 1000 / WIRE_RATE_HZ
+        if heard_ms < self._limits.min_commit_ms:
+            raise RequestError(
+                f"the buffer holds {heard_ms:.0f} ms of sound, at least {self._limits.min_commit_ms} ms are needed",
+                code="input_audio_buffer_commit_empty",
+            )
+        samples = np.concatenate([*self._buffer, self._resampler.flush()])
+        self._restart_buffer()
+        self._give([to_audio(samples)])
+        self._announce_speech(p.new_id("item"))
+
+    def _announce_speech(self, item_id: str) -> None:
+        self._outbox.put(p.InputAudioBufferCommitted(previous_item_id=self._last_item_id, item_id=item_id))
+        content: list[p.InputContent] = [p.InputAudio(type="input_audio")]
+        self._announce(p.UserItem(id=item_id, type="message", role="user", content=content))
+
+    def _clear(self, event: p.InputAudioBufferClear) -> None:
+        if self._detector is not None and self._detector.is_speaking:
+            raise RequestError(
+                "speech is being heard and cannot be taken back; wait for input_audio_buffer.speech_stopped",
+                code="speech_in_progress",
+            )
+        self._detector = None
+        self._restart_buffer()
+        self._outbox.put(p.InputAudioBufferCleared())
+
+    # Items
+
+    def _create_item(self, event: p.ConversationItemCreate) -> None:
+        item = event.item
+        if event.previous_item_id not in (None, self._last_item_id):
+            raise RequestError(
+                "an item can only be added at the end; leave previous_item_id out",
+                code="unsupported_value",
+                param="previous_item_id",
+            )
+        parts = [self._part(content, f"item.content.{index}") for index, content in enumerate(item.content)]
+        self._give(parts)
+        content: list[p.InputContent] = [
+            content if isinstance(content, p.InputText) else type(content).model_validate({"type": content.type})
+            for content in item.content
+        ]
+        self._announce(item.model_copy(update={"id": item.id or p.new_id("item"), "content": content}))
+
+    def _part(self, content: p.InputText | p.InputAudio | p.InputImage, param: str) -> Part:
+        if isinstance(content, p.InputImage):
+            return decode_image(content.image_url or "", self._limits, param=f"{param}.image_url")
+        if isinstance(content, p.InputAudio):
+            samples = decode_pcm(content.audio or "", param=f"{param}.audio")
+            if len(samples) > self._limits.audio_s * WIRE_RATE_HZ:
+                raise RequestError(
+                    f"{param}.audio lasts {len(samples) / WIRE_RATE_HZ:.1f} s, at most {self._limits.audio_s:.0f} s are taken",
+                    code="audio_too_long",
+                    param=f"{param}.audio",
+                )
+            if len(samples) * 1000 < self._limits.min_commit_ms * WIRE_RATE_HZ:
+                raise RequestError(
+                    f"{param}.audio lasts less than {self._limits.min_commit_ms} ms", code="audio_too_short", param=f"{param}.audio"
+                )
+            return to_audio(Resampler(WIRE_RATE_HZ, MODEL_RATE_HZ).push(samples, is_last=True))
+        if len(content.text) > self._limits.text_chars:
+            raise RequestError(
+                f"{param}.text has {len(content.text):,} characters, at most {self._limits.text_chars:,} are taken",
+                code="text_too_long",
+                param=f"{param}.text",
+            )
+        try:
+            return Text(content.text)
+        except ValueError as error:
+            raise RequestError(f"{param}.{error}", code="invalid_value", param=f"{param}.text") from error
+
+    def _announce(self, item: p.UserItem) -> None:
+        with self._lock:
+            previous, self._last_item_id = self._last_item_id, item.id
+        self._outbox.put(p.ConversationItemAdded(previous_item_id=previous, item=item))
+        self._outbox.put(p.ConversationItemDone(previous_item_id=previous, item=item))
+
+    def _give(self, parts: list[Part], *, is_piece: bool = False) -> None:
+        """Have the model take in parts; `is_piece` says that the sound goes on."""
+
+        def take_in() -> None:
+            try:
+                for part in parts:
+                    with self._model_lock():
+                        if is_piece and isinstance(part, Audio):
+                            self._conversation.hear(part)
+                        else:
+                            self._conversation.add(part)
+            except Exception as error:
+                self._start_over(error)
+
+        self._submit(take_in)
+        self._has_unanswered = True
+
+    # Responses
+
+    def _create_response(self, event: p.ResponseCreate) -> None:
+        self._respond(event.response)
+
+    def _respond(self, asked: p.ResponseSettings) -> None:
+        with self._lock:
+            if self._running is not None:
+                raise RequestError(
+                    f"response {self._running.response.id} is still running; cancel it or wait for response.done",
+                    code="conversation_already_has_active_response",
+                )
+        if not self._has_unanswered:
+            raise RequestError(
+                "there is nothing new to answer; create a conversation item or commit sound first", code="nothing_to_answer"
+            )
+        max_tokens = asked.max_output_tokens or self._session.max_output_tokens
+        response = p.Response(
+            id=p.new_id("resp"),
+            conversation_id=self._conversation_id,
+            status="in_progress",
+            output_modalities=asked.output_modalities or self._session.output_modalities,
+            max_output_tokens=max_tokens,
+            metadata=asked.metadata,
+        )
+        limit = self._limits.response_tokens
+        running = _Running(response, limit if max_tokens == "inf" else min(max_tokens, limit))
+        with self._lock:
+            self._running = running
+        self._has_unanswered = False
+        self._submit(lambda: self._answer(running))
+
+    def _cancel_response(self, event: p.ResponseCancel) -> None:
+        with self._lock:
+            active = self._running.response.id if self._running is not None else None
+        if active is None or event.response_id not in (None, active):
+            raise RequestError("no such response is running", code="response_cancel_not_active", param="response_id")
+        self._cancel("client_cancelled")
+
+    def _cancel(self, reason: p.StatusReason) -> None:
+        """Stop the running response, if there is one, at its next token."""
+        with self._lock:
+            running, self._running = self._running, None
+            if running is not None:
+                running.reason = reason
+                if running.conversation is not None:
+                    running.conversation.cancel()
+
+    def _answer(self, running: _Running) -> None:
+        """Run one response from its first event to its last; in the worker's thread."""
+        with self._lock:
+            previous = self._last_item_id
+            outgoing = OutgoingResponse(running.response, previous_item_id=previous, emit=self._outbox.put)
+            self._last_item_id = outgoing.item_id
+        outgoing.start()
+        try:
+            done = self._generate(running, outgoing)
+        except Exception as error:
+            self._end(running)
+            details = self._start_over(error, is_told=False)
+            outgoing.finish("failed", error=p.ResponseError(type=details.type, code=details.code, message=details.message))
+            return
+        self._end(running)
+        usage = _usage(done)
+        if running.reason is not None:
+            outgoing.finish("cancelled", reason=running.reason, usage=usage)
+        elif done is not None and done.finish_reason == "length":
+            outgoing.finish("incomplete", reason="max_output_tokens", usage=usage)
+        else:
+            outgoing.finish("completed", usage=usage)
+
+    def _generate(self, running: _Running, outgoing: OutgoingResponse) -> Done | None:
+        """Tell what the model generates until it ends or is cancelled; after a cancel nothing more is told."""
+        conversation = self._conversation
+        pieces = conversation.reply(want=wanted(running.response.output_modalities), max_tokens=running.max_tokens)
+        with self._lock:
+            running.conversation = conversation
+        has_stopped = False
+        while True:
+            if running.reason is not None and not has_stopped:
+                conversation.cancel()  # Again, in case the first came before the reply had begun.
+                has_stopped = True
+            with self._model_lock():
+                piece = next(pieces, None)
+            if piece is None or isinstance(piece, Done):
+                return piece
+            if running.reason is None:
+                outgoing.add(piece)
+
+    def _end(self, running: _Running) -> None:
+        with self._lock:
+            running.conversation = None
+            if self._running is running:
+                self._running = None
+
+    # The model's side
+
+    def _submit(self, job: Callable[[], None]) -> None:
+        if not self._worker.submit(job):
+            self._outbox.close("input comes faster than the model can take it in; the session was closed")
+            raise RequestError("input comes faster than the model can take it in", code="overloaded")
+
+    def _start_over(self, error: Exception, *, is_told: bool = True) -> p.ErrorDetails:
+        """After the model refused or failed: an empty conversation, and the error in words; in the worker's thread."""
+        if isinstance(error, ValueError):
+            message = f"{error}. The conversation was started over; earlier turns are forgotten."
+            details = p.ErrorDetails(type="invalid_request_error", code="model_refused_input", message=message)
+        else:
+            LOGGER.error("the model failed", exc_info=error)
+            details = _internal_error(None)
+        self._conversation = self._omni.conversation()
+        if is_told:
+            self._outbox.put(p.Error(error=details))
+        return details
+
+
+def _internal_error(event_id: str | None) -> p.ErrorDetails:
+    message = "something failed inside the server; its log says what. The session goes on."
+    return p.ErrorDetails(type="server_error", code="internal_error", message=message, event_id=event_id)
+
+
+def _usage(done: Done | None) -> p.Usage:
+    return p.Usage()

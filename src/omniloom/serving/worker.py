@@ -1,0 +1,88 @@
+"""One thread for each session that talks to the model, and a lock by which sessions share it fairly.
+
+A session's jobs (hear this, add that, answer) run in order in its own thread, so whatever state a model keeps for a
+conversation is only ever touched from one place. Between two steps of an answer the lock goes to whoever waited
+longest. A pool was rejected: an answer is a generator that must stay in one thread, and interleaving needs no pool.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+LOGGER = logging.getLogger(__name__)
+
+Job = Callable[[], None]
+
+
+class FairLock:
+    """A lock that is granted in the order it was asked for; a plain one lets a busy thread take it again and again."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._is_held = False
+        self._waiting: deque[threading.Event] = deque()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        turn = threading.Event()
+        with self._guard:
+            if self._is_held or self._waiting:
+                self._waiting.append(turn)
+            else:
+                self._is_held = True
+                turn.set()
+        turn.wait()
+        try:
+            yield
+        finally:
+            with self._guard:
+                if self._waiting:
+                    self._waiting.popleft().set()
+                else:
+                    self._is_held = False
+
+
+class Worker:
+    """A thread that runs jobs in order until it is stopped."""
+
+    def __init__(self, *, name: str, limit: int) -> None:
+        self._jobs: queue.Queue[Job | None] = queue.Queue(limit)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> bool:
+        """Queue a job; False where too many wait already."""
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Run no job that has not begun; does not wait for the one that runs."""
+        self._stopping.set()
+        try:
+            self._jobs.put_nowait(None)
+        except queue.Full:
+            pass  # The thread sees `_stopping` after the job it is at.
+
+    def join(self, *, timeout_s: float) -> bool:
+        """Wait for the thread to end; False where it has not in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            job = self._jobs.get()
+            if job is None or self._stopping.is_set():
+                return
+            try:
+                job()
+            except Exception:  # A job reports its own errors; this keeps a bug in that from ending the session.
+                LOGGER.exception("a job of a session failed unexpectedly")
