@@ -9,8 +9,9 @@ import torch
 
 from omniloom.core.metrics import read_metrics
 from omniloom.core.state import equal_states
+from omniloom.data.packing import Batch
 from omniloom.models import OmniConfig, OmniModel
-from omniloom.training import AdamW, Batch, Muon, Trainer, TrainingConfig, WarmupStableDecay
+from omniloom.training import AdamW, Muon, Trainer, TrainingConfig, WarmupStableDecay
 from tests.stream.vocabularies import small_vocabulary
 
 VOCABULARY = small_vocabulary()
@@ -19,12 +20,17 @@ VOCABULARY = small_vocabulary()
 class RandomBatches:
     """Rows that depend on the batch number alone."""
 
-    def batch(self, index, *, num_rows):
-        generator = torch.Generator().manual_seed(index)
-        ids = torch.randint(0, VOCABULARY.size, (num_rows, 17), generator=generator)
-        classes = torch.randint(0, 7, (num_rows, 16), generator=generator)
-        zeros = torch.zeros(num_rows, 16, dtype=torch.long)
-        return Batch(ids=ids[:, :-1], targets=ids[:, 1:], classes=classes, slots=zeros, documents=zeros)
+    def __init__(self, num_rows=2):
+        self.num_rows = num_rows
+
+    def batch(self, step):
+        generator = torch.Generator().manual_seed(step)
+        ids = torch.randint(0, VOCABULARY.size, (self.num_rows, 17), generator=generator)
+        classes = torch.randint(0, 7, (self.num_rows, 16), generator=generator)
+        zeros = torch.zeros(self.num_rows, 16, dtype=torch.long)
+        return Batch(
+            ids=ids[:, :-1], targets=ids[:, 1:], classes=classes, slots=zeros, documents=zeros + 1, tasks=zeros
+        )
 
 
 def trainer(out, *, optimizer=None, **changes) -> Trainer:
@@ -85,14 +91,14 @@ def test_accumulated_equals_one_large_batch(tmp_path):
     """Same tokens, same weights: with every token weighted alike the mean of means is the mean."""
 
     class Split(RandomBatches):
-        def batch(self, index, *, num_rows):
-            whole = super().batch(0, num_rows=4)
-            parts = {name: value[2 * index : 2 * index + num_rows] for name, value in vars(whole).items()}
+        def batch(self, step):
+            whole = RandomBatches(4).batch(0)
+            parts = {name: value[2 * step : 2 * step + self.num_rows] for name, value in vars(whole).items()}
             return Batch(**{**parts, "classes": torch.ones_like(parts["classes"])})
 
     def gradients(num_rows, accumulate):
-        run = trainer(tmp_path, num_rows=num_rows, accumulate=accumulate, autocast=False)
-        run.batches = Split()
+        run = trainer(tmp_path, accumulate=accumulate, autocast=False)
+        run.batches = Split(num_rows)
         run.accumulate_gradients()
         return run.model.embedding.rows.grad
 
@@ -102,8 +108,8 @@ def test_accumulated_equals_one_large_batch(tmp_path):
 def test_fewer_steps_of_loss_when_learning(tmp_path):
     """On one batch seen again and again the loss must fall."""
     run = trainer(tmp_path, num_steps=60)
-    fixed = RandomBatches().batch(0, num_rows=2)
-    run.batches = type("Fixed", (), {"batch": lambda self, index, num_rows: fixed})()
+    fixed = RandomBatches().batch(0)
+    run.batches = type("Fixed", (), {"batch": lambda self, step: fixed})()
     run.run()
     losses = [line["loss/reply_text"] for line in read_metrics(tmp_path / "metrics.jsonl")]
     assert losses[-1] < 0.5 * losses[0]

@@ -1,6 +1,5 @@
 """Training: the loop, its loss, optimizers and schedule."""
 
-from omniloom.training.batches import Batch as Batch
 from omniloom.training.batches import Batches as Batches
 from omniloom.training.loop import Trainer as Trainer
 from omniloom.training.loop import TrainingConfig as TrainingConfig

@@ -21,9 +21,10 @@ from omniloom.core.checkpoint import keep_newest, latest, write_folder
 from omniloom.core.metrics import Metrics
 from omniloom.core.progress import Progress
 from omniloom.core.state import load_state, save_state
+from omniloom.data.packing import Batch
 from omniloom.models import OmniModel
 from omniloom.stream.layout import LossClass
-from omniloom.training.batches import Batch, Batches
+from omniloom.training.batches import Batches
 from omniloom.training.loss import LossWeights, weighted_loss
 from omniloom.training.optimizers import AdamW, Muon
 from omniloom.training.schedule import WarmupStableDecay
@@ -34,8 +35,8 @@ class TrainingConfig:
     """How a model is trained. A step takes `num_rows x row_length x accumulate` tokens."""
 
     num_steps: int
-    row_length: int = 512
-    num_rows: int = 4
+    row_length: int = 384
+    num_rows: int = 5
     accumulate: int = 1
     optimizer: AdamW | Muon = field(default_factory=AdamW)
     schedule: WarmupStableDecay = field(default_factory=WarmupStableDecay)
@@ -114,7 +115,7 @@ class Trainer:
         """Add up the gradients of this step's batches, each batch's weighted mean counting alike."""
         c = self.config
         for part in range(c.accumulate):
-            batch = self.batches.batch(self.step * c.accumulate + part, num_rows=c.num_rows)
+            batch = self.batches.batch(self.step * c.accumulate + part)
             (self._loss(batch) / c.accumulate).backward()
 
     def _loss(self, batch: Batch) -> torch.Tensor:
@@ -122,7 +123,7 @@ class Trainer:
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.autocast):
             hidden = self.forward(batch.ids.to(device), batch.slots.to(device), documents=batch.documents.to(device))
             loss = weighted_loss(self.model, hidden, batch.targets.to(device), batch.classes.to(device), self.weights)
-        self.window.add(loss.sums, loss.counts, batch.ids.numel())
+        self.window.add(loss.sums, loss.counts, batch.num_tokens)
         return loss.total
 
     def _report(self, metrics: Metrics, progress: Progress) -> None:
