@@ -57,7 +57,13 @@ def test_descriptions_round_trip() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["", "big red circle", "big red blob top left", "red big circle top left", "big red ring top left and small red cross top left"],
+    [
+        "",
+        "big red circle",
+        "big red blob top left",
+        "red big circle top left",
+        "big red ring top left and small red cross top left",
+    ],
 )
 def test_words_that_describe_no_scene(words: str) -> None:
     assert parse_description(words) is None

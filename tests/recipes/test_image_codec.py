@@ -1,0 +1,74 @@
+"""Training the image codec: it learns, resumes to the bit, and sees no held-out pair."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from omniloom.codecs.image import ImageCodec
+from omniloom.core.metrics import read_metrics
+from omniloom.data.scene_reader import read_scene
+from omniloom.data.scenes import HELD_OUT_PAIRS
+from omniloom.recipes import image_codec as recipe_module
+from omniloom.recipes.image_codec import ImageCodecRecipe, emoji_pictures, train_image_codec, training_batch
+from omniloom.recipes.image_codec_measure import measure_image_codec
+from omniloom.stream.parts import Image
+
+TINY = ImageCodecRecipe(
+    codec=ImageCodec.Config(encoder_width=16, decoder_width=16, colour_width=16),
+    num_steps=40,
+    rows_per_step=8,
+    num_emoji=0,
+    warmup_steps=5,
+    steps_per_checkpoint=20,
+)
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train_image_codec(TINY, run_folder=tmp_path / "whole")
+    plain_batch = recipe_module.training_batch
+
+    def interrupt(recipe: ImageCodecRecipe, step: int, emoji: list[Image]) -> torch.Tensor:
+        if step == 27:
+            raise KeyboardInterrupt
+        return plain_batch(recipe, step, emoji)
+
+    monkeypatch.setattr(recipe_module, "training_batch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train_image_codec(TINY, run_folder=tmp_path / "parts")
+    monkeypatch.setattr(recipe_module, "training_batch", plain_batch)
+    resumed = train_image_codec(TINY, run_folder=tmp_path / "parts")
+    assert resumed.spec.fingerprint == whole.spec.fingerprint
+    lines = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
+    assert lines[0] == lines[1] and lines[0][-1]["step"] == 40
+    assert lines[0][-1]["total"] < lines[0][0]["total"]
+
+
+def test_no_held_out_pair_is_drawn_in_training() -> None:
+    for step in range(20):
+        for pixels in training_batch(TINY, step, []):
+            scene = read_scene(Image((pixels * 255).round().to(torch.uint8)))
+            assert scene is not None
+            assert not {(item.colour, item.shape) for item in scene.objects} & HELD_OUT_PAIRS
+
+
+def test_batches_depend_on_seed_and_step_alone() -> None:
+    assert torch.equal(training_batch(TINY, 3, []), training_batch(TINY, 3, []))
+    assert not torch.equal(training_batch(TINY, 3, []), training_batch(dataclasses.replace(TINY, seed=1), 3, []))
+
+
+def test_without_a_data_folder_there_are_no_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path))
+    assert emoji_pictures(10, split="train") == []
+
+
+def test_measure_counts_what_must_not_matter() -> None:
+    torch.manual_seed(0)
+    measured = measure_image_codec(ImageCodec(TINY.codec).eval(), num_scenes=20)
+    assert measured.coverage_kept_when_recoloured == 1
+    assert measured.colour_kept_when_reshaped == 1
+    assert measured.codes_kept_when_moved == 1
+    assert measured.jittered.drawn == 1
+    assert np.isfinite(measured.jittered.psnr_db)
