@@ -1,0 +1,331 @@
+"""A conversation: what was said so far stays in the cache, so each turn costs only its own tokens.
+
+What the user gives is fed to the model as it comes, sound even while it is spoken, so that little is left to do when
+the reply is asked for. A reply may be cancelled at any token. What then stays in the conversation ends where a reply
+may end, after a whole word of text or a whole frame of sound: the model never sees a broken turn, and it remembers no
+more than it said. If nothing whole was said, the user's turn is still open.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+import torch
+
+from omniloom.codecs.bundle import CodecSet
+from omniloom.generation.decoder import PreparedModel, RowDecoder
+from omniloom.generation.reply import Done, Event, FinishReason, Reply, ReplyBuilder
+from omniloom.generation.sampling import IdRange, Picker, Sampling, guided
+from omniloom.stream import vocabulary as v
+from omniloom.stream.layout import EncodedMessage, lay_out, open_reply, prompt_part_ids
+from omniloom.stream.message import Message, Want, as_parts, wanted
+from omniloom.stream.parts import MAX_AUDIO_S, Audio, Part, Text
+from omniloom.stream.vocabulary import Modality
+
+MAX_REPLY_TOKENS = 768
+"""Longest reply unless the caller says otherwise: about ten seconds of speech, or a picture and a page of text."""
+
+
+class Conversation:
+    """One row of the model with its cache. Only `cancel` may be called from a second thread."""
+
+    def __init__(self, prepared: PreparedModel, codecs: CodecSet, *, history: Sequence[Message] = ()) -> None:
+        self._prepared = prepared
+        self._codecs = codecs
+        self._row = RowDecoder(prepared)
+        self._history: list[Message] = []
+        self._user_parts: list[Part] = []
+        self._hearing: _Hearing | None = None
+        self._cancelled = threading.Event()
+        self._reply: Generator[Event, None, None] | None = None
+        if history:
+            self._row.append(lay_out([encode(message, codecs) for message in history], prepared.vocabulary).ids)
+            self._history = list(history)
+            if history[-1].role == "user":
+                self._user_parts = list(self._history.pop().parts)
+            self._row.feed()
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """The finished turns, and the user's open one if it holds anything yet."""
+        parts = [*self._user_parts, *([self._hearing.audio()] if self._hearing else [])]
+        return (*self._history, *([Message("user", tuple(parts))] if parts else []))
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self._row.ids)
+
+    @property
+    def num_tokens_left(self) -> int:
+        return self._prepared.config.context - self.num_tokens
+
+    def add(self, parts: str | Part | Sequence[str | Part]) -> None:
+        """Add to the user's turn; it is fed to the model at once.
+
+        Raises:
+            ValueError: If a part is not one, the context is full, or a reply is still being read.
+        """
+        self._require_idle()
+        self.end_hearing()
+        found = as_parts(parts)
+        ids = [
+            token
+            for part in found
+            for token in prompt_part_ids(modality_of(part), encode_part(part, self._codecs), self._prepared.vocabulary)
+        ]
+        self._give(ids)
+        self._user_parts += found
+
+    def hear(self, audio: Audio) -> None:
+        """Add a piece of sound, of any length, that follows the last one without a gap; whole frames are fed at once.
+
+        Raises:
+            ValueError: If the rate changed, the sound grows too long, or a reply is still being read.
+        """
+        self._require_idle()
+        if self._hearing is None:
+            hearing = _Hearing(self._codecs, rate_hz=audio.rate_hz)
+            self._give([v.AUDIO])
+            self._hearing = hearing
+        self._give_codes(self._hearing.push(audio))
+
+    def end_hearing(self) -> None:
+        """End the sound begun by `hear`; `add` and `reply` do so by themselves."""
+        if self._hearing is None:
+            return
+        hearing, self._hearing = self._hearing, None
+        self._user_parts.append(hearing.audio())
+        self._give_codes(hearing.finish())
+
+    def reply(
+        self,
+        want: str | Iterable[str] = "text",
+        *,
+        sampling: Sampling = Sampling(),
+        seed: int = 0,
+        max_tokens: int = MAX_REPLY_TOKENS,
+    ) -> Iterator[Event]:
+        """Answer the user's turn: events as they come, `Done` the last. Leaving the iterator early cancels.
+
+        Raises:
+            ValueError: If there is nothing to answer, `want` is unknown, or the context is full.
+        """
+        self._require_idle()
+        wants = wanted(want)
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
+        cached_tokens = self._row.num_fed
+        self.end_hearing()
+        if not self._user_parts:
+            raise ValueError("there is nothing to answer; add a text, a sound or a picture first")
+        if self.num_tokens_left < len(open_reply(wants)) + 2:
+            raise ValueError(
+                f"{self.num_tokens} tokens fill the model's context of {self._prepared.config.context}, which leaves no "
+                "room for a reply; give shorter parts or start a new conversation"
+            )
+        self._cancelled.clear()
+        picker = Picker(sampling, seed=seed, vocabulary=self._prepared.vocabulary)
+        self._reply = self._events(wants, picker, max_tokens=max_tokens, cached_tokens=cached_tokens)
+        return self._reply
+
+    def cancel(self) -> None:
+        """End the reply being read at its next token; without one, nothing happens. Safe from any thread."""
+        self._cancelled.set()
+
+    def _events(
+        self, wants: frozenset[Want], picker: Picker, *, max_tokens: int, cached_tokens: int
+    ) -> Generator[Event, None, None]:
+        base = len(self._row.ids)
+        self._row.append(open_reply(wants))
+        first = len(self._row.ids)
+        builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=True)
+        reason: FinishReason = "cancelled"
+        last_events: list[Event] = []
+        try:
+            for step in self._tokens(wants, picker, max_tokens=max_tokens):
+                if step.reason is None:
+                    yield from builder.push(step.token)
+                else:
+                    reason = step.reason
+            last_events = builder.finish(reason, prompt_tokens=first, cached_tokens=cached_tokens)
+        finally:
+            # Also where the reader left in between (GeneratorExit): the conversation then goes on as after a cancel.
+            parts = finished(last_events).parts if last_events else ()
+            self._settle(base, first, reason if last_events else "cancelled", wants, parts)
+        yield from last_events
+
+    def _tokens(self, wants: frozenset[Want], picker: Picker, *, max_tokens: int) -> Iterator[_Step]:
+        """The reply's tokens, appended to the row one by one; then why it ended."""
+        grammar = self._prepared.grammar(wants)
+        state = grammar.start()
+        guide = _Guide(self._prepared, wants, picker.sampling.image_guidance)
+        for count in range(max_tokens):
+            if self._cancelled.is_set():
+                yield _Step(reason="cancelled")
+                return
+            if self.num_tokens_left < 2:  # <end> must fit after a cut
+                break
+            ranges = grammar.allowed_ranges(state)
+            logits = guide.steer(self._row.feed(ranges), self._row.ids[-1], ranges, is_first=count == 0)
+            token = picker.pick(logits, ranges)
+            state = grammar.advance(state, token)
+            self._row.append([token])
+            yield _Step(token=token)
+            if grammar.is_done(state):
+                yield _Step(reason="stop")
+                return
+        yield _Step(reason="length")
+
+    def _settle(
+        self, base: int, first: int, reason: FinishReason, wants: frozenset[Want], parts: tuple[Part, ...]
+    ) -> None:
+        """Leave the row after a whole turn: as the model ended it, cut at the last resting place, or not begun."""
+        self._reply = None
+        if reason != "stop":
+            stop = self._resting_place(first, wants)
+            self._row.truncate(stop if stop > first else base)
+            if stop > first:
+                parts = self._parts(self._row.ids[first:])
+                self._row.append([v.END])
+        if not parts:
+            self._row.truncate(base)
+            return
+        self._history += [Message("user", tuple(self._user_parts)), Message("assistant", parts)]
+        self._user_parts = []
+
+    def _resting_place(self, first: int, wants: frozenset[Want]) -> int:
+        """The longest that the reply may be cut to: after text, or where sound is wanted after a whole frame."""
+        last_plane = self._prepared.vocabulary.planes_of("audio" if "audio" in wants else "text")[-1]
+        for stop in range(len(self._row.ids), first, -1):
+            if last_plane.start <= self._row.ids[stop - 1] < last_plane.stop:
+                return stop
+        return first
+
+    def _parts(self, ids: Sequence[int]) -> tuple[Part, ...]:
+        builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=False)
+        for token in ids:
+            builder.push(token)
+        return finished(builder.finish("stop", prompt_tokens=0, cached_tokens=0)).parts
+
+    def _give(self, ids: Sequence[int]) -> None:
+        """Append to the user's turn, which is opened if it is not yet, and feed."""
+        opening = [] if self._row.ids else [v.BOS]
+        if not self._user_parts and self._hearing is None:
+            opening.append(v.USER)
+        self._row.append([*opening, *ids])
+        self._row.feed()
+
+    def _give_codes(self, codes: Sequence[int]) -> None:
+        self._row.append(self._prepared.vocabulary.to_ids("audio", codes))
+        self._row.feed()
+
+    def _require_idle(self) -> None:
+        if self._reply is None:
+            return
+        if inspect.getgeneratorstate(self._reply) in (inspect.GEN_CREATED, inspect.GEN_CLOSED):
+            self._reply = None  # asked for and never read
+            return
+        raise ValueError("a reply is still being read; read it to its end, close it, or cancel it and read on")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    token: int = -1
+    reason: FinishReason | None = None
+
+
+class _Hearing:
+    """Sound that is still coming in."""
+
+    def __init__(self, codecs: CodecSet, *, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._pieces: list[torch.Tensor] = []
+        self._num_samples = 0
+        self._encoder = codecs.audio.encoder_stream()
+        target_hz = codecs.audio.rate_hz
+        self._resampler = None if rate_hz == target_hz else soxr.ResampleStream(rate_hz, target_hz, 1, dtype="float32")
+
+    def push(self, audio: Audio) -> list[int]:
+        if audio.rate_hz != self._rate_hz:
+            raise ValueError(f"sound began at {self._rate_hz} Hz and goes on at {audio.rate_hz} Hz; keep one rate")
+        duration_s = (self._num_samples + audio.samples.numel()) / self._rate_hz
+        if duration_s > MAX_AUDIO_S:
+            raise ValueError(f"sound lasts {duration_s:.1f} s, at most {MAX_AUDIO_S:.0f} s are taken; ask for a reply first")
+        self._pieces.append(audio.samples)
+        self._num_samples += audio.samples.numel()
+        return self._encoder.push(self._resampled(audio.samples.numpy(), is_last=False))
+
+    def finish(self) -> list[int]:
+        rest = self._encoder.push(self._resampled(np.zeros(0, np.float32), is_last=True)) if self._resampler else []
+        return [*rest, *self._encoder.flush()]
+
+    def audio(self) -> Audio:
+        return Audio(torch.cat(self._pieces), self._rate_hz)
+
+    def _resampled(self, samples: np.ndarray, *, is_last: bool) -> torch.Tensor:
+        if self._resampler is None:
+            return torch.from_numpy(samples)
+        return torch.from_numpy(np.ascontiguousarray(self._resampler.resample_chunk(samples, last=is_last)))
+
+
+class _Guide:
+    """A second row that draws the same picture without the prompt, for guidance; nothing where guidance is 0."""
+
+    def __init__(self, prepared: PreparedModel, wants: frozenset[Want], guidance: float) -> None:
+        self._guidance = guidance if "image" in wants else 0.0
+        self._prepared = prepared
+        self._row: RowDecoder | None = None
+        self._opening = guide_prompt(wants)
+
+    def steer(
+        self, logits: torch.Tensor, last: int, ranges: Sequence[IdRange], *, is_first: bool
+    ) -> torch.Tensor:
+        """The logits to pick from, after `last` was fed to the main row."""
+        if not self._guidance or is_first:
+            return logits
+        if last == v.IMAGE:
+            self._row = RowDecoder(self._prepared)
+            self._row.append(self._opening)
+        elif self._row is None:
+            return logits
+        else:
+            self._row.append([last])
+        if ranges[0][0] < self._prepared.vocabulary.start_of("image"):
+            return logits  # the picture is done, only <end> is left
+        return guided(logits, self._row.feed(ranges), ranges, self._guidance)
+
+
+def guide_prompt(wants: frozenset[Want]) -> list[int]:
+    """A picture's opening without any prompt; training shows it in the same form."""
+    return [v.BOS, v.USER, *open_reply(wants), v.IMAGE]
+
+
+def modality_of(part: Part) -> Modality:
+    if isinstance(part, Text):
+        return "text"
+    return "audio" if isinstance(part, Audio) else "image"
+
+
+def encode_part(part: Part, codecs: CodecSet) -> list[int]:
+    """A part's codes."""
+    if isinstance(part, Text):
+        return codecs.text.encode(part)
+    return codecs.audio.encode(part) if isinstance(part, Audio) else codecs.image.encode(part)
+
+
+def encode(message: Message, codecs: CodecSet) -> EncodedMessage:
+    """A message with every part through its codec."""
+    return EncodedMessage(message.role, tuple((modality_of(part), encode_part(part, codecs)) for part in message.parts))
+
+
+def finished(events: Iterable[Event]) -> Reply:
+    """The whole reply, once all events are read."""
+    for event in events:
+        if isinstance(event, Done):
+            return event.reply
+    raise AssertionError("a reply ends with Done")

@@ -1,0 +1,241 @@
+"""Replies as they come and as they end: events while tokens arrive, and the whole afterwards.
+
+A `ReplyBuilder` takes one reply's tokens and decodes them. Live, it hands out text as soon as it is whole characters,
+sound in chunks that begin small (the first is heard after two frames) and grow, and the picture while it is drawn.
+Otherwise it decodes everything at the end, in fewer and larger calls; the result is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from omniloom.codecs.bundle import CodecSet
+from omniloom.stream.parts import Audio, Image, Part, Text
+from omniloom.stream.vocabulary import Modality, Vocabulary
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+CHUNK_FRAMES = (2, 4, 8)
+"""Frames in the first, the second and all later chunks of a reply's sound; the end of a word sends what there is."""
+
+DRAWN_CODES = 16
+"""A picture is shown anew after so many of its codes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a reply took. `cached_tokens` of the prompt were already in the cache when it was asked for."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    text_tokens: int = 0
+    audio_tokens: int = 0
+    image_tokens: int = 0
+
+    @property
+    def reply_tokens(self) -> int:
+        return self.text_tokens + self.audio_tokens + self.image_tokens
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reply:
+    """A finished reply. `parts` are in the order of the stream; `ids` are its tokens, <end> included."""
+
+    text: str
+    audio: Audio | None
+    image: Image | None
+    parts: tuple[Part, ...]
+    ids: tuple[int, ...]
+    finish_reason: FinishReason
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """More text; never half a character."""
+
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class AudioDelta:
+    """More sound, to be played straight after the last."""
+
+    samples: Float32[Tensor, " N"]
+    rate_hz: int
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDelta:
+    """The picture so far; what has not been drawn yet is white."""
+
+    image: Image
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDone:
+    """The finished picture."""
+
+    image: Image
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """The last event; `reply` holds all that came before it."""
+
+    finish_reason: FinishReason
+    usage: Usage
+    reply: Reply
+
+
+Event = TextDelta | AudioDelta | ImageDelta | ImageDone | Done
+
+
+@dataclass(eq=False)
+class _Run:
+    """Tokens of one modality in a row, and what they decoded to."""
+
+    modality: Modality
+    codes: list[int] = field(default_factory=list)
+    text: str = ""
+    sounds: list[Tensor] = field(default_factory=list)
+    image: Image | None = None
+
+
+class ReplyBuilder:
+    """Decodes one reply, token by token."""
+
+    def __init__(self, codecs: CodecSet, vocabulary: Vocabulary, *, is_live: bool) -> None:
+        self._codecs = codecs
+        self._vocabulary = vocabulary
+        self._is_live = is_live
+        self._runs: list[_Run] = []
+        self._ids: list[int] = []
+        self._text_stream = codecs.text.stream()
+        self._audio_stream = codecs.audio.decoder_stream()
+        self._frame_codes = codecs.audio.spec.elements_per_cycle
+        self._num_unheard = 0  # codes of the last run that no chunk holds yet
+        self._num_chunks = 0
+
+    def push(self, token: int) -> list[Event]:
+        """Take the next token; the events it brings about."""
+        self._ids.append(token)
+        modality = self._vocabulary.modality_of(token)
+        events: list[Event] = []
+        if self._runs and modality != self._runs[-1].modality:
+            events += self._close_run()
+        if modality is None:
+            return events
+        if not self._runs or modality != self._runs[-1].modality:
+            self._runs.append(_Run(modality))
+        run = self._runs[-1]
+        code = token - self._vocabulary.start_of(modality)
+        run.codes.append(code)
+        if self._is_live:
+            events += self._live(run, code)
+        return events
+
+    def finish(self, reason: FinishReason, *, prompt_tokens: int, cached_tokens: int) -> list[Event]:
+        """The last events; the very last is `Done`. A frame or picture that is not whole is left out."""
+        events = self._close_run()
+        if not self._is_live:
+            self._decode_all()
+        usage = self._usage(prompt_tokens, cached_tokens)
+        sounds = [sound for run in self._runs for sound in run.sounds]
+        reply = Reply(
+            text="".join(run.text for run in self._runs),
+            audio=Audio(torch.cat(sounds), self._codecs.audio.rate_hz) if sounds else None,
+            image=next((run.image for run in self._runs if run.image is not None), None),
+            parts=tuple(part for run in self._runs for part in self._parts(run)),
+            ids=tuple(self._ids),
+            finish_reason=reason,
+            usage=usage,
+        )
+        return [*events, Done(reason, usage, reply)]
+
+    def _live(self, run: _Run, code: int) -> list[Event]:
+        if run.modality == "text":
+            text = self._text_stream.push(code)
+            run.text += text
+            return [TextDelta(text)] if text else []
+        if run.modality == "audio":
+            self._num_unheard += 1
+            chunk = CHUNK_FRAMES[min(self._num_chunks, len(CHUNK_FRAMES) - 1)]
+            return self._sound(run) if self._num_unheard >= chunk * self._frame_codes else []
+        return self._drawing(run)
+
+    def _drawing(self, run: _Run) -> list[Event]:
+        count = len(run.codes)
+        if count == self._codecs.image.spec.elements_per_cycle:
+            run.image = self._codecs.image.decode(run.codes)
+            return [ImageDone(run.image)]
+        first_plane = self._vocabulary.planes_of("image")[0].plane.count
+        if count > first_plane and count % DRAWN_CODES == 0:
+            return [ImageDelta(self._codecs.image.decode_partial(run.codes))]
+        return []
+
+    def _sound(self, run: _Run) -> list[Event]:
+        """The chunk of whole frames that wait."""
+        num_codes = self._num_unheard // self._frame_codes * self._frame_codes
+        if not num_codes:
+            return []
+        first = len(run.codes) - self._num_unheard
+        samples = self._audio_stream.push(run.codes[first : first + num_codes])
+        self._num_unheard -= num_codes
+        self._num_chunks += 1
+        run.sounds.append(samples)
+        return [AudioDelta(samples, self._codecs.audio.rate_hz)]
+
+    def _close_run(self) -> list[Event]:
+        if not self._is_live or not self._runs:
+            return []
+        run = self._runs[-1]
+        if run.modality == "audio":
+            events = self._sound(run)
+            self._num_unheard = 0
+            return events
+        if run.modality == "text" and (rest := self._text_stream.flush()):
+            run.text += rest
+            return [TextDelta(rest)]
+        return []
+
+    def _decode_all(self) -> None:
+        for run in self._runs:
+            if run.modality == "text":
+                run.text = self._codecs.text.decode_text(run.codes)
+            elif run.modality == "image" and len(run.codes) == self._codecs.image.spec.elements_per_cycle:
+                run.image = self._codecs.image.decode(run.codes)
+        spoken = [run for run in self._runs if run.modality == "audio" and len(run.codes) >= self._frame_codes]
+        whole = [run.codes[: len(run.codes) // self._frame_codes * self._frame_codes] for run in spoken]
+        if not spoken:
+            return
+        sounds = self._audio_stream.push([code for codes in whole for code in codes])
+        per_code = sounds.numel() // sum(map(len, whole))
+        pieces = sounds.split([len(codes) * per_code for codes in whole])
+        for run, piece in zip(spoken, pieces, strict=True):
+            run.sounds.append(piece)
+
+    def _parts(self, run: _Run) -> Sequence[Part]:
+        if run.modality == "text":
+            return [Text(run.text)] if run.text.strip() else []
+        if run.modality == "audio":
+            return [Audio(torch.cat(run.sounds), self._codecs.audio.rate_hz)] if run.sounds else []
+        return [run.image] if run.image is not None else []
+
+    def _usage(self, prompt_tokens: int, cached_tokens: int) -> Usage:
+        counts = {"text": 0, "audio": 0, "image": 0}
+        for run in self._runs:
+            counts[run.modality] += len(run.codes)
+        return Usage(
+            prompt_tokens=prompt_tokens,
+            cached_tokens=cached_tokens,
+            text_tokens=counts["text"],
+            audio_tokens=counts["audio"],
+            image_tokens=counts["image"],
+        )
