@@ -82,7 +82,8 @@ def test_round_trip_through_flat_paths(run: Run) -> None:
 @given(runs)
 def test_overriding_with_its_own_text_changes_nothing(run: Run) -> None:
     flat = flatten(run)
-    changes = {path: str(flat[path]) for path in ("depth", "rate", "is_causal", "schedule", "seed", "attention.num_heads")}
+    names = ("depth", "rate", "is_causal", "schedule", "seed", "attention.num_heads")
+    changes = {path: str(flat[path]) for path in names}
     assert override(run, changes) == run
 
 

@@ -1,3 +1,3 @@
 """The `omniloom` command."""
 
-from omniloom.cli.main import main as main
+from omniloom.cli.program import main as main

@@ -1,7 +1,7 @@
 """Folders that are whole or not there: how checkpoints, codecs and data shards are written and trusted.
 
-A writer fills a temporary sibling; its files are hashed into `manifest.json`, flushed to disk, and the folder renamed. A
-crash leaves the sibling, never half a checkpoint. Reading compares the manifest with the files, so a copy that broke
+A writer fills a temporary sibling; its files are hashed into `manifest.json`, flushed to disk, and the folder renamed.
+A crash leaves the sibling, never half a checkpoint. Reading compares the manifest with the files, so a copy that broke
 off and a folder of somebody else's are both refused before anything is loaded. Marking completion by an empty file was
 rejected: it tells nothing of a file cut short afterwards.
 """

@@ -2,8 +2,8 @@
 
 A component's `Config` is a frozen, keyword-only dataclass; its fields are scalars, tuples of scalars, dictionaries of
 scalars by name, other such dataclasses, tuples of them, or a union of several to choose from. A union's choice is
-written as the key `type`. tyro was tried for overrides and kept for nothing here: it wants a parser built beforehand
-from the whole tree, and its errors name flags rather than paths.
+written as the key `type`. tyro was rejected for overrides: it wants a parser built beforehand from the whole tree,
+and its errors name flags rather than paths.
 """
 
 from __future__ import annotations

@@ -1,0 +1,78 @@
+"""argparse with our errors: one line that names the value and the remedy, in place of usage and a list."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from omniloom.core.nearest import nearest, unknown_name
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises ValueError, and answers an unknown option with the nearest."""
+
+    def __init__(self, **settings: Any) -> None:
+        # Abbreviations would make every new option able to break a script that is in use.
+        super().__init__(allow_abbrev=False, **settings)
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            self.refuse(rest[0])
+        return found
+
+    def refuse(self, argument: str) -> NoReturn:
+        """Raise the error for an argument that nothing takes."""
+        name = argument.partition("=")[0]
+        if not name.startswith("-"):
+            raise ValueError(f"unexpected argument {argument!r}; put a text of several words in quotes")
+        raise unknown_name("option", name, self.option_names())
+
+    def option_names(self) -> list[str]:
+        return [option for action in self._actions for option in action.option_strings]
+
+    def error(self, message: str) -> NoReturn:
+        """argparse's own message in our form, with the nearest choice where a choice was wrong."""
+        if "the following arguments are required" in message:
+            missing = message.partition(": ")[2]
+            raise ValueError(f"{missing} is missing; see {self.prog} --help")
+        raise ValueError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = [str(choice) for choice in action.choices]
+            hint = nearest(str(value), choices)
+            remedy = f"; did you mean {hint!r}?" if hint else ""
+            name = "/".join(action.option_strings) or action.metavar or action.dest
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}{remedy}")
+
+
+def positive_int(text: str) -> int:
+    """A whole number above zero, for `type=`."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
+    return number
+
+
+def settings(pairs: Sequence[str]) -> dict[str, str]:
+    """`path=value` texts as a dictionary.
+
+    Raises:
+        ValueError: If one has no `=`, or a path is set twice.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        path, equals, value = pair.partition("=")
+        if not equals or not path:
+            raise ValueError(f"--set takes path=value, got {pair!r}")
+        if path.strip() in found:
+            raise ValueError(f"--set gives {path} twice; give it once")
+        found[path.strip()] = value
+    return found

@@ -1,0 +1,76 @@
+"""`omniloom problems`: what there is to learn, and what an example of it looks and sounds like."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omniloom.cli.parsing import Parser
+
+if TYPE_CHECKING:
+    from omniloom.data.problems import Example
+    from omniloom.stream.parts import Part
+
+SUMMARY = "List the problems and their tasks, or look at one example; --save writes its pictures and sounds."
+EXAMPLES = (
+    "omniloom problems",
+    "omniloom problems scenes --index 3",
+    "omniloom problems speech --task echo --split new --save examples",
+)
+SPLITS = ("train", "new", "composed")
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("problem", nargs="?", metavar="PROBLEM", help="show an example of this one")
+    parser.add_argument("--split", choices=SPLITS, default="train", help="where the example is from (default: train)")
+    parser.add_argument("--index", type=int, default=0, help="which example (default: 0)")
+    parser.add_argument("--task", help="of this task (default: as drawn for the index)")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="write the example's pictures and sounds here")
+
+
+def run(options: argparse.Namespace) -> int:
+    from omniloom.data.problems import problems
+
+    if options.problem is None:
+        for name in problems:
+            tasks = ", ".join(task.name for task in problems.get(name)().tasks)
+            print(f"{name:<10} {tasks}")
+        return 0
+    if options.index < 0:
+        raise ValueError(f"--index must be 0 or more, got {options.index}")
+    problem = problems.get(options.problem)()
+    show(problem.example(options.split, options.index, options.task), options.save)
+    return 0
+
+
+def show(example: Example, folder: Path | None) -> None:
+    """Print an example's turns, and write its media into `folder` if one is given."""
+    print(f"task    {example.task}\ncell    {example.cell or 'mixed'}\nanswer  {example.answer}")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    for turn, message in enumerate(example.messages):
+        print(f"\n{message.role}:")
+        for place, part in enumerate(message.parts):
+            print(f"  {_describe(part)}{_kept(part, folder, f'{turn}-{place}')}")
+
+
+def _describe(part: Part) -> str:
+    from omniloom.stream.parts import Audio, Text
+
+    if isinstance(part, Text):
+        return repr(part.text)
+    if isinstance(part, Audio):
+        return f"<sound, {part.duration_s:.2f} s at {part.rate_hz} Hz>"
+    height, width = part.pixels.shape[1:]
+    return f"<picture, {width} x {height}>"
+
+
+def _kept(part: Part, folder: Path | None, name: str) -> str:
+    from omniloom.stream.parts import Audio, Text
+
+    if folder is None or isinstance(part, Text):
+        return ""
+    path = folder / (f"{name}.wav" if isinstance(part, Audio) else f"{name}.png")
+    part.save(path)
+    return f" -> {path}"

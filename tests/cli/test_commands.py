@@ -1,0 +1,194 @@
+"""What each command hands to the packages below it, with stand-ins where a model would be."""
+
+from __future__ import annotations
+
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from omniloom.cli import main
+from omniloom.cli.ask import chosen_wants
+from omniloom.cli.parsing import settings
+from omniloom.recipes import recipes
+from omniloom.recipes.catalogue import Recipe
+from omniloom.stream.parts import Audio, Image, Text
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Replaces the model by one that answers everything with a word, a sound and a picture."""
+    calls: list[dict[str, Any]] = []
+
+    class Omni:
+        @classmethod
+        def load(cls, name: str) -> Omni:
+            calls.append({"checkpoint": name})
+            return cls()
+
+        def reply(self, parts: list[Any], **options: Any) -> Any:
+            calls[-1].update(parts=parts, **options)
+            has = options["want"]
+            return SimpleNamespace(
+                text="seven",
+                audio=Audio(torch.zeros(1600), 16_000) if "audio" in has else None,
+                image=Image(torch.zeros(3, 4, 4, dtype=torch.uint8)) if "image" in has else None,
+            )
+
+    stand_in = types.ModuleType("omniloom.generation")
+    stand_in.Omni = Omni  # type: ignore[attr-defined]
+    stand_in.Sampling = lambda temperature=0.0: temperature  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "omniloom.generation", stand_in)
+    return calls
+
+
+def test_ask_passes_the_parts_in_order_and_saves_what_came(
+    asked: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image(torch.zeros(3, 4, 4, dtype=torch.uint8)).save(tmp_path / "a.png")
+    Audio(torch.zeros(800), 8_000).save(tmp_path / "b.wav")
+    media = ["--audio", str(tmp_path / "b.wav"), "--image", str(tmp_path / "a.png")]
+    saves = ["--save", str(tmp_path / "r.wav"), "--save", str(tmp_path / "r.png"), "--save", str(tmp_path / "r.txt")]
+    assert main(["ask", "what?", *media, *saves, "--seed", "3", "--temperature", "0.5", "--max-tokens", "9"]) == 0
+    (call,) = asked
+    assert [type(part) for part in call["parts"]] == [Text, Audio, Image]
+    assert call["want"] == ["text", "audio", "image"]
+    assert (call["checkpoint"], call["seed"], call["sampling"], call["max_tokens"]) == ("tiny", 3, 0.5, 9)
+    printed = capsys.readouterr()
+    assert printed.out == "seven\n"
+    assert "0.1 s of speech and a picture, saved as" in printed.err
+    assert Audio.open(tmp_path / "r.wav").rate_hz == 16_000
+    assert Image.open(tmp_path / "r.png").pixels.shape == (3, 4, 4)
+    assert (tmp_path / "r.txt").read_text() == "seven\n"
+
+
+def test_ask_says_so_when_the_reply_lacks_what_was_to_be_saved(
+    asked: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sys.modules["omniloom.generation"].Omni,  # type: ignore[attr-defined]
+        "reply",
+        lambda self, parts, **options: SimpleNamespace(text="x", audio=None, image=None),
+    )
+    assert main(["ask", "draw", "--save", str(tmp_path / "r.png")]) == 2
+    assert "the reply holds no image to save" in capsys.readouterr().err
+
+
+def test_ask_refuses_broken_files_before_loading_a_model(
+    asked: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF" + b"\0" * 20)
+    assert main(["ask", "what?", "--audio", str(broken)]) == 2
+    assert "broken.wav is not a sound file" in capsys.readouterr().err
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("wants", "paths", "expected"),
+    [
+        (None, [], ["text"]),
+        (None, ["a.WAV"], ["audio"]),
+        (None, ["a.png", "b.mp3"], ["audio", "image"]),
+        (["image", "audio"], [], ["audio", "image"]),
+        (["audio"], ["a.txt"], ["audio"]),
+    ],
+)
+def test_wants_follow_the_files_to_be_saved(wants: list[str] | None, paths: list[str], expected: list[str]) -> None:
+    assert chosen_wants(wants, paths) == expected
+
+
+def test_settings() -> None:
+    assert settings(["a.b=1", "c=x=y", "d="]) == {"a.b": "1", "c": "x=y", "d": ""}
+    with pytest.raises(ValueError, match="--set takes path=value, got 'depth'"):
+        settings(["depth"])
+    with pytest.raises(ValueError, match="--set gives a twice"):
+        settings(["a=1", "a=2"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    num_steps: int = 10
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, Path, bool]]:
+    """A registered recipe that only remembers how it was run."""
+    calls: list[tuple[Config, Path, bool]] = []
+
+    def run(config: Config, *, out: Path, is_resuming: bool) -> Path:
+        calls.append((config, out, is_resuming))
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "config.json").write_text("{}")
+        return out / "final"
+
+    recipe = Recipe(summary="for this test", configure=Config, run=run)
+    monkeypatch.setitem(recipes._values, "remembered", recipe)
+    return calls
+
+
+def test_train_overrides_runs_and_resumes(
+    runs: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    assert main(["train", "remembered", *out, "--resume"]) == 2
+    assert "holds no run to resume" in capsys.readouterr().err
+    assert main(["train", "remembered", *out, "--set", "num_steps=3"]) == 0
+    assert main(["train", "remembered", *out]) == 2
+    assert "holds a run already; add --resume" in capsys.readouterr().err
+    assert main(["train", "remembered", *out, "--resume"]) == 0
+    assert runs == [(Config(num_steps=3), tmp_path / "run", False), (Config(), tmp_path / "run", True)]
+
+
+def test_train_refuses_unknown_settings_before_it_starts(
+    runs: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "remembered", "--out", str(tmp_path / "run"), "--set", "num_step=3"]) == 2
+    assert "unknown setting 'num_step'; did you mean 'num_steps'?" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main(["train", "remembered", "--out", str(tmp_path / "file")]) == 2
+    assert "is a file; give a folder" in capsys.readouterr().err
+    assert runs == []
+
+
+def test_settings_are_listed_without_running(runs: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "remembered", "--dry-run", "--set", "num_steps=3"]) == 0
+    assert capsys.readouterr().out == "num_steps = 3\n"
+    assert main(["recipes", "remembered"]) == 0
+    assert capsys.readouterr().out == "num_steps = 10\n"
+    assert main(["recipes"]) == 0
+    assert "remembered   for this test\n" in capsys.readouterr().out
+    assert runs == []
+
+
+def test_every_recipe_can_be_configured() -> None:
+    for name in recipes:
+        assert recipes.get(name).summary
+        assert recipes.get(name).configure() == recipes.get(name).configure()
+
+
+def test_problems_lists_tasks_and_shows_an_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["problems"]) == 0
+    assert "scenes     " in capsys.readouterr().out
+    assert main(["problems", "scenes", "--task", "caption", "--save", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "task    caption" in out and "<picture, 64 x 64>" in out
+    (picture,) = tmp_path.glob("*.png")
+    assert np.ptp(Image.open(picture).pixels.numpy()) > 0
+
+
+def test_doctor_reports_each_part_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path / "nowhere"))
+    assert main(["doctor", "--checkpoint", str(tmp_path / "none")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("ok  torch") for line in lines)
+    assert any(line.startswith("--  data") and "correct or unset it" in line for line in lines)
+    assert lines[-1].startswith(f"--  {tmp_path / 'none'}")
