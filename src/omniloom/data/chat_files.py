@@ -1,0 +1,219 @@
+"""A user's own conversations: JSON lines in the shape of OpenAI's chat messages, with sound and pictures.
+
+    {"messages": [
+      {"role": "user", "content": [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": "pictures/cat.png"}},
+        {"type": "input_audio", "input_audio": {"path": "sounds/meow.wav"}}]},
+      {"role": "assistant", "content": "a cat"}]}
+
+Media are files beside the JSON lines, or base64 within them; sound and pictures of an assistant's message are written
+like a user's. Nothing is fetched from the network and no path leads out of the file's folder: a data file that came
+from elsewhere must not read one's own. Each bad line is reported once, by file and line.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from omniloom.stream.message import Message
+from omniloom.stream.parts import Audio, Image, Part, Text
+
+MAX_REPORTED = 20
+MAX_MEDIA_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Conversation:
+    """Messages of user and assistant in turn; the last is the assistant's."""
+
+    messages: tuple[Message, ...]
+
+    def __post_init__(self) -> None:
+        roles = [message.role for message in self.messages]
+        if not roles or roles != ["user", "assistant"] * (len(roles) // 2):
+            raise ValueError(f"messages must take turns, user first and assistant last, got {roles or 'none'}")
+
+
+def read_chats(path: str | Path) -> list[Conversation]:
+    """Every conversation of a file.
+
+    Raises:
+        ValueError: If lines are bad: one message each, by file and line, the first `MAX_REPORTED` of them.
+        FileNotFoundError: If there is no such file.
+    """
+    found, errors = [], []
+    for _, item in iterate_chats(path):
+        if isinstance(item, Conversation):
+            found.append(item)
+        else:
+            errors.append(str(item))
+    if errors:
+        rest = len(errors) - MAX_REPORTED
+        raise ValueError("\n".join([*errors[:MAX_REPORTED], *([f"and {rest} more bad lines"] if rest > 0 else [])]))
+    return found
+
+
+def iterate_chats(path: str | Path) -> Iterator[tuple[int, Conversation | ValueError]]:
+    """Line numbers from 1, each with its conversation or what is wrong with it; empty lines are passed over."""
+    path = Path(path)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield number, parse_chat(line, folder=path.parent, place=f"{path}:{number}")
+            except ValueError as error:
+                yield number, error
+
+
+def parse_chat(line: str | bytes, *, folder: Path, place: str) -> Conversation:
+    """The conversation of one line; relative paths start at `folder`, errors begin with `place`.
+
+    Raises:
+        ValueError: If the line is not such a conversation, or its media cannot be read.
+    """
+    try:
+        data = json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{place}: not a line of JSON ({error})") from error
+    try:
+        messages = _field(data, "messages", list, "the line")
+        return Conversation(tuple(_message(item, folder) for item in messages))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def write_chats(
+    path: str | Path, conversations: Iterable[Conversation], *, media: Literal["inline", "files"] = "inline"
+) -> None:
+    """Write conversations that `read_chats` takes back: text and pictures exactly, sound to 16 bits.
+
+    With `media="files"` sounds and pictures go into a folder `<name>.media` beside the file.
+    """
+    path = Path(path)
+    folder = path.with_suffix(".media")
+    with path.open("w", encoding="utf-8") as file:
+        for number, conversation in enumerate(conversations):
+            names = (f"{number:06d}-{part:02d}" for part in range(10**6))
+            messages = [
+                {
+                    "role": message.role,
+                    "content": [
+                        _part_data(part, None if media == "inline" else folder / next(names)) for part in message.parts
+                    ],
+                }
+                for message in conversation.messages
+            ]
+            file.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
+
+
+def _message(data: Any, folder: Path) -> Message:
+    role = _field(data, "role", str, "a message")
+    if role not in ("user", "assistant"):
+        raise ValueError(f"role must be 'user' or 'assistant', got {role!r}")
+    content = data.get("content")
+    if isinstance(content, str):
+        return Message(role, (Text(content),))
+    if not isinstance(content, list):
+        raise ValueError(f"content must be text or a list of parts, got {_shown(content)}")
+    return Message(role, tuple(_part(item, folder) for item in content))
+
+
+def _part(data: Any, folder: Path) -> Part:
+    kind = _field(data, "type", str, "a part")
+    if kind == "text":
+        return Text(_field(data, "text", str, "a text part"))
+    if kind == "input_audio":
+        sound = _field(data, "input_audio", dict, "an audio part")
+        if ("data" in sound) == ("path" in sound):
+            raise ValueError("input_audio must have either data (base64) or path, a file beside this one")
+        if "data" in sound:
+            return Audio.open(_decoded(_field(sound, "data", str, "input_audio")))
+        return Audio.open(_inside(folder, _field(sound, "path", str, "input_audio")))
+    if kind == "image_url":
+        url = _field(_field(data, "image_url", dict, "an image part"), "url", str, "image_url")
+        if url.startswith("data:"):
+            head, comma, body = url.partition(",")
+            if not comma or not head.endswith(";base64"):
+                raise ValueError(f"a data address must read data:image/...;base64,..., got {_shown(url)}")
+            return Image.open(_decoded(body))
+        return Image.open(_inside(folder, url))
+    raise ValueError(f"part type must be text, input_audio or image_url, got {kind!r}")
+
+
+def _field(data: Any, name: str, kind: type[str] | type[list] | type[dict], where: str) -> Any:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{where} must be an object, got {_shown(data)}")
+    if name not in data:
+        raise ValueError(f"{where} has no {name!r}; it has {', '.join(map(repr, data)) or 'nothing'}")
+    value = data[name]
+    if not isinstance(value, kind):
+        wanted = "text" if kind is str else "a list" if kind is list else "an object"
+        raise ValueError(f"{name} must be {wanted}, got {_shown(value)}")
+    return value
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file of that name, which must lie in the folder or below it."""
+    if "://" in name:
+        raise ValueError(f"nothing is fetched from the network; save {_shown(name)} beside the file and give its name")
+    if "\0" in name:
+        raise ValueError("a path may not hold a zero character")
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ValueError(f"path {name!r} leads out of {folder}; put the file there and give a relative path")
+    if not path.is_file():
+        raise ValueError(f"there is no file {name!r} in {folder}")
+    if path.stat().st_size > MAX_MEDIA_BYTES:
+        raise ValueError(f"{name!r} has {path.stat().st_size:,} bytes, at most {MAX_MEDIA_BYTES:,} are taken")
+    return path
+
+
+def _decoded(text: str) -> bytes:
+    if len(text) > MAX_MEDIA_BYTES * 4 // 3:
+        raise ValueError(f"base64 data has {len(text):,} characters; save it as a file and give its path")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"data is not base64 ({error})") from error
+
+
+def _part_data(part: Part, path: Path | None) -> dict[str, Any]:
+    """The JSON of a part; its media go to `path`, whose suffix is added, or stay within."""
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    data, suffix = (part.to_bytes("WAV"), ".wav") if isinstance(part, Audio) else (part.to_bytes("PNG"), ".png")
+    name = None
+    if path is not None:
+        path.parent.mkdir(exist_ok=True)
+        path.with_suffix(suffix).write_bytes(data)
+        name = f"{path.parent.name}/{path.name}{suffix}"
+    inline = base64.b64encode(data).decode()
+    if isinstance(part, Audio):
+        source = {"data": inline, "format": "wav"} if name is None else {"path": name, "format": "wav"}
+        return {"type": "input_audio", "input_audio": source}
+    return {"type": "image_url", "image_url": {"url": name or f"data:image/png;base64,{inline}"}}
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def chat_file_paths(folder: str | Path) -> Sequence[Path]:
+    """The JSON-lines files of a folder, by name.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    paths = sorted(Path(folder).glob("*.jsonl"))
+    if not paths:
+        raise ValueError(f"{folder} holds no .jsonl file; put conversations there, one a line")
+    return paths

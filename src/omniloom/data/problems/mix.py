@@ -1,0 +1,77 @@
+"""The world: every problem, and how much of each, in one table; and the nine cells it is scored in.
+
+Weights of all tasks of all problems are comparable: the share of a task is its weight over the sum of all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omniloom.core.randomness import generator
+from omniloom.data.problems.base import CELLS, Example, Problem, Split, Task, choose_task, problems
+from omniloom.data.problems.chat_problem import ChatFilesProblem
+from omniloom.data.problems.digits import DigitsProblem
+from omniloom.data.problems.scenes_problem import ScenesProblem
+from omniloom.data.problems.speech_problem import SpeechProblem
+from omniloom.data.problems.sums import SumsProblem
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldMix:
+    """How much of each task there is; `None` leaves a problem out."""
+
+    scenes: ScenesProblem.Config | None = ScenesProblem.Config()
+    speech: SpeechProblem.Config | None = SpeechProblem.Config()
+    sums: SumsProblem.Config | None = SumsProblem.Config()
+    digits: DigitsProblem.Config | None = DigitsProblem.Config()
+    chat_files: ChatFilesProblem.Config | None = None
+    dropped_prompts: float = 0.06
+    """Share of drawings learned without their prompt, which guidance needs at generation time."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dropped_prompts < 1:
+            raise ValueError(f"dropped_prompts must be a share in [0, 1), got {self.dropped_prompts}")
+
+
+class Mixture:
+    """The problems of a mix as one: an example's problem and task depend on its index alone."""
+
+    name = "world"
+
+    def __init__(self, mix: WorldMix | None = None) -> None:
+        mix = mix or WorldMix()
+        self.problems: dict[str, Problem] = {}
+        for name in ("scenes", "speech", "sums", "digits", "chat_files"):
+            config = getattr(mix, name)
+            if config is not None:
+                self.problems[name] = problems.get(name)(config)
+        self._owners = {task.name: problem for problem in self.problems.values() for task in problem.tasks}
+        self.tasks: tuple[Task, ...] = tuple(task for problem in self.problems.values() for task in problem.tasks)
+
+    def example(self, split: Split, index: int, task: str | None = None) -> Example:
+        """The example at an index, of a task drawn by weight where none is named."""
+        if task is None:
+            task = choose_task(self.tasks, generator(self.name, split, index)).name
+        if task not in self._owners:
+            raise ValueError(f"no problem of this mix has a task {task!r}; there are {', '.join(self._owners)}")
+        return self._owners[task].example(split, index, task)
+
+    def cell_example(self, cell: str, split: Split, index: int) -> Example:
+        """The example at an index of one cell, its task drawn by weight among those of the cell."""
+        if cell not in CELLS:
+            raise ValueError(f"cell must be one of {', '.join(CELLS)}, got {cell!r}")
+        tasks = [task for task in self.tasks if task.cell == cell]
+        if not tasks:
+            raise ValueError(f"no problem of this mix has a task in cell {cell}")
+        return self.example(split, index, choose_task(tasks, generator(self.name, cell, split, index)).name)
+
+
+def cell_example(cell: str, split: Split, index: int) -> Example:
+    """The example at an index of one cell of the standard world."""
+    return Mixture().cell_example(cell, split, index)
+
+
+def cell_examples(cell: str, split: Split, count: int) -> list[Example]:
+    """The first examples of one cell of the standard world: what it is scored on."""
+    world = Mixture()
+    return [world.cell_example(cell, split, index) for index in range(count)]

@@ -1,0 +1,287 @@
+"""Scenes: draw them, describe them, answer about them, read about them, change them.
+
+A picture that the user shows is jittered; one that the assistant draws is canonical, so that a drawing has one right
+answer and its tokens are learned exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import ClassVar
+
+import numpy as np
+
+from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
+from omniloom.data.problems.holdout import is_held_out_pair, is_new_scene
+from omniloom.data.problems.questions import (
+    DESCRIBE,
+    EDIT_SHARES,
+    EDITS,
+    QUESTIONS,
+    Edit,
+    Question,
+    choose_question,
+    choose_share,
+    questions_about,
+    random_edit,
+)
+from omniloom.data.problems.templates import Templates, as_typed, pick
+from omniloom.data.problems.turns import asked, picture_reply, spoken_reply, written_reply
+from omniloom.data.scenes import POSITIONS, Scene, SceneObject, describe, random_scene, render
+from omniloom.stream.message import Message
+from omniloom.stream.parts import Image, Text
+
+DRAW = Templates(
+    "draw",
+    ("draw {scene}", "show me {scene}", "make a picture of {scene}", "i want to see {scene}", "paint {scene}"),
+    False,
+    spoken_cores=("draw a {brief}", "show a {brief}", "paint a {brief}", "make a {brief}"),
+)
+STATEMENTS = ("there is {scene}", "i see {scene}", "the picture shows {scene}", "on the paper is {scene}")
+PLACES = ("at the {position}", "at the {position}", "in the {position} corner", "{position}")
+UNSAID_SHARE = 0.5
+"""How often the request for one object leaves out "big", or "top left": that is what is drawn unless told otherwise."""
+
+Shares = tuple[float, float, float]
+"""How often a scene has one, two and three objects."""
+
+
+@problems.register("scenes")
+class ScenesProblem(WeightedTasks):
+    """Questions about pictures and described scenes, drawing, and changing what is drawn."""
+
+    name = "scenes"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """How often each task is drawn, and how many objects its scenes have."""
+
+        draw_typed: float = 3.0
+        draw_spoken: float = 3.0
+        caption_text: float = 1.5
+        caption_audio: float = 1.5
+        shown_text: float = 0.3
+        shown_audio: float = 0.3
+        ask_text: float = 2.5
+        ask_audio: float = 2.0
+        ask_spoken_text: float = 0.5
+        ask_spoken_audio: float = 0.7
+        read_text: float = 1.5
+        read_audio: float = 1.0
+        edit_typed: float = 4.0
+        edit_spoken: float = 0.5
+        written_objects: Shares = (0.6, 0.3, 0.1)
+        asked_objects: Shares = (0.35, 0.45, 0.2)
+        spoken_objects: Shares = (0.8, 0.2, 0.0)
+        edited_objects: Shares = (0.55, 0.35, 0.1)
+
+    cells: ClassVar[dict[str, str | None]] = {
+        "draw_typed": "text-to-image",
+        "draw_spoken": "audio-to-image",
+        "caption_text": "image-to-text",
+        "caption_audio": "image-to-audio",
+        "shown_text": "image-to-text",
+        "shown_audio": "image-to-audio",
+        "ask_text": "image-to-text",
+        "ask_audio": "image-to-audio",
+        "ask_spoken_text": None,
+        "ask_spoken_audio": None,
+        "read_text": "text-to-text",
+        "read_audio": "text-to-audio",
+        "edit_typed": "image-to-image",
+        "edit_spoken": None,
+    }
+
+    def __init__(self, config: ScenesProblem.Config | None = None) -> None:
+        super().__init__(config or self.Config())
+
+    def _draw_typed(self, random: np.random.Generator, split: Split) -> Example:
+        return self._draw("draw_typed", random, split, self.config.written_objects)
+
+    def _draw_spoken(self, random: np.random.Generator, split: Split) -> Example:
+        return self._draw("draw_spoken", random, split, self.config.spoken_objects)
+
+    def _caption_text(self, random: np.random.Generator, split: Split) -> Example:
+        return self._caption("caption_text", random, split, self.config.written_objects)
+
+    def _caption_audio(self, random: np.random.Generator, split: Split) -> Example:
+        return self._caption("caption_audio", random, split, self.config.spoken_objects)
+
+    def _shown_text(self, random: np.random.Generator, split: Split) -> Example:
+        return self._caption("shown_text", random, split, self.config.written_objects)
+
+    def _shown_audio(self, random: np.random.Generator, split: Split) -> Example:
+        return self._caption("shown_audio", random, split, self.config.spoken_objects)
+
+    def _ask_text(self, random: np.random.Generator, split: Split) -> Example:
+        return self._ask("ask_text", random, split)
+
+    def _ask_audio(self, random: np.random.Generator, split: Split) -> Example:
+        return self._ask("ask_audio", random, split)
+
+    def _ask_spoken_text(self, random: np.random.Generator, split: Split) -> Example:
+        return self._ask("ask_spoken_text", random, split)
+
+    def _ask_spoken_audio(self, random: np.random.Generator, split: Split) -> Example:
+        return self._ask("ask_spoken_audio", random, split)
+
+    def _read_text(self, random: np.random.Generator, split: Split) -> Example:
+        return self._read("read_text", random, split)
+
+    def _read_audio(self, random: np.random.Generator, split: Split) -> Example:
+        return self._read("read_audio", random, split)
+
+    def _edit_typed(self, random: np.random.Generator, split: Split) -> Example:
+        return self._edit("edit_typed", random, split)
+
+    def _edit_spoken(self, random: np.random.Generator, split: Split) -> Example:
+        return self._edit("edit_spoken", random, split)
+
+    def _draw(self, task: str, random: np.random.Generator, split: Split, shares: Shares) -> Example:
+        scene = scene_of(random, split, shares)
+        is_spoken = "spoken" in task
+        brief, written = brief_request(scene, random), written_request(scene, random)
+        words, facts = DRAW.fill(random, split, is_spoken=is_spoken, scene=written, brief=brief)
+        part, more = asked(words, random, split, is_spoken=is_spoken, is_question=False)
+        messages = (Message("user", (part,)), picture_reply(scene))
+        return self.made(task, messages=messages, answer=scene, facts=[*facts, *more, *facts_of(scene)])
+
+    def _caption(self, task: str, random: np.random.Generator, split: Split, shares: Shares) -> Example:
+        scene = scene_of(random, split, shares)
+        picture, facts = shown(scene, random)
+        parts: list[Image | Text] = [picture]
+        if task.startswith("caption"):
+            words, more = DESCRIBE.fill(random, split, is_spoken=False)
+            parts.insert(int(random.integers(2)), Text(as_typed(words, random, is_question=True)))
+            facts += more
+        answer = describe(scene)
+        reply = spoken_reply(answer) if task.endswith("audio") else written_reply(answer)
+        return self.made(task, messages=(Message("user", tuple(parts)), reply), answer=answer, facts=facts)
+
+    def _ask(self, task: str, random: np.random.Generator, split: Split) -> Example:
+        is_spoken, is_answered_aloud = "spoken" in task, task.endswith("audio")
+        if is_spoken and random.random() < 0.3:
+            scene = scene_of(random, split, self.config.spoken_objects)
+            answer, kind = describe(scene), "describe"
+            words, facts = DESCRIBE.fill(random, split, is_spoken=True)
+        else:
+            scene = scene_of(random, split, self.config.asked_objects)
+            question = question_for(scene, random, split)
+            answer, kind = question.answer, question.kind
+            words, facts = QUESTIONS[kind].fill(random, split, is_spoken=is_spoken, **question.values)
+        picture, more = shown(scene, random)
+        part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=True)
+        parts = (picture, part) if random.random() < 0.5 else (part, picture)
+        reply = spoken_reply(answer) if is_answered_aloud else written_reply(answer)
+        facts = [f"kind:{kind}", *facts, *more, *voice]
+        return self.made(task, messages=(Message("user", parts), reply), answer=answer, facts=facts)
+
+    def _read(self, task: str, random: np.random.Generator, split: Split) -> Example:
+        scene = scene_of(random, split, self.config.asked_objects)
+        question = question_for(scene, random, split)
+        state = pick(random, STATEMENTS).format(scene=written_scene(scene))
+        words, facts = QUESTIONS[question.kind].fill(random, split, is_spoken=False, **question.values)
+        text = f"{as_typed(state, random, is_question=False).rstrip('.!')}. {as_typed(words, random, is_question=True)}"
+        reply = spoken_reply(question.answer) if task.endswith("audio") else written_reply(question.answer)
+        facts = [f"kind:{question.kind}", *facts, *facts_of(scene)]
+        return self.made(task, messages=(Message("user", (Text(text),)), reply), answer=question.answer, facts=facts)
+
+    def _edit(self, task: str, random: np.random.Generator, split: Split) -> Example:
+        scene, edit = edit_for(random, split, self.config.edited_objects)
+        is_spoken = "spoken" in task
+        words, facts = EDITS[edit.kind].fill(random, split, is_spoken=is_spoken, **edit.values)
+        picture, more = shown(scene, random)
+        part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=False)
+        parts = (picture, part) if random.random() < 0.5 else (part, picture)
+        facts = [f"kind:{edit.kind}", *facts, *more, *voice]
+        facts += facts_of(edit.after) if split != "new" else []
+        return self.made(
+            task, messages=(Message("user", parts), picture_reply(edit.after)), answer=edit.after, facts=facts
+        )
+
+
+def scene_of(random: np.random.Generator, split: Split, shares: Shares) -> Scene:
+    """A scene of the split: of *composed*, one object of a held-out pair; of *new*, a whole unlike any in training."""
+    num_objects = 1 + int(random.choice(3, p=np.array(shares) / sum(shares)))
+    while True:
+        scene = random_scene(random, num_objects=num_objects, pairs="composed" if split == "composed" else "train")
+        if split == "composed" or num_objects == 1 or is_new_scene(describe(scene)) == (split == "new"):
+            return scene
+
+
+def question_for(scene: Scene, random: np.random.Generator, split: Split) -> Question:
+    """A question about the scene; of *composed*, one that turns on the held-out pair."""
+    candidates = questions_about(scene)
+    if split == "composed":
+        candidates = [
+            question
+            for question in candidates
+            if question.about and is_held_out_pair(question.about.colour, question.about.shape)
+        ]
+    return choose_question(random, candidates)
+
+
+def edit_for(random: np.random.Generator, split: Split, shares: Shares) -> tuple[Scene, Edit]:
+    """A scene and a change of it; of *composed*, one that leaves or makes an object of a held-out pair."""
+    kind = choose_share(random, EDIT_SHARES)
+    while True:
+        # A change can make the held-out pair or handle an object that has it: half of each.
+        makes_pair = split == "composed" and bool(random.integers(2))
+        scene = scene_of(random, "train" if makes_pair else split, shares)
+        edit = random_edit(random, scene, kind)
+        if edit is None:
+            continue
+        has_pair = any(is_held_out_pair(item.colour, item.shape) for item in edit.after.objects)
+        if split == "composed":
+            if edit.made and is_held_out_pair(edit.made.colour, edit.made.shape):
+                return scene, edit
+        elif not has_pair and (split == "new" or not is_new_scene(describe(edit.after))):
+            return scene, edit
+
+
+def written_scene(scene: Scene) -> str:
+    """The scene in a sentence: "a big red circle at the top left and a small blue ring at the bottom right"."""
+    return " and ".join(f"a {item.size} {item.colour} {item.shape} at the {item.position}" for item in scene.objects)
+
+
+def written_request(scene: Scene, random: np.random.Generator) -> str:
+    """What to draw, in a sentence; defaults may go unsaid where there is one object."""
+    named = []
+    for item in scene.objects:
+        size, position = _said(scene, item, random)
+        place = pick(random, PLACES).format(position=position) if position else ""
+        named.append(" ".join(filter(None, ("a", size, item.colour, item.shape, place))))
+    return " and ".join(named).replace("a orange", "an orange")
+
+
+def brief_request(scene: Scene, random: np.random.Generator) -> str:
+    """What to draw, in the words of a description; defaults may go unsaid where there is one object."""
+    named = []
+    for item in scene.objects:
+        size, position = _said(scene, item, random)
+        named.append(" ".join(filter(None, (size, item.colour, item.shape, position))))
+    return " and ".join(named)
+
+
+def _said(scene: Scene, item: SceneObject, random: np.random.Generator) -> tuple[str, str]:
+    """Size and position, each empty where it goes unsaid."""
+    unsaid = random.random(2) < UNSAID_SHARE
+    is_alone = len(scene.objects) == 1
+    size = "" if is_alone and item.size == "big" and unsaid[0] else item.size
+    position = "" if is_alone and item.position == POSITIONS[0] and unsaid[1] else item.position
+    return size, position
+
+
+def shown(scene: Scene, random: np.random.Generator) -> tuple[Image, list[str]]:
+    """The picture as a user shows it, and its facts."""
+    picture = render(scene, jitter=random)
+    digest = sha256(picture.pixels.numpy().tobytes()).hexdigest()[:16]
+    return picture, [f"rendering:{digest}", *facts_of(scene)]
+
+
+def facts_of(scene: Scene) -> list[str]:
+    """The scene's pairs and, where it has several objects, the scene itself."""
+    pairs: Sequence[str] = [f"pair:{item.colour} {item.shape}" for item in scene.objects]
+    return [*pairs, *([f"scene:{describe(scene)}"] if len(scene.objects) > 1 else [])]

@@ -1,0 +1,88 @@
+"""Speech for its own sake: say a phrase, write down what is heard, repeat it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
+from omniloom.data.problems.phrases import Lengths, phrase_facts, phrase_of
+from omniloom.data.problems.templates import Templates, as_typed
+from omniloom.data.problems.turns import aloud, asked, spoken_reply, written_reply
+from omniloom.stream.message import Message
+from omniloom.stream.parts import Text
+
+SAY = Templates(
+    "say",
+    ("say {phrase}", "read aloud {phrase}", "speak the words {phrase}", "can you say {phrase}"),
+    False,
+    spoken_cores=("say {phrase}", "repeat {phrase}", "can you say {phrase}"),
+)
+TRANSCRIBE = Templates(
+    "transcribe",
+    ("write what you hear", "what do you hear", "which words are these", "write this down", "what is said here"),
+    True,
+)
+
+
+@problems.register("speech")
+class SpeechProblem(WeightedTasks):
+    """Phrases of one to four words of the reply vocabulary."""
+
+    name = "speech"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """How often each task is drawn, and how long its phrases are."""
+
+        say: float = 3.0
+        transcribe: float = 3.0
+        echo: float = 3.0
+        lengths: Lengths = (0.3, 0.3, 0.25, 0.15)
+        echo_lengths: Lengths = (0.4, 0.4, 0.2, 0.0)
+
+    cells: ClassVar[dict[str, str | None]] = {
+        "say": "text-to-audio",
+        "transcribe": "audio-to-text",
+        "echo": "audio-to-audio",
+    }
+
+    def __init__(self, config: SpeechProblem.Config | None = None) -> None:
+        super().__init__(config or self.Config())
+
+    def _say(self, random: np.random.Generator, split: Split) -> Example:
+        return self._repeat("say", random, split, self.config.lengths)
+
+    def _echo(self, random: np.random.Generator, split: Split) -> Example:
+        return self._repeat("echo", random, split, self.config.echo_lengths)
+
+    def _transcribe(self, random: np.random.Generator, split: Split) -> Example:
+        phrase = phrase_of(random, split, self.config.lengths)
+        words, facts = TRANSCRIBE.fill(random, split, is_spoken=False)
+        question = Text(as_typed(words, random, is_question=True))
+        sound, voice = aloud(phrase, random, split)
+        messages = (Message("user", (question, sound)), written_reply(phrase))
+        return self.made("transcribe", messages=messages, answer=phrase, facts=[*phrase_facts(phrase), *facts, *voice])
+
+    def _repeat(self, task: str, random: np.random.Generator, split: Split, lengths: Lengths) -> Example:
+        phrase = phrase_of(random, split, lengths)
+        is_spoken = task == "echo"
+        words, facts = SAY.fill(random, split, is_spoken=is_spoken, phrase=phrase)
+        if is_spoken:
+            part, voice = asked(words, random, split, is_spoken=True, is_question=False)
+        else:
+            part, voice = Text(quoted(words, phrase, random)), []
+        messages = (Message("user", (part,)), spoken_reply(phrase))
+        return self.made(task, messages=messages, answer=phrase, facts=[*phrase_facts(phrase), *facts, *voice])
+
+
+def quoted(words: str, phrase: str, random: np.random.Generator) -> str:
+    """The request as typed, the phrase marked off: what follows it ("please") is otherwise read as part of it."""
+    style = random.random()
+    if style < 0.4:
+        words = words.replace(phrase, f'"{phrase}"')
+    elif style < 0.6:
+        words = words.replace(phrase, f": {phrase}").replace(" :", ":")
+    return words if random.random() < 0.5 else words[0].upper() + words[1:]
