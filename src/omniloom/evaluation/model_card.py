@@ -1,0 +1,122 @@
+"""The model card: what a checkpoint is, what it was trained on, and what it scores, written from files and never typed.
+
+A card that is typed is wrong after the next training. Here the scores come from `scores.json`, the sizes from the
+weights' headers, and the training facts from what the recipe recorded; what was not recorded is not in the card.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omniloom.core.checkpoint import MANIFEST, write_folder
+from omniloom.evaluation.report import WorldReport
+from omniloom.evaluation.table import CELL_COLUMNS, SPEAKER_COLUMNS, cell_rows, markdown_table, speaker_rows
+
+SCORES_FILE = "scores.json"
+FACTS_FILE = "training_facts.json"
+CARD_FILE = "README.md"
+
+ABOUT = """\
+One transformer over one stream of tokens, trained from nothing together with its codecs: it takes text, speech and
+64x64 pictures in any mix and answers in text, speech and pictures. It knows a small world and nothing else: scenes of
+coloured shapes, sums up to twenty, a closed list of words, and spoken digits.
+
+## Limits
+
+- It was made to study how such models work. It is no assistant: outside its world its answers mean nothing.
+- Its voice and most voices it has heard are synthetic (espeak-ng); the human voices are the few speakers listed below,
+  all reading digits in English, so it will hear other people worse.
+- Pictures are read and drawn at 64x64 pixels, and photographs are not part of its world."""
+
+READING = """\
+*Score* is the share of replies right in whole, judged by words, by an independent recogniser of speech, and by a rule
+reader of pictures. *Ceiling* is the same judgement of the reference reply after its codec's round trip, *majority* that
+of always giving the most frequent answer, *shuffled* that of the model when its input is another example's. *Clear* says
+whether the interval lies above both controls' intervals. *New*: renderings, voices, takes and wordings not trained on;
+*composed*: parts that were trained on, never together."""
+
+
+def save_with_scores(folder: str | Path, report: WorldReport, *, facts: Mapping[str, Any] | None = None) -> Path:
+    """Rewrite a checkpoint folder with its scores and its card; whole, like any checkpoint.
+
+    `facts` are the training facts by their names (minutes, steps, machine …); without them, those recorded before stay.
+    """
+    source = Path(folder)
+
+    def write(target: Path) -> None:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        (target / MANIFEST).unlink()  # written anew; those of the codecs' own folders stay
+        report.save(target / SCORES_FILE)
+        if facts is not None:
+            (target / FACTS_FILE).write_text(json.dumps(dict(facts), indent=2, default=str) + "\n", encoding="utf-8")
+        (target / CARD_FILE).write_text(model_card(target, name=source.name), encoding="utf-8")
+
+    return write_folder(source, write)
+
+
+def model_card(folder: str | Path, *, name: str | None = None) -> str:
+    """The card of a checkpoint folder, as Markdown.
+
+    Raises:
+        ValueError: If it has not been evaluated.
+    """
+    path = Path(folder)
+    if not (path / SCORES_FILE).is_file():
+        raise ValueError(f"{path} has no {SCORES_FILE}; evaluate it with omniloom evaluate world --json {SCORES_FILE}")
+    report = WorldReport.load(path / SCORES_FILE)
+    sections = [
+        f"# omniloom {name or path.name}",
+        ABOUT,
+        "## Size",
+        markdown_table(("part", "parameters", "megabytes"), _sizes(path)),
+        *_facts(path),
+        "## Scores",
+        READING,
+        markdown_table(CELL_COLUMNS, cell_rows(report.cells)),
+    ]
+    if report.speakers:
+        sections += [
+            "## Human voices",
+            "Digits of held-out takes, every speaker: named in writing, and said back when heard alone.",
+            markdown_table(SPEAKER_COLUMNS, speaker_rows(report.speakers)),
+        ]
+    settings = ", ".join(f"{key} {value}" for key, value in report.settings.items())
+    sections.append(f"Made by `omniloom evaluate world` ({settings}).")
+    return "\n\n".join(sections) + "\n"
+
+
+def num_parameters(path: str | Path) -> int:
+    """Numbers in a safetensors file, read from its header alone."""
+    with Path(path).open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    return sum(math.prod(tensor["shape"]) for key, tensor in header.items() if key != "__metadata__")
+
+
+def _sizes(folder: Path) -> list[tuple[str, ...]]:
+    files = sorted(folder.rglob("*.safetensors"))
+    rows = [
+        (path.relative_to(folder).as_posix(), f"{num_parameters(path):,}", f"{path.stat().st_size / 1e6:.1f}")
+        for path in files
+    ]
+    total_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return [*rows, ("whole folder", f"{sum(map(num_parameters, files)):,}", f"{total_bytes / 1e6:.1f}")]
+
+
+def _facts(folder: Path) -> list[str]:
+    path = folder / FACTS_FILE
+    if not path.is_file():
+        return []
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    rows = [(str(key).replace("_", " "), _shown(value)) for key, value in facts.items()]
+    return ["## Training", markdown_table(("fact", "value"), rows)]
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

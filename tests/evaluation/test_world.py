@@ -1,0 +1,195 @@
+"""The evaluation against stand-ins whose replies are known: perfect equals ceiling, constant equals majority."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from omniloom.data.problems import Example
+from omniloom.evaluation import world
+from omniloom.evaluation.report import WorldReport
+from omniloom.evaluation.round_trip import round_trip
+from omniloom.evaluation.world import evaluate
+from omniloom.stream.message import Message, as_parts
+from omniloom.stream.parts import Audio, Part, Text
+
+WORDS = ("red", "blue", "green", "seven")
+N = 96
+CELLS = ("text-to-text", "text-to-audio", "audio-to-text")
+
+
+def sound(word: str) -> Audio:
+    """A sound that says its word by its length."""
+    return Audio(torch.full((1000 + WORDS.index(word),), 0.5), 16_000)
+
+
+class Ear:
+    def transcribe(self, audio: Audio) -> str:
+        place = audio.samples.numel() - 1000
+        return WORDS[place] if 0 <= place < len(WORDS) else "?"
+
+
+class ForgetfulCodec:
+    """Keeps every sound but those of one word."""
+
+    spec = SimpleNamespace(fingerprint="forgetful")
+
+    def encode(self, part: Audio) -> list[int]:
+        return [part.samples.numel()]
+
+    def decode(self, codes: Sequence[int]) -> Audio:
+        lost = 1000 + WORDS.index("seven")
+        return Audio(torch.zeros(5000 if lost in codes else sum(codes)), 16_000)
+
+
+CODECS: Any = SimpleNamespace(audio=ForgetfulCodec(), image=ForgetfulCodec())
+
+
+class SmallWorld:
+    """Half the answers are "red", and half of the rest; each prompt is its own."""
+
+    def cell_example(self, cell: str, split: str, index: int) -> Example:
+        given, _, reply = cell.partition("-to-")
+        word = WORDS[0] if index % 2 else WORDS[index // 2 % len(WORDS)]
+        note = f"{split} {index}: {word}"
+        prompt: list[str | Part] = [note] if given == "text" else [f"what do you hear? {split} {index}", sound(word)]
+        answer = (Text(word),) if reply == "text" else (Text(word), sound(word))
+        messages = (Message("user", as_parts(prompt)), Message("assistant", answer))
+        return Example(messages=messages, cell=cell, task=f"task{index % 3}", answer=word)
+
+
+class StandIn:
+    """Replies by a function of the prompt; counts what it is asked."""
+
+    codecs = CODECS
+
+    def __init__(self, reply: Callable[[Sequence[Part], frozenset[str]], tuple[Part, ...]]) -> None:
+        self._reply = reply
+        self.prompts: list[Sequence[Part]] = []
+
+    def reply_batch(self, prompts: Sequence[Sequence[Part]], *, want: Iterable[str], seed: int) -> list[Any]:
+        self.prompts += prompts
+        return [SimpleNamespace(parts=self._reply(prompt, frozenset(want))) for prompt in prompts]
+
+
+def understood(prompt: Sequence[Part]) -> str:
+    heard = [Ear().transcribe(part) for part in prompt if isinstance(part, Audio)]
+    written = [part.text.rsplit(" ", 1)[-1] for part in prompt if isinstance(part, Text)]
+    return heard[0] if heard else written[0]
+
+
+def answered(word: str, want: frozenset[str]) -> tuple[Part, ...]:
+    return round_trip((Text(word), sound(word)), CODECS) if "audio" in want else (Text(word.upper()),)
+
+
+def perfect() -> StandIn:
+    return StandIn(lambda prompt, want: answered(understood(prompt), want))
+
+
+def constant(word: str) -> StandIn:
+    return StandIn(lambda prompt, want: answered(word, want))
+
+
+@pytest.fixture(autouse=True)
+def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "Mixture", SmallWorld)
+
+
+def run(omni: Any, **options: Any) -> WorldReport:
+    settings: dict[str, Any] = {"limit": N, "cells": CELLS, "listener": Ear(), "speakers": False} | options
+    return evaluate(omni, **settings)
+
+
+def test_a_perfect_model_scores_its_ceiling() -> None:
+    for cell in run(perfect()).cells:
+        assert cell.score == cell.ceiling
+        assert cell.ceiling == (1.0 if cell.output == "text" else pytest.approx(1 - 1 / 8))
+        assert cell.is_above_controls
+        for task in cell.tasks.values():
+            assert task.score == task.ceiling and task.n == N / 3
+
+
+def test_a_constant_model_scores_the_majority() -> None:
+    for cell in run(constant("red")).cells:
+        assert cell.score == cell.majority == pytest.approx((N / 2 + N / 8) / N)
+        assert not cell.is_above_controls
+
+
+def test_shuffled_inputs_are_really_exchanged() -> None:
+    omni = perfect()
+    (cell,) = run(omni, cells=["audio-to-text"], splits=["new"]).cells
+    assert cell.shuffled == 0
+    straight, exchanged = omni.prompts[:N], omni.prompts[N:]
+    assert [prompt[0].text for prompt in straight] == [prompt[0].text for prompt in exchanged]  # type: ignore[union-attr]
+    assert all(understood(a) != understood(b) for a, b in zip(straight, exchanged, strict=True))
+
+
+def test_json_has_the_promised_shape(tmp_path: Path) -> None:
+    report = run(perfect(), out=tmp_path / "scores.json")
+    data = json.loads((tmp_path / "scores.json").read_text())
+    promised = {
+        "name", "input", "output", "split", "n", "score", "low", "high", "ceiling", "majority", "shuffled",
+    }  # fmt: skip
+    assert len(data["cells"]) == len(CELLS) * 2
+    for cell in data["cells"]:
+        assert promised <= set(cell)
+        assert cell["name"] == f"{cell['input']}-to-{cell['output']}"
+        assert 0 <= cell["low"] <= cell["score"] <= cell["high"] <= 1
+        assert cell["n"] == N and cell["split"] in ("new", "composed")
+    assert WorldReport.load(tmp_path / "scores.json").to_json() == report.to_json() == data
+
+
+def test_a_stopped_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "scores.json"
+    whole = run(perfect()).to_json()
+
+    def break_off(*args: Any, **options: Any) -> Any:
+        if args[1] == CELLS[2]:
+            raise KeyboardInterrupt
+        return score_cell(*args, **options)
+
+    score_cell = world.score_cell
+    monkeypatch.setattr(world, "score_cell", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        run(perfect(), out=out)
+    monkeypatch.setattr(world, "score_cell", score_cell)
+    assert not out.exists()
+    omni = perfect()
+    assert run(omni, out=out).to_json() == whole
+    assert len(omni.prompts) == 2 * N * (len(CELLS) * 2 - 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+
+
+def test_other_settings_do_not_resume(tmp_path: Path) -> None:
+    out = tmp_path / "scores.json"
+    run(perfect(), limit=6, out=out)
+    out.rename(tmp_path / "scores.json.partial")
+    assert all(cell.n == N for cell in run(perfect(), out=out).cells)
+
+
+def test_the_table_shows_every_cell() -> None:
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(run(perfect(), limit=6).table())
+    text = console.export_text()
+    assert all(text.count(cell) >= 2 for cell in CELLS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit": 0}, "limit must be at least 1, got 0"),
+        ({"cells": ["text-to-smell"]}, "cells must be of .*, got text-to-smell"),
+        ({"splits": ["train"]}, "splits must be of new, composed, got train"),
+    ],
+)
+def test_errors_name_value_and_remedy(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(perfect(), **options)
