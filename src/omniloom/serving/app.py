@@ -89,11 +89,13 @@ def create_app(
     async def realtime(socket: WebSocket) -> None:
         await socket.accept(subprotocol="realtime" if "realtime" in socket.scope.get("subprotocols", []) else None)
         if len(sessions) >= limits.sessions:
-            await _refuse(socket, TRY_AGAIN_LATER, "too_many_sessions", f"{limits.sessions} sessions run already; try again later")
+            message = f"{limits.sessions} sessions run already; try again later"
+            await _refuse(socket, TRY_AGAIN_LATER, "too_many_sessions", message)
             return
         asked = socket.query_params.get("model", model_name)
         if asked != model_name:
-            await _refuse(socket, WRONG_MODEL, "model_not_found", f"this server serves {model_name!r}, not {asked[:80]!r}")
+            message = f"this server serves {model_name!r}, not {asked[:80]!r}"
+            await _refuse(socket, WRONG_MODEL, "model_not_found", message)
             return
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
         outbox = Outbox(limit_bytes=limits.unsent_bytes, on_ready=lambda: _wake(loop, ready))

@@ -88,8 +88,10 @@ class Resampler:
     """Samples from one rate to another, piece by piece."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        # "MQ" keeps 16-bit quality with a quarter of the delay of "HQ" (6 ms against 33 ms from 16 to 24 kHz, measured).
-        self._stream = None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="MQ")
+        # "MQ" keeps 16-bit quality with a fifth of the delay of "HQ" (6 ms, not 33 ms, from 16 to 24 kHz; measured).
+        self._stream = (
+            soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="MQ") if from_hz != to_hz else None
+        )
 
     def push(self, samples: Float32[np.ndarray, " N"], *, is_last: bool = False) -> Float32[np.ndarray, " N2"]:
         if self._stream is None:

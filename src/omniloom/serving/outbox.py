@@ -31,7 +31,7 @@ class Outbox:
             if self.closed_because is not None:
                 return
             if self._bytes + len(text) > self._limit_bytes:
-                self.closed_because = f"more than {self._limit_bytes} bytes of events wait; read faster and connect again"
+                self.closed_because = f"over {self._limit_bytes} bytes of events wait; connect again and read faster"
                 self._waiting.clear()
             else:
                 self._waiting.append(text)

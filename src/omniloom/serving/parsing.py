@@ -23,7 +23,7 @@ def read_json(message: str | bytes, limits: Limits) -> dict[str, Any]:
     """
     if len(message) > limits.event_bytes:
         raise RequestError(
-            f"the event has {len(message):,} bytes, at most {limits.event_bytes:,} are taken; send it in smaller pieces",
+            f"the event has {len(message):,} bytes, at most {limits.event_bytes:,} are taken; send smaller pieces",
             code="event_too_large",
         )
     try:

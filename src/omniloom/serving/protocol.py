@@ -1,7 +1,7 @@
 """Every message that crosses the wire, typed once: the page, the server, the tests and the protocol page rest on it.
 
 The names are those of the OpenAI GA realtime protocol. `response.output_image.delta|done`, the modality "image" and the
-content part `output_image` are ours: that protocol has no pictures out, and its official clients pass unknown events on.
+content part `output_image` are ours: it has no pictures out, and official clients pass unknown events on.
 Fields outside these classes are refused by name rather than ignored, so a client learns at once what is not served.
 Hand-written dictionaries were rejected: nothing could be checked, and no documentation drawn from them.
 """
@@ -44,16 +44,22 @@ class ServerVad(Wire):
     """The server hears where speech starts and stops. Speech that starts may interrupt a reply."""
 
     type: Literal["server_vad"]
-    threshold: float = Field(0.5, ge=0.05, le=0.95, description="Probability of speech from which a window counts.")
-    prefix_padding_ms: int = Field(300, ge=0, le=2000, description="Sound kept from before the speech was noticed.")
-    silence_duration_ms: int = Field(500, ge=64, le=5000, description="Silence after which the turn is over.")
-    create_response: bool = Field(True, description="Answer at once when the turn is over.")
-    interrupt_response: bool = Field(True, description="Cancel a running reply when speech starts.")
+    threshold: float = Field(
+        default=0.5, ge=0.05, le=0.95, description="Probability of speech from which a window counts."
+    )
+    prefix_padding_ms: int = Field(
+        default=300, ge=0, le=2000, description="Sound kept from before the speech was noticed."
+    )
+    silence_duration_ms: int = Field(default=500, ge=64, le=5000, description="Silence after which the turn is over.")
+    create_response: bool = Field(default=True, description="Answer at once when the turn is over.")
+    interrupt_response: bool = Field(default=True, description="Cancel a running reply when speech starts.")
 
 
 class AudioInput(Wire):
     format: PcmFormat = PcmFormat()
-    turn_detection: ServerVad | None = Field(ServerVad(type="server_vad"), description="null: the client commits.")
+    turn_detection: ServerVad | None = Field(
+        default=ServerVad(type="server_vad"), description="null: the client commits."
+    )
 
 
 class AudioOutput(Wire):
@@ -70,10 +76,10 @@ class SessionSettings(Wire):
 
     type: Literal["realtime"] = "realtime"
     output_modalities: list[OutputModality] = Field(
-        ["audio"],
+        default=["audio"],
         min_length=1,
         max_length=3,
-        description='["text"], ["audio"] (always with a transcript) and, as an extension, "image" alone or beside them.',
+        description='["text"] or ["audio"] (always with a transcript); extension: "image" alone or beside them.',
     )
     audio: AudioSettings = AudioSettings()
     max_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] = "inf"
@@ -133,7 +139,7 @@ ItemStatus = Literal["completed", "incomplete", "in_progress"]
 
 
 class UserItem(Wire):
-    id: str | None = Field(None, max_length=64)
+    id: str | None = Field(default=None, max_length=64)
     object: Literal["realtime.item"] = "realtime.item"
     type: Literal["message"]
     status: ItemStatus = "completed"
@@ -159,16 +165,18 @@ Item = UserItem | AssistantItem
 class ResponseSettings(Wire):
     """What one `response.create` may ask differently from the session."""
 
-    output_modalities: list[OutputModality] | None = Field(None, min_length=1, max_length=3)
+    output_modalities: list[OutputModality] | None = Field(default=None, min_length=1, max_length=3)
     max_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
     conversation: Literal["auto"] = "auto"
-    metadata: dict[str, str] | None = Field(None, max_length=16)
+    metadata: dict[str, str] | None = Field(default=None, max_length=16)
 
 
 class TokenDetails(Wire):
-    text_tokens: int = 0
-    audio_tokens: int = 0
-    image_tokens: int = 0
+    """Tokens by kind; null where they are not counted apart."""
+
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class InputTokenDetails(TokenDetails):
@@ -186,7 +194,7 @@ class Usage(Wire):
 class ResponseError(Wire):
     type: str
     code: str
-    message: str = Field("", description="Extension: what went wrong and what to do about it.")
+    message: str = Field(default="", description="Extension: what went wrong and what to do about it.")
 
 
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
@@ -216,7 +224,9 @@ class Response(Wire):
 
 
 class ClientEvent(Wire):
-    event_id: str | None = Field(None, max_length=512, description="Named in an `error` that this event causes.")
+    event_id: str | None = Field(
+        default=None, max_length=512, description="Named in an `error` that this event causes."
+    )
 
 
 class SessionUpdate(ClientEvent):

@@ -7,7 +7,7 @@ when their first piece comes, so an answer that only draws has no empty text. No
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,13 +17,14 @@ from omniloom.serving.media import WIRE_RATE_HZ, Resampler, encode_image, encode
 from omniloom.stream.parts import Image
 
 PartKind = Literal["text", "audio", "image"]
+Emit = Callable[[p.ServerEvent], None]
 Piece = TextDelta | AudioDelta | ImageDelta | ImageDone
 
 
 class OutgoingResponse:
     """The events of one response, in their order, given to `emit`."""
 
-    def __init__(self, response: p.Response, *, previous_item_id: str | None, emit: Callable[[p.ServerEvent], None]) -> None:
+    def __init__(self, response: p.Response, *, previous_item_id: str | None, emit: Emit) -> None:
         self.item_id = p.new_id("item")
         self._response = response
         self._previous_item_id = previous_item_id
@@ -76,7 +77,7 @@ class OutgoingResponse:
         change = {"status": status, "status_details": details, "output": [item], "usage": usage or p.Usage()}
         self._emit(p.ResponseDone(response=self._response.model_copy(update=change)))
 
-    def _where(self) -> dict[str, str | int]:
+    def _where(self) -> dict[str, Any]:
         return {
             "response_id": self.id,
             "item_id": self.item_id,

@@ -24,9 +24,10 @@ from omniloom.serving.media import MODEL_RATE_HZ, WIRE_RATE_HZ, Resampler, decod
 from omniloom.serving.outbox import Outbox
 from omniloom.serving.parsing import change_settings, read_event, read_json
 from omniloom.serving.response import OutgoingResponse
+from omniloom.serving.silence import trim_silence
 from omniloom.serving.turns import Heard, Signal, SpeechProbability, Started, TurnDetector, silero
 from omniloom.serving.worker import FairLock, Worker
-from omniloom.stream.message import wanted
+from omniloom.stream.message import Message, wanted
 from omniloom.stream.parts import Audio, Part, Text
 
 LOGGER = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class RealtimeSession:
         outbox: Outbox,
         model_name: str,
         limits: Limits = Limits(),
+        turns_remembered: int | None = None,
         model_lock: FairLock | None = None,
         new_probability: Callable[[], SpeechProbability] = silero,
     ) -> None:
@@ -63,13 +65,15 @@ class RealtimeSession:
         self._model_lock = model_lock or FairLock()
         self._new_probability = new_probability
         self._session = p.Session(id=self.id, model=model_name)
+        self._turns_remembered = turns_remembered
         self._conversation = omni.conversation()
+        self._before_speech: tuple[Message, ...] = ()
         self._conversation_id = p.new_id("conv")
         self._worker = Worker(name=f"omniloom-{self.id}", limit=limits.waiting_jobs)
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._last_item_id: str | None = None
-        self._has_unanswered = False
+        self._has_unanswered = self._had_unanswered = False
         self._speech_item_id = ""
         self._detector: TurnDetector | None = None
         self._restart_buffer()
@@ -135,8 +139,8 @@ class RealtimeSession:
         waiting = 0 if turn_detection else self._num_buffered
         if waiting + len(samples) > self._limits.audio_s * WIRE_RATE_HZ:
             raise RequestError(
-                f"the buffer would hold {(waiting + len(samples)) / WIRE_RATE_HZ:.1f} s, at most {self._limits.audio_s:.0f} s "
-                "are taken; this piece was dropped: commit or clear first",
+                f"the buffer would hold {(waiting + len(samples)) / WIRE_RATE_HZ:.1f} s, at most "
+                f"{self._limits.audio_s:.0f} s are taken; this piece was dropped: commit or clear first",
                 code="input_audio_buffer_full",
                 param="audio",
             )
@@ -159,6 +163,8 @@ class RealtimeSession:
         settings = self._detector.settings
         if isinstance(signal, Started):
             self._speech_item_id = p.new_id("item")
+            self._had_unanswered = self._has_unanswered
+            self._submit(self._remember)
             self._outbox.put(p.SpeechStarted(audio_start_ms=signal.at_ms, item_id=self._speech_item_id))
             if settings.interrupt_response:
                 self._cancel("turn_detected")
@@ -183,7 +189,7 @@ class RealtimeSession:
             )
         samples = np.concatenate([*self._buffer, self._resampler.flush()])
         self._restart_buffer()
-        self._give([to_audio(samples)])
+        self._give([to_audio(trim_silence(samples))])
         self._announce_speech(p.new_id("item"))
 
     def _announce_speech(self, item_id: str) -> None:
@@ -193,10 +199,8 @@ class RealtimeSession:
 
     def _clear(self, event: p.InputAudioBufferClear) -> None:
         if self._detector is not None and self._detector.is_speaking:
-            raise RequestError(
-                "speech is being heard and cannot be taken back; wait for input_audio_buffer.speech_stopped",
-                code="speech_in_progress",
-            )
+            self._has_unanswered = self._had_unanswered
+            self._submit(self._take_speech_back)
         self._detector = None
         self._restart_buffer()
         self._outbox.put(p.InputAudioBufferCleared())
@@ -223,18 +227,7 @@ class RealtimeSession:
         if isinstance(content, p.InputImage):
             return decode_image(content.image_url or "", self._limits, param=f"{param}.image_url")
         if isinstance(content, p.InputAudio):
-            samples = decode_pcm(content.audio or "", param=f"{param}.audio")
-            if len(samples) > self._limits.audio_s * WIRE_RATE_HZ:
-                raise RequestError(
-                    f"{param}.audio lasts {len(samples) / WIRE_RATE_HZ:.1f} s, at most {self._limits.audio_s:.0f} s are taken",
-                    code="audio_too_long",
-                    param=f"{param}.audio",
-                )
-            if len(samples) * 1000 < self._limits.min_commit_ms * WIRE_RATE_HZ:
-                raise RequestError(
-                    f"{param}.audio lasts less than {self._limits.min_commit_ms} ms", code="audio_too_short", param=f"{param}.audio"
-                )
-            return to_audio(Resampler(WIRE_RATE_HZ, MODEL_RATE_HZ).push(samples, is_last=True))
+            return self._sound(content.audio or "", param=f"{param}.audio")
         if len(content.text) > self._limits.text_chars:
             raise RequestError(
                 f"{param}.text has {len(content.text):,} characters, at most {self._limits.text_chars:,} are taken",
@@ -245,6 +238,17 @@ class RealtimeSession:
             return Text(content.text)
         except ValueError as error:
             raise RequestError(f"{param}.{error}", code="invalid_value", param=f"{param}.text") from error
+
+    def _sound(self, encoded: str, *, param: str) -> Audio:
+        samples = decode_pcm(encoded, param=param)
+        lasts_s, at_least_ms = len(samples) / WIRE_RATE_HZ, self._limits.min_commit_ms
+        if lasts_s > self._limits.audio_s:
+            message = f"{param} lasts {lasts_s:.1f} s, at most {self._limits.audio_s:.0f} s are taken; cut it first"
+            raise RequestError(message, code="audio_too_long", param=param)
+        if lasts_s * 1000 < at_least_ms:
+            message = f"{param} lasts {lasts_s * 1000:.0f} ms, at least {at_least_ms} ms are needed"
+            raise RequestError(message, code="audio_too_short", param=param)
+        return to_audio(trim_silence(Resampler(WIRE_RATE_HZ, MODEL_RATE_HZ).push(samples, is_last=True)))
 
     def _announce(self, item: p.UserItem) -> None:
         with self._lock:
@@ -282,9 +286,8 @@ class RealtimeSession:
                     code="conversation_already_has_active_response",
                 )
         if not self._has_unanswered:
-            raise RequestError(
-                "there is nothing new to answer; create a conversation item or commit sound first", code="nothing_to_answer"
-            )
+            message = "there is nothing new to answer; create a conversation item or commit sound first"
+            raise RequestError(message, code="nothing_to_answer")
         max_tokens = asked.max_output_tokens or self._session.max_output_tokens
         response = p.Response(
             id=p.new_id("resp"),
@@ -328,9 +331,10 @@ class RealtimeSession:
             done = self._generate(running, outgoing)
         except Exception as error:
             self._end(running)
-            details = self._start_over(error, is_told=False)
-            outgoing.finish("failed", error=p.ResponseError(type=details.type, code=details.code, message=details.message))
+            told = self._start_over(error, is_told=False)
+            outgoing.finish("failed", error=p.ResponseError(type=told.type, code=told.code, message=told.message))
             return
+        self._forget_old_turns()
         self._end(running)
         usage = _usage(done)
         if running.reason is not None:
@@ -364,7 +368,20 @@ class RealtimeSession:
             if self._running is running:
                 self._running = None
 
-    # The model's side
+    # The model's side; all but `_submit` run in the worker's thread
+
+    def _remember(self) -> None:
+        """Keep what was said before this speech, for the case that the speech is taken back."""
+        self._before_speech = self._conversation.history
+
+    def _take_speech_back(self) -> None:
+        self._conversation = self._omni.conversation(history=self._before_speech)
+
+    def _forget_old_turns(self) -> None:
+        """Go on with the newest turns only; a turn is the user's message and its answer."""
+        if self._turns_remembered is not None:
+            kept = self._conversation.history[-2 * self._turns_remembered :] if self._turns_remembered else ()
+            self._conversation = self._omni.conversation(history=kept)
 
     def _submit(self, job: Callable[[], None]) -> None:
         if not self._worker.submit(job):
@@ -390,5 +407,16 @@ def _internal_error(event_id: str | None) -> p.ErrorDetails:
     return p.ErrorDetails(type="server_error", code="internal_error", message=message, event_id=event_id)
 
 
-def _usage(done: Done | None) -> p.Usage:
-    return p.Usage()
+def _usage(done: Done | None) -> p.Usage | None:
+    if done is None:
+        return None
+    used = done.usage
+    return p.Usage(
+        total_tokens=used.prompt_tokens + used.reply_tokens,
+        input_tokens=used.prompt_tokens,
+        output_tokens=used.reply_tokens,
+        input_token_details=p.InputTokenDetails(cached_tokens=used.cached_tokens),
+        output_token_details=p.TokenDetails(
+            text_tokens=used.text_tokens, audio_tokens=used.audio_tokens, image_tokens=used.image_tokens
+        ),
+    )

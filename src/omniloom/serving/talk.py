@@ -24,7 +24,7 @@ from omniloom.serving.app import create_app
 from omniloom.serving.limits import Limits
 
 SOCKET_BYTES = 32 * 1024 * 1024
-"""Longest message that is read off a socket at all; between this and `Limits.event_bytes` the session answers with an error."""
+"""Longest message that is read off a socket at all; from `Limits.event_bytes` up to this the session tells an error."""
 
 
 def talk(
@@ -52,10 +52,12 @@ def talk(
         address = page_address(host, port)
         if not is_local:
             console.print(
-                "[yellow]Warning:[/yellow] everyone who can reach this machine can use the model: there is no key and no "
-                "encryption, and browsers allow the microphone only over https or on localhost."
+                "[yellow]Warning:[/yellow] everyone who can reach this machine can use the model: there is no key and "
+                "no encryption, and browsers allow the microphone only over https or on localhost."
             )
-        console.print(f"\n  omniloom is listening. Open this page:\n\n      [bold]{address}[/bold]\n\n  Stop with Ctrl-C.\n")
+        console.print(
+            f"\n  omniloom is ready. Open this page:\n\n      [bold]{address}[/bold]\n\n  Stop with Ctrl-C.\n"
+        )
         if open_browser:
             threading.Timer(0.5, webbrowser.open, (address,)).start()
         server.run(sockets=[listener])
@@ -88,7 +90,7 @@ def check_host(host: str, *, allow_remote: bool) -> bool:
         is_local = False
     if not is_local and not allow_remote:
         raise ValueError(
-            f"host {host!r} would let other machines use the model without a key; leave --host out, or add --allow-remote"
+            f"host {host!r} would let other machines use the model without a key; leave it out or add --allow-remote"
         )
     return is_local
 
@@ -108,8 +110,10 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise ValueError(f"port {port} is taken by another program; try --port {port + 1}, or stop that program") from error
-        raise ValueError(f"cannot listen on {host}:{port} ({error}); give an address of this machine and a port 0 to 65535") from error
+            message = f"port {port} is taken by another program; try --port {port + 1}, or stop that program"
+        else:
+            message = f"cannot listen on {host}:{port} ({error}); give an address of this machine and a port to 65535"
+        raise ValueError(message) from error
     return listener
 
 

@@ -2,8 +2,8 @@
 
 Silero's small network gives the probability of speech of every 32 ms; the rest is counting, kept apart from it so that
 tests can give probabilities of their own. Two windows in a row start a turn: one alone is often a click. The silence
-that ends a turn is held back from the model and only given when speech resumes, so a reply needs no waiting for the
-model to hear silence, and a model never meets silences longer than it was trained on.
+that ends a turn is held back from the model and only given when speech resumes, so a model never meets silences that
+it was not trained on. Silero lets go of a word some 60 ms late, which is all the fading out that a word needs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from jaxtyping import Float32
 
 from omniloom.serving.media import MODEL_RATE_HZ
 from omniloom.serving.protocol import ServerVad
+from omniloom.serving.silence import trim_silence
 
 WINDOW = 512
 """Samples of one decision at 16 kHz, fixed by silero."""
 WINDOW_MS = WINDOW * 1000 // MODEL_RATE_HZ
 START_WINDOWS = 2
-TAIL_WINDOWS = 2
-"""Windows of silence that still belong to the turn: words fade out."""
 HYSTERESIS = 0.15
 """Once speaking, speech is believed down to this much below the threshold (as silero's own iterator does)."""
 
@@ -104,13 +103,12 @@ class TurnDetector:
             window = samples[start : start + WINDOW]
             self._num_windows += 1
             probability = self._probability(window)
-            yield from self._while_speaking(window, probability) if self.is_speaking else self._while_silent(window, probability)
+            follow = self._while_speaking if self.is_speaking else self._while_silent
+            yield from follow(window, probability)
 
     def stop(self) -> Iterator[Signal]:
         """End a turn that is going on, whatever was heard last."""
         if self.is_speaking:
-            if self._held:
-                yield Heard(np.concatenate(self._held))
             yield self._stopped()
 
     def _while_silent(self, window: Window, probability: float) -> Iterator[Signal]:
@@ -120,7 +118,7 @@ class TurnDetector:
             self.is_speaking = True
             self._num_silent, self._num_heard = 0, len(self._prefix)
             yield Started((self._num_windows - len(self._prefix)) * WINDOW_MS)
-            yield Heard(np.concatenate(self._prefix))
+            yield Heard(trim_silence(np.concatenate(self._prefix), only_start=True))
             self._prefix.clear()
 
     def _while_speaking(self, window: Window, probability: float) -> Iterator[Signal]:
@@ -130,10 +128,7 @@ class TurnDetector:
             self._held, self._num_silent = [], 0
         else:
             self._num_silent += 1
-            if self._num_silent <= TAIL_WINDOWS:
-                yield Heard(window)
-            else:
-                self._held.append(window)
+            self._held.append(window)
         is_silent = self._num_silent * WINDOW_MS >= self._settings.silence_duration_ms
         if is_silent or self._num_heard >= self._max_windows:
             yield self._stopped()

@@ -7,6 +7,7 @@ longest. A pool was rejected: an answer is a generator that must stay in one thr
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -67,10 +68,8 @@ class Worker:
     def stop(self) -> None:
         """Run no job that has not begun; does not wait for the one that runs."""
         self._stopping.set()
-        try:
+        with contextlib.suppress(queue.Full):  # Where it is full, the thread sees `_stopping` after the job it is at.
             self._jobs.put_nowait(None)
-        except queue.Full:
-            pass  # The thread sees `_stopping` after the job it is at.
 
     def join(self, *, timeout_s: float) -> bool:
         """Wait for the thread to end; False where it has not in time."""
