@@ -45,5 +45,5 @@ def test_gradient_is_that_of_the_bounded_value() -> None:
 
 @pytest.mark.parametrize("codes", [[-1], [40]])
 def test_foreign_codes_are_refused(codes: list[int]) -> None:
-    with pytest.raises(ValueError, match="0..39"):
+    with pytest.raises(ValueError, match=r"0\.\.39"):
         FiniteScalarQuantizer((8, 5)).codes_to_values(torch.tensor(codes))

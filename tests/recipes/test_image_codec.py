@@ -62,6 +62,8 @@ def test_batches_depend_on_seed_and_step_alone() -> None:
 def test_without_a_data_folder_there_are_no_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path))
     assert emoji_pictures(10, split="train") == []
+    with pytest.warns(UserWarning, match="scenes alone"):
+        train_image_codec(dataclasses.replace(TINY, num_steps=1, num_emoji=5), run_folder=tmp_path / "run")
 
 
 def test_measure_counts_what_must_not_matter() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,6 +75,12 @@ def train_image_codec(recipe: ImageCodecRecipe | None = None, *, run_folder: str
     optimizer = torch.optim.AdamW(codec.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     start = _resume(folder, codec, optimizer)
     emoji = emoji_pictures(recipe.num_emoji, split="train")
+    if recipe.num_emoji and not emoji:
+        warnings.warn(
+            "there is no noto-emoji/png/72 in $OMNILOOM_DATA, so the image codec learns from scenes alone; "
+            "set the variable, or num_emoji=0 if that is meant",
+            stacklevel=2,
+        )
     progress = Progress("image codec", total=recipe.num_steps, done=start)
     step = start
     with Metrics(folder, resume_step=start or None) as metrics, progress:
@@ -110,7 +117,10 @@ def training_batch(recipe: ImageCodecRecipe, step: int, emoji: list[Image]) -> F
 
 def emoji_pictures(num_pictures: int, *, split: str) -> list[Image]:
     """Emoji from `$OMNILOOM_DATA`, every tenth kept for the split "new"; none where the folder is not there."""
-    folder = Path(os.environ.get("OMNILOOM_DATA") or "data") / "noto-emoji" / "png" / "72"
+    mirror = os.environ.get("OMNILOOM_DATA")
+    if not mirror:
+        return []
+    folder = Path(mirror) / "noto-emoji" / "png" / "72"
     paths = [path for index, path in enumerate(sorted(folder.glob("*.png"))) if (index % 10 == 9) == (split == "new")]
     # Neighbouring names are variants of one picture; equal steps through them give the most different ones.
     kept = paths[:: max(1, len(paths) // num_pictures)][:num_pictures] if num_pictures else []
