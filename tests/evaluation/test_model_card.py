@@ -41,7 +41,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def test_the_card_is_made_of_what_was_measured(checkpoint: Path) -> None:
-    save_with_scores(checkpoint, REPORT, facts={"training_minutes": 61.5, "tokens": 12_000_000})
+    save_with_scores(checkpoint, REPORT, facts={"training_minutes": 61.5, "model": {"tokens": 12_000_000}})
     card = (checkpoint / "README.md").read_text()
     assert card.startswith("# omniloom tiny\n")
     for expected in (
@@ -71,7 +71,7 @@ def test_parameters_are_counted_from_the_header(checkpoint: Path) -> None:
 
 
 def test_a_checkpoint_without_scores_has_no_card(checkpoint: Path) -> None:
-    with pytest.raises(ValueError, match=r"has no scores\.json; evaluate it"):
+    with pytest.raises(ValueError, match=r"has no scores; evaluate it"):
         model_card(checkpoint)
 
 

@@ -1,8 +1,8 @@
 """What a codec loses, measured by readers that never saw its output: the ceilings of everything above it.
 
-Each row says how many were read right as they are (`direct`, the reader's own ceiling) and how many after the round trip
-(`after`). Pictures are read by the rule reader, speech by the listener; text loses nothing, so for it the
-cost is measured: tokens a word.
+Each row says how many were read right as they are (`direct`, the reader's own ceiling) and how many after the round
+trip (`after`). Pictures are read by the rule reader, speech by the listener; text loses nothing, so for it the cost is
+measured: tokens a word.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from omniloom.codecs.base import Codec
 from omniloom.codecs.text import TextCodec
 from omniloom.core.randomness import generator
 from omniloom.data import fsdd
-from omniloom.data.problems import Transcriber, cell_examples
+from omniloom.data.problems import SpeechProblem, Transcriber, cell_examples
 from omniloom.data.scene_reader import read_scene
 from omniloom.data.scenes import random_scene, render
 from omniloom.data.words import number_words
@@ -94,13 +94,13 @@ def measure_image(codec: Codec[Image], *, limit: int = 300, seed: int = 0) -> li
 def measure_audio(codec: Codec[Audio], listener: Transcriber, *, limit: int = 300) -> list[Ceiling]:
     """Words heard right in the assistant's voice and in unheard users' voices, and digits by real people."""
     said = cell_examples("text-to-audio", "new", limit)
-    heard = [example for example in cell_examples("audio-to-text", "new", 4 * limit) if example.task == "transcribe"]
+    heard = [SpeechProblem().example("new", index, "transcribe") for index in range(limit)]
     takes = fsdd.recordings("new")
     sources: list[tuple[str, list[tuple[Audio, str]]]] = [
         ("words of the assistant", [(_joined(example.reply.parts), str(example.answer)) for example in said]),
         (
             "words of new voices",
-            [(_joined(example.prompt[-1].parts), str(example.answer)) for example in heard[:limit]],
+            [(_joined(example.prompt[-1].parts), str(example.answer)) for example in heard],
         ),
         ("digits of real voices", [(fsdd.load(take), number_words(take.digit)) for take in takes]),
     ]

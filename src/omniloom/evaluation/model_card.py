@@ -19,7 +19,9 @@ from omniloom.evaluation.report import WorldReport
 from omniloom.evaluation.table import CELL_COLUMNS, SPEAKER_COLUMNS, cell_rows, markdown_table, speaker_rows
 
 SCORES_FILE = "scores.json"
-FACTS_FILE = "training_facts.json"
+FACTS = "training"
+"""Where in the scores file a recipe leaves what it did."""
+
 CARD_FILE = "README.md"
 
 ABOUT = """\
@@ -37,24 +39,26 @@ coloured shapes, sums up to twenty, a closed list of words, and spoken digits.
 READING = """\
 *Score* is the share of replies right in whole, judged by words, by an independent recogniser of speech, and by a rule
 reader of pictures. *Ceiling* is the same judgement of the reference reply after its codec's round trip, *majority* that
-of always giving the most frequent answer, *shuffled* that of the model when its input is another example's. *Clear* says
-whether the interval lies above both controls' intervals. *New*: renderings, voices, takes and wordings not trained on;
-*composed*: parts that were trained on, never together."""
+of always giving the most frequent answer, *shuffled* that of the model when its input is another example's. *Clear*
+says whether the interval lies above both controls' intervals. *New*: renderings, voices, takes and wordings not trained
+on; *composed*: parts that were trained on, never together."""
 
 
 def save_with_scores(folder: str | Path, report: WorldReport, *, facts: Mapping[str, Any] | None = None) -> Path:
     """Rewrite a checkpoint folder with its scores and its card; whole, like any checkpoint.
 
-    `facts` are the training facts by their names (minutes, steps, machine …); without them, those recorded before stay.
+    `facts` are the training facts by their names (minutes, steps, machine …); without them, those that the recipe
+    left in the scores file stay.
     """
     source = Path(folder)
+    known = _read(source / SCORES_FILE).get(FACTS, {}) if (source / SCORES_FILE).is_file() else {}
 
     def write(target: Path) -> None:
         shutil.copytree(source, target, dirs_exist_ok=True)
         (target / MANIFEST).unlink()  # written anew; those of the codecs' own folders stay
-        report.save(target / SCORES_FILE)
-        if facts is not None:
-            (target / FACTS_FILE).write_text(json.dumps(dict(facts), indent=2, default=str) + "\n", encoding="utf-8")
+        (target / CARD_FILE).unlink(missing_ok=True)
+        scores = report.to_json() | {FACTS: dict(known if facts is None else facts)}
+        (target / SCORES_FILE).write_text(json.dumps(scores, indent=1, default=str) + "\n", encoding="utf-8")
         (target / CARD_FILE).write_text(model_card(target, name=source.name), encoding="utf-8")
 
     return write_folder(source, write)
@@ -67,15 +71,16 @@ def model_card(folder: str | Path, *, name: str | None = None) -> str:
         ValueError: If it has not been evaluated.
     """
     path = Path(folder)
-    if not (path / SCORES_FILE).is_file():
-        raise ValueError(f"{path} has no {SCORES_FILE}; evaluate it with omniloom evaluate world --json {SCORES_FILE}")
-    report = WorldReport.load(path / SCORES_FILE)
+    scores = _read(path / SCORES_FILE) if (path / SCORES_FILE).is_file() else {}
+    if "cells" not in scores:
+        raise ValueError(f"{path} has no scores; evaluate it with omniloom evaluate world, then save_with_scores")
+    report = WorldReport.from_json(scores)
     sections = [
         f"# omniloom {name or path.name}",
         ABOUT,
         "## Size",
         markdown_table(("part", "parameters", "megabytes"), _sizes(path)),
-        *_facts(path),
+        *_facts(scores.get(FACTS, {})),
         "## Scores",
         READING,
         markdown_table(CELL_COLUMNS, cell_rows(report.cells)),
@@ -109,14 +114,26 @@ def _sizes(folder: Path) -> list[tuple[str, ...]]:
     return [*rows, ("whole folder", f"{sum(map(num_parameters, files)):,}", f"{total_bytes / 1e6:.1f}")]
 
 
-def _facts(folder: Path) -> list[str]:
-    path = folder / FACTS_FILE
-    if not path.is_file():
-        return []
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    rows = [(str(key).replace("_", " "), _shown(value)) for key, value in facts.items()]
-    return ["## Training", markdown_table(("fact", "value"), rows)]
+def _facts(facts: Mapping[str, Any]) -> list[str]:
+    rows = [(name.replace("_", " "), _shown(value)) for name, value in _flat(facts)]
+    return ["## Training", markdown_table(("fact", "value"), rows)] if rows else []
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in facts.items():
+        rows += _flat(value, f"{prefix}{name}: ") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+    return rows
 
 
 def _shown(value: Any) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is not a scores file; write it with save_with_scores")
+    return found

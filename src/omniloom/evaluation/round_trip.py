@@ -26,7 +26,7 @@ class MediaCodecs(Protocol):
 
 
 def round_trip(parts: Sequence[Part], codecs: MediaCodecs) -> tuple[Part, ...]:
-    """A reply as it would come out of a perfect model; its words' sounds go through the codec joined, as in training."""
+    """A reply as it would come out of a perfect model; its words' sounds are joined first, as in training."""
     sounds = [part for part in parts if isinstance(part, Audio)]
     kept: list[Part] = [
         codecs.image.decode(codecs.image.encode(part)) if isinstance(part, Image) else part

@@ -18,7 +18,6 @@ from omniloom.stream.message import wanted
 from omniloom.stream.parts import Audio, Part, Text
 
 QUESTION = "which digit is this?"
-BATCH_ROWS = 32
 
 
 class Talker(Protocol):
@@ -53,10 +52,7 @@ def score_speakers(
 
 
 def _replies(omni: Talker, prompts: Sequence[tuple[Part, ...]], *, want: str, seed: int) -> list[Any]:
-    replies: list[Any] = []
-    for first in range(0, len(prompts), BATCH_ROWS):
-        replies += omni.reply_batch(prompts[first : first + BATCH_ROWS], want=wanted(want), seed=seed)
-    return replies
+    return list(omni.reply_batch(prompts, want=wanted(want), seed=seed))
 
 
 def _text(reply: Any) -> str:

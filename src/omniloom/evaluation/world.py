@@ -34,9 +34,6 @@ from omniloom.stream.message import wanted_of
 from omniloom.stream.parts import Part
 
 DEFAULT_LIMIT = 300
-BATCH_ROWS = 32
-"""Prompts answered together; larger batches gain little on a CPU and wait for their longest reply."""
-
 SEED_STRIDE = 1_000_000
 """Indices between the examples of one seed and those of the next."""
 
@@ -128,10 +125,8 @@ def answers(omni: Talker, examples: Sequence[Example], *, seed: int) -> list[tup
     wants = [wanted_of(example.reply) for example in examples]
     for want in sorted(set(wants), key=sorted):
         rows = [row for row in range(len(examples)) if wants[row] == want]
-        for first in range(0, len(rows), BATCH_ROWS):
-            chosen = rows[first : first + BATCH_ROWS]
-            replies = omni.reply_batch([_only_turn(examples[row]) for row in chosen], want=want, seed=seed)
-            found.update(zip(chosen, (tuple(reply.parts) for reply in replies), strict=True))
+        replies = omni.reply_batch([_only_turn(examples[row]) for row in rows], want=want, seed=seed)
+        found.update(zip(rows, (tuple(reply.parts) for reply in replies), strict=True))
     return [found[row] for row in range(len(examples))]
 
 
