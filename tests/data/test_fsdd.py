@@ -1,0 +1,62 @@
+"""Spoken digits: the splits share no take, and augmentation is repeatable."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from omniloom.data import fsdd
+from omniloom.stream.parts import Audio
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A stand-in mirror with every file of the real one, all the same short noise."""
+    folder = tmp_path / "fsdd" / "recordings"
+    folder.mkdir(parents=True)
+    noise = torch.from_numpy(np.random.default_rng(0).uniform(-0.5, 0.5, 400).astype(np.float32))
+    sound = Audio(noise, 8000).to_bytes()
+    for speaker in fsdd.SPEAKERS:
+        for digit in range(10):
+            for take in range(fsdd.NUM_TAKES):
+                (folder / f"{digit}_{speaker}_{take}.wav").write_bytes(sound)
+    monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path))
+    return folder
+
+
+def test_splits_are_whole_and_share_no_take(mirror):
+    train, new = fsdd.recordings("train"), fsdd.recordings("new")
+    assert (len(train), len(new)) == (4 * 10 * 42, 4 * 10 * 8)
+    assert not {item.path for item in train} & {item.path for item in new}
+    assert {item.take for item in new} == set(range(8))
+    assert {item.digit for item in new} == set(range(10))
+
+
+def test_load_reads_the_file(mirror):
+    recording = fsdd.recordings("new")[3]
+    audio = fsdd.load(recording)
+    assert audio.rate_hz == 8000
+    assert torch.equal(audio.samples, Audio.open(recording.path).samples)
+
+
+def test_a_missing_recording_is_named(mirror):
+    (mirror / "3_jackson_9.wav").unlink()
+    with pytest.raises(ValueError, match="3_jackson_9"):
+        fsdd.recordings("train")
+
+
+def test_an_unknown_split_is_refused(mirror):
+    with pytest.raises(ValueError, match="'train' or 'new', got 'test'"):
+        fsdd.recordings("test")
+
+
+def test_augmented_is_repeatable_and_within_its_bounds():
+    audio = Audio(torch.sin(torch.arange(4000) * 0.3), 8000)
+    for seed in range(20):
+        one = fsdd.augmented(audio, np.random.default_rng(seed))
+        two = fsdd.augmented(audio, np.random.default_rng(seed))
+        assert torch.equal(one.samples, two.samples)
+        assert one.rate_hz == 16_000
+        assert 0.5 / 1.26 <= one.duration_s <= 0.5 / 0.79 + 0.061
+        assert 0.099 <= one.samples.abs().max() <= 0.951
