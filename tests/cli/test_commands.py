@@ -176,9 +176,9 @@ def test_every_recipe_can_be_configured() -> None:
 def test_problems_lists_tasks_and_shows_an_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["problems"]) == 0
     assert "scenes     " in capsys.readouterr().out
-    assert main(["problems", "scenes", "--task", "caption", "--save", str(tmp_path)]) == 0
+    assert main(["problems", "scenes", "--task", "caption_text", "--save", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "task    caption" in out and "<picture, 64 x 64>" in out
+    assert "task    caption_text" in out and "<picture, 64 x 64>" in out
     (picture,) = tmp_path.glob("*.png")
     assert np.ptp(Image.open(picture).pixels.numpy()) > 0
 

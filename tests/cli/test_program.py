@@ -65,7 +65,7 @@ def test_help_needs_no_torch() -> None:
         (["ask", "hi", "--seed", "x"], "--seed: invalid int value: 'x'; see omniloom ask --help"),
         (["ask", "hi", "--max-tokens", "0"], "--max-tokens: must be a whole number above 0, got '0'; see"),
         (["ask", "hi", "--save", "reply.xyz"], "--save reply.xyz: end the name with one of .wav"),
-        (["ask", "hi", "--save", "nowhere/reply.wav"], "--save nowhere/reply.wav: there is no folder nowhere; make it first"),
+        (["ask", "hi", "--save", "nowhere/a.wav"], "--save nowhere/a.wav: there is no folder nowhere; make it first"),
         (["ask", "hi", "--want", "text", "--save", "a.wav"], "--save a.wav needs --want audio, got --want text"),
         (["train"], "RECIPE is missing; see omniloom train --help"),
         (["train", "text-codek"], "unknown recipe 'text-codek'; did you mean 'text-codec'?"),
@@ -73,6 +73,8 @@ def test_help_needs_no_torch() -> None:
         (["codec", "train", "vidio"], "text|audio|image must be one of text, audio, image, got 'vidio'"),
         (["talk", "--port", "99999"], "--port: must be a number from 0 to 65535, got '99999'; see"),
         (["problems", "scene"], "unknown problem 'scene'; did you mean 'scenes'?"),
+        (["problems", "chat_files"], "chat_files reads your own files; give their --folder"),
+        (["problems", "scenes", "--folder", "x"], "scenes makes its own examples; leave --folder x out"),
         (["problems", "scenes", "--index", "-1"], "--index must be 0 or more, got -1"),
     ],
 )

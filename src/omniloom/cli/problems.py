@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omniloom.cli.parsing import Parser
 
 if TYPE_CHECKING:
-    from omniloom.data.problems import Example
+    from omniloom.data.problems import Example, Problem
     from omniloom.stream.parts import Part
 
 SUMMARY = "List the problems and their tasks, or look at one example; --save writes its pictures and sounds."
@@ -17,6 +18,7 @@ EXAMPLES = (
     "omniloom problems",
     "omniloom problems scenes --index 3",
     "omniloom problems speech --task echo --split new --save examples",
+    "omniloom problems chat_files --folder my_chats     # how your own conversations are read",
 )
 SPLITS = ("train", "new", "composed")
 
@@ -26,6 +28,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--split", choices=SPLITS, default="train", help="where the example is from (default: train)")
     parser.add_argument("--index", type=int, default=0, help="which example (default: 0)")
     parser.add_argument("--task", help="of this task (default: as drawn for the index)")
+    parser.add_argument("--folder", type=Path, help="chat_files: where your .jsonl files are")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="write the example's pictures and sounds here")
 
 
@@ -34,25 +37,56 @@ def run(options: argparse.Namespace) -> int:
 
     if options.problem is None:
         for name in problems:
-            tasks = ", ".join(task.name for task in problems.get(name)().tasks)
+            kind = problems.get(name)
+            tasks = "your own conversations, by --folder" if _takes_folder(kind) else _tasks(kind())
             print(f"{name:<10} {tasks}")
         return 0
     if options.index < 0:
         raise ValueError(f"--index must be 0 or more, got {options.index}")
-    problem = problems.get(options.problem)()
+    problem = make(options.problem, options.folder)
     show(problem.example(options.split, options.index, options.task), options.save)
     return 0
 
 
+def make(name: str, folder: Path | None) -> Problem:
+    """The problem of that name with its default settings, over a user's folder where it takes one.
+
+    Raises:
+        ValueError: If there is no such problem, or a folder is missing or not taken.
+    """
+    from omniloom.data.problems import problems
+
+    kind = problems.get(name)
+    if not _takes_folder(kind):
+        if folder is not None:
+            raise ValueError(f"{name} makes its own examples; leave --folder {folder} out")
+        return kind()
+    if folder is None:
+        raise ValueError(f"{name} reads your own files; give their --folder")
+    return kind(kind.Config(folder=folder))
+
+
 def show(example: Example, folder: Path | None) -> None:
     """Print an example's turns, and write its media into `folder` if one is given."""
-    print(f"task    {example.task}\ncell    {example.cell or 'mixed'}\nanswer  {example.answer}")
+    from omniloom.data.scenes import Scene, describe
+
+    answer = describe(example.answer) if isinstance(example.answer, Scene) else example.answer
+    print(f"task    {example.task}\ncell    {example.cell or 'mixed'}\nanswer  {answer}")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     for turn, message in enumerate(example.messages):
         print(f"\n{message.role}:")
         for place, part in enumerate(message.parts):
             print(f"  {_describe(part)}{_kept(part, folder, f'{turn}-{place}')}")
+
+
+def _takes_folder(kind: Any) -> bool:
+    """Whether a problem reads a user's files; those that make their own examples need no settings."""
+    return hasattr(kind, "Config") and "folder" in {field.name for field in dataclasses.fields(kind.Config)}
+
+
+def _tasks(problem: Problem) -> str:
+    return ", ".join(task.name for task in problem.tasks)
 
 
 def _describe(part: Part) -> str:
