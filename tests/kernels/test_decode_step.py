@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from omniloom.kernels import DecodeStep, DecoderWeights, LayerWeights, instruction_sets
+from omniloom.kernels import DecoderWeights, DecodeStep, LayerWeights, instruction_sets
 
 CONTEXT = 40
 

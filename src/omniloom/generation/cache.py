@@ -42,7 +42,8 @@ class BatchCache:
     def __init__(self, config: OmniConfig, *, num_rows: int, capacity: int) -> None:
         attention = config.attention
         shape = (config.depth, num_rows, attention.num_kv_heads, capacity, attention.head_width)
-        self.keys, self.values = torch.empty(shape), torch.empty(shape)
+        # Zeros, as what a mask hides is still multiplied, by 0, and chance bits may be infinite.
+        self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
         self.lengths: Int[Tensor, " B"] = torch.zeros(num_rows, dtype=torch.long)
 
     @property
@@ -90,6 +91,6 @@ class BatchCache:
 
 def _grown(memory: Tensor, capacity: int) -> Tensor:
     """The same rows with room for `capacity` positions."""
-    larger = memory.new_empty((*memory.shape[:3], capacity, memory.shape[4]))
+    larger = memory.new_zeros((*memory.shape[:3], capacity, memory.shape[4]))
     larger[:, :, :, : memory.shape[3]] = memory
     return larger

@@ -189,8 +189,8 @@ class Conversation:
         if reason != "stop":
             stop = self._resting_place(first, wants)
             self._row.truncate(stop if stop > first else base)
-            if stop > first:
-                parts = self._parts(self._row.ids[first:])
+            parts = self._parts(self._row.ids[first:]) if stop > first else ()
+            if parts:
                 self._row.append([v.END])
         if not parts:
             self._row.truncate(base)
@@ -255,7 +255,9 @@ class _Hearing:
             raise ValueError(f"sound began at {self._rate_hz} Hz and goes on at {audio.rate_hz} Hz; keep one rate")
         duration_s = (self._num_samples + audio.samples.numel()) / self._rate_hz
         if duration_s > MAX_AUDIO_S:
-            raise ValueError(f"sound lasts {duration_s:.1f} s, at most {MAX_AUDIO_S:.0f} s are taken; ask for a reply first")
+            raise ValueError(
+                f"sound lasts {duration_s:.1f} s, at most {MAX_AUDIO_S:.0f} s are taken; ask for a reply first"
+            )
         self._pieces.append(audio.samples)
         self._num_samples += audio.samples.numel()
         return self._encoder.push(self._resampled(audio.samples.numpy(), is_last=False))
@@ -282,9 +284,7 @@ class _Guide:
         self._row: RowDecoder | None = None
         self._opening = guide_prompt(wants)
 
-    def steer(
-        self, logits: torch.Tensor, last: int, ranges: Sequence[IdRange], *, is_first: bool
-    ) -> torch.Tensor:
+    def steer(self, logits: torch.Tensor, last: int, ranges: Sequence[IdRange], *, is_first: bool) -> torch.Tensor:
         """The logits to pick from, after `last` was fed to the main row."""
         if not self._guidance or is_first:
             return logits

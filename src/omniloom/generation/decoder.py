@@ -15,10 +15,10 @@ from torch import Tensor
 
 from omniloom.generation.cache import RowCache
 from omniloom.generation.sampling import IdRange
-from omniloom.kernels import DecodeStep, DecoderWeights, LayerWeights
+from omniloom.kernels import DecoderWeights, DecodeStep, LayerWeights
 from omniloom.layers.norm import NORM_EPSILON
 from omniloom.models import OmniModel
-from omniloom.stream.grammar import ReplyGrammar
+from omniloom.stream.grammar import ReplyGrammar, ReplyLimits
 from omniloom.stream.layout import slots_of
 from omniloom.stream.message import Want
 from omniloom.stream.vocabulary import Vocabulary
@@ -60,19 +60,20 @@ def decoder_weights(model: OmniModel, table: Float[Tensor, "V D"]) -> DecoderWei
 class PreparedModel:
     """A model that no longer changes, with all that its rows share; safe to use from several threads."""
 
-    def __init__(self, model: OmniModel) -> None:
+    def __init__(self, model: OmniModel, *, limits: ReplyLimits | None = None) -> None:
         self.model = model.eval().requires_grad_(False)
         self.config = model.config
         self.vocabulary: Vocabulary = model.vocabulary
         self.table = model.embedding.table()
         self.decode_step = DecodeStep(decoder_weights(model, self.table), context=self.config.context)
+        self._limits = limits
         self._grammars: dict[frozenset[Want], ReplyGrammar] = {}
         self._lock = threading.Lock()
 
     def grammar(self, wants: frozenset[Want]) -> ReplyGrammar:
         with self._lock:
             if wants not in self._grammars:
-                self._grammars[wants] = ReplyGrammar(self.vocabulary, wants)
+                self._grammars[wants] = ReplyGrammar(self.vocabulary, wants, limits=self._limits)
             return self._grammars[wants]
 
 

@@ -22,7 +22,6 @@ from safetensors.torch import load_file, save_file
 from omniloom.codecs.bundle import CodecSet
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.core.config import from_dict, to_dict
-from omniloom.core.nearest import unknown_name
 from omniloom.models import OmniConfig, OmniModel
 from omniloom.stream.vocabulary import Vocabulary
 
@@ -59,9 +58,10 @@ def find(name_or_folder: str | Path) -> Path:
     folder = Path(name_or_folder)
     if folder.exists():
         return folder
+    known = ", ".join(names) or "none"
     if isinstance(name_or_folder, Path) or len(folder.parts) > 1:
-        raise ValueError(f"there is no checkpoint folder {folder}; shipped are: {', '.join(names) or 'none'}")
-    raise ValueError(f"{unknown_name('checkpoint', name_or_folder, names)}; or give the path of a folder")
+        raise ValueError(f"there is no checkpoint folder {folder}; shipped are: {known}")
+    raise ValueError(f"unknown checkpoint {name_or_folder!r}; shipped are: {known}; or give the path of a folder")
 
 
 def load(name_or_folder: str | Path) -> Checkpoint:
@@ -112,7 +112,9 @@ def save_for_use(
         (path / "vocabulary.json").write_text(json.dumps(model.vocabulary.to_json(), indent=1) + "\n")
         (path / "scores.json").write_text(json.dumps(dict(scores or {}), indent=1) + "\n")
         (path / "README.md").write_text(card)
-        weights = {name: tensor.detach().cpu().to(torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()}
+        weights = {
+            name: tensor.detach().cpu().to(torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()
+        }
         save_file(weights, str(path / "model.safetensors"))
         (path / "codecs").mkdir()
         codecs.save(path / "codecs")
@@ -124,7 +126,9 @@ def _read_config(folder: Path) -> OmniConfig:
     try:
         data = json.loads((folder / "config.json").read_text())
     except (OSError, ValueError) as error:
-        raise ValueError(f"{folder} holds no model ({error}); give a folder that omniloom train made for use") from error
+        raise ValueError(
+            f"{folder} holds no model ({error}); give a folder that omniloom train made for use"
+        ) from error
     if data.get("kind") != KIND:
         raise ValueError(f"{folder} holds {data.get('kind', 'something else')}, not a model for use; give its folder")
     return from_dict(OmniConfig, data["model"])

@@ -1,8 +1,8 @@
 """`Omni`: a model to talk to. Text, sound and pictures in; text, speech and pictures out.
 
-    omni = Omni.load("tiny")
-    reply = omni.reply(["Which digit is this?", Audio.open("seven.wav")], want="text")
-    print(reply.text)
+omni = Omni.load("tiny")
+reply = omni.reply(["Which digit is this?", Audio.open("seven.wav")], want="text")
+print(reply.text)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from omniloom.generation.decoder import PreparedModel
 from omniloom.generation.reply import Event, Reply, ReplyBuilder
 from omniloom.generation.sampling import Sampling
 from omniloom.models import OmniModel
+from omniloom.stream.grammar import ReplyLimits
 from omniloom.stream.layout import lay_out, open_reply
 from omniloom.stream.message import Message, Want, as_parts, wanted
 from omniloom.stream.parts import Part
@@ -32,14 +33,21 @@ class Omni:
     """A model with its codecs. It does not change, so threads may share it; each conversation keeps its own state."""
 
     def __init__(
-        self, model: OmniModel, codecs: CodecSet, *, scores: dict[str, Any] | None = None, card: str = ""
+        self,
+        model: OmniModel,
+        codecs: CodecSet,
+        *,
+        scores: dict[str, Any] | None = None,
+        card: str = "",
+        limits: ReplyLimits | None = None,
     ) -> None:
+        """`limits` bounds the runs of a reply; without it, the grammar's own do."""
         model.vocabulary.require(codecs.specs)
         self.model = model
         self.codecs = codecs
         self.scores = scores or {}
         self.card = card
-        self._prepared = PreparedModel(model)
+        self._prepared = PreparedModel(model, limits=limits)
 
     @classmethod
     def load(cls, name_or_folder: str | Path = "tiny") -> Omni:
@@ -126,7 +134,9 @@ class Omni:
         messages = [encode(message, self.codecs) for message in as_messages(prompt)]
         ids = [*lay_out(messages, self.vocabulary).ids, *open_reply(wants)]
         if len(ids) + 2 > self.context:
-            raise ValueError(f"the prompt holds {len(ids)} tokens, the model's context is {self.context}; give shorter parts")
+            raise ValueError(
+                f"the prompt holds {len(ids)} tokens, the model's context is {self.context}; give shorter parts"
+            )
         return ids
 
     def _whole(self, row: FinishedRow, prompt_tokens: int) -> Reply:

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from omniloom.stream.vocabulary import Modality, Vocabulary
 
+MIN_TEMPERATURE = 1e-6
+"""Lower ones are taken as this: the difference of logits over it must stay a float32."""
+
 IdRange = tuple[int, int]
 """Ids from the first up to, not with, the second."""
 
@@ -96,7 +99,7 @@ class Picker:
             return int(logits.argmax())
         kept = logits.shape[0] if choice.top_k is None else min(choice.top_k, logits.shape[0])
         best, ids = logits.topk(kept)
-        probabilities = (best / choice.temperature).softmax(0)
+        probabilities = ((best - best[0]) / max(choice.temperature, MIN_TEMPERATURE)).softmax(0)
         before = probabilities.cumsum(0) - probabilities
         probabilities = probabilities * (before < choice.top_p)
         reached = probabilities.cumsum(0)

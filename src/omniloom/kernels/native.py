@@ -30,7 +30,9 @@ def library() -> ctypes.CDLL | None:
     found.omniloom_workspace_size.restype = ctypes.c_int64
     found.omniloom_decode_step.restype = ctypes.c_void_p
     if build.sources() and found.omniloom_digest().decode() != build.digest():
-        warnings.warn(f"native operators are older than their sources, the torch reference serves; {REMEDY}", stacklevel=2)
+        warnings.warn(
+            f"native operators are older than their sources, the torch reference serves; {REMEDY}", stacklevel=2
+        )
         return None
     return found
 

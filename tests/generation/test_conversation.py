@@ -1,0 +1,234 @@
+"""Turns in one cache: what is heard in pieces, streamed, cut short or begun anew equals the plain way to the same end."""
+
+import itertools
+import threading
+
+import pytest
+import torch
+
+from omniloom import Audio, Image, Message, Sampling, Text
+from omniloom.generation import AudioDelta, Done, ImageDone, TextDelta
+from omniloom.generation.conversation import encode
+from omniloom.stream import vocabulary as v
+from omniloom.stream.layout import lay_out, open_reply
+from omniloom.stream.message import wanted
+from tests.generation.untrained import picture, sound, untrained_codecs, untrained_omni
+
+OMNI = untrained_omni()
+LIVELY = Sampling(temperature=1.0)
+
+
+def laid_out(messages) -> list[int]:
+    return lay_out([encode(message, untrained_codecs()) for message in messages], OMNI.vocabulary).ids
+
+
+def written(text: str) -> tuple[Text]:
+    return (Text(text),)
+
+
+def read(events) -> list:
+    found = list(events)
+    assert isinstance(found[-1], Done)
+    assert not any(isinstance(event, Done) for event in found[:-1])
+    return found
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 24_000])
+@pytest.mark.parametrize("piece_ms", [20, 33, 100])
+def test_heard_in_pieces_equals_given_whole(piece_ms, rate_hz):
+    whole = sound(0.71, rate_hz=rate_hz)
+    heard, given = OMNI.conversation(), OMNI.conversation()
+    heard.add("what is this?")
+    for piece in whole.samples.split(rate_hz * piece_ms // 1000):
+        heard.hear(Audio(piece, rate_hz))
+    given.add(["what is this?", whole])
+    mine, theirs = (
+        read(heard.reply("audio", seed=3, sampling=LIVELY)),
+        read(given.reply("audio", seed=3, sampling=LIVELY)),
+    )
+    assert mine[-1].reply.ids == theirs[-1].reply.ids
+    assert heard._row.ids == given._row.ids
+    assert torch.equal(heard.history[0].parts[1].samples, whole.samples)
+
+
+def test_sound_is_fed_while_it_is_heard():
+    conversation = OMNI.conversation()
+    conversation.hear(sound(0.2))
+    assert conversation._row.num_fed == conversation.num_tokens == 3 + 10  # <bos> <user> <audio>, 5 frames of 2
+
+
+def test_turns_are_laid_out_as_in_training():
+    conversation = OMNI.conversation()
+    expected = [v.BOS]
+    for turn, want in enumerate(("text", "audio", {"audio", "image"}, "image")):
+        conversation.add([f"say {turn}", picture(turn)])
+        conversation.hear(sound(0.1, seed=turn))
+        reply = read(conversation.reply(want, seed=turn, sampling=LIVELY, max_tokens=100))[-1].reply
+        user = conversation.history[2 * turn]
+        assert [type(part) for part in user.parts] == [Text, Image, Audio]
+        expected += [*laid_out([user])[1:], *open_reply(wanted(want)), *reply.ids]
+        if reply.finish_reason == "length":
+            del expected[conversation.num_tokens - 1 :]
+            expected.append(v.END)
+        assert conversation._row.ids == expected
+    assert [message.role for message in conversation.history] == ["user", "assistant"] * 4
+
+
+def test_a_written_history_goes_on_where_a_conversation_is():
+    history = [Message("user", written("hello")), Message("assistant", written("say"))]
+    conversation = OMNI.conversation(history)
+    conversation.add("what is this?")
+    assert conversation._row.ids == laid_out([*history, Message("user", written("what is this?"))])
+    continued = read(conversation.reply(max_tokens=20))[-1].reply.ids
+    asked = OMNI.reply([*history, Message("user", written("what is this?"))], max_tokens=20)
+    assert continued == asked.ids
+
+
+@pytest.mark.parametrize("want", ["text", "audio", "image", ("audio", "image")])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_streamed_equals_whole(want, seed):
+    options = dict(sampling=LIVELY, seed=seed, max_tokens=150)
+    events = read(OMNI.stream(["say", sound(0.3)], want, **options))
+    whole = OMNI.reply_batch([["say", sound(0.3)]], want, **options)[0]
+    done = events[-1].reply
+    assert done.ids == whole.ids
+    assert done.finish_reason == whole.finish_reason
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == done.text == whole.text
+    sounds = [event.samples for event in events if isinstance(event, AudioDelta)]
+    assert (done.audio is None) == (not sounds) == (whole.audio is None)
+    if sounds:
+        torch.testing.assert_close(torch.cat(sounds), whole.audio.samples, rtol=0, atol=1e-5)
+        assert torch.equal(torch.cat(sounds), done.audio.samples)
+    pictures = [event.image for event in events if isinstance(event, ImageDone)]
+    assert (whole.image is None) == (not pictures)
+    if pictures:
+        assert torch.equal(pictures[0].pixels, whole.image.pixels)
+    assert [type(part) for part in done.parts] == [type(part) for part in whole.parts]
+
+
+def test_the_first_sound_comes_after_two_frames():
+    events = OMNI.stream("say", "audio", seed=1, sampling=LIVELY)
+    first = next(event for event in events if isinstance(event, AudioDelta))
+    assert first.samples.numel() <= 2 * untrained_codecs().audio.samples_per_frame
+
+
+def test_same_seed_same_reply_and_another_seed_another():
+    replies = [OMNI.reply("say", "audio", sampling=LIVELY, seed=seed, max_tokens=60).ids for seed in (4, 4, 5)]
+    assert replies[0] == replies[1] != replies[2]
+
+
+@pytest.mark.parametrize("want", ["text", "audio", "image", ("audio", "image")])
+@pytest.mark.parametrize("num_events", [0, 1, 3, 6])
+def test_cancel_ends_at_the_next_token_and_the_conversation_goes_on(want, num_events):
+    conversation = OMNI.conversation()
+    conversation.add("say big red circle")
+    asked = conversation._row.ids.copy()
+    events = conversation.reply(want, seed=0, sampling=LIVELY)
+    got = list(itertools.islice(events, num_events))
+    if got and isinstance(got[-1], Done):
+        return
+    before = conversation.num_tokens
+    conversation.cancel()
+    done = list(events)[-1]
+    assert done.finish_reason == "cancelled"
+    assert conversation.num_tokens <= max(before, len(asked)) + 1  # nothing more but <end>
+    if len(conversation.history) == 1:
+        assert conversation._row.ids == asked
+    else:
+        opened = [*asked, *open_reply(wanted(want))]
+        ids = conversation._row.ids
+        assert ids[: len(opened)] == opened and ids[-1] == v.END
+        kept = ids[len(opened) : -1]
+        assert kept == list(done.reply.ids[: len(kept)])
+        in_frames = sum(token >= OMNI.vocabulary.start_of("audio") for token in kept)
+        assert in_frames % 2 == 0
+    conversation.add("say seven")
+    assert read(conversation.reply("text"))[-1].finish_reason == "stop"
+
+
+def test_leaving_the_iterator_cancels():
+    conversation = OMNI.conversation()
+    conversation.add("say")
+    events = conversation.reply("audio", seed=1, sampling=LIVELY)
+    next(event for event in events if isinstance(event, AudioDelta))
+    events.close()
+    assert conversation.history[-1].role == "assistant"
+    assert isinstance(conversation.history[-1].parts[-1], Audio)
+    conversation.add("and")
+    assert len(conversation.history) == 3
+
+
+def test_cancel_from_another_thread():
+    conversation = OMNI.conversation()
+    conversation.add("say")
+    never_ends = Sampling(temperature=10.0)
+    seen = threading.Event()
+
+    def cancel_when_it_speaks() -> None:
+        assert seen.wait(10)
+        conversation.cancel()
+
+    thread = threading.Thread(target=cancel_when_it_speaks)
+    thread.start()
+    for event in conversation.reply("audio", sampling=never_ends, max_tokens=400):
+        seen.set()
+        thread.join()
+    assert event.finish_reason == "cancelled"
+
+
+def test_a_reply_cut_by_its_limit_stays_whole_frames():
+    conversation = OMNI.conversation()
+    conversation.add("say")
+    done = read(conversation.reply("audio", seed=1, sampling=LIVELY, max_tokens=6))[-1]
+    assert done.finish_reason == "length"
+    assert done.usage.reply_tokens == len(done.reply.ids) == 6
+    *_, last, end = conversation._row.ids
+    assert end == v.END
+    second_codes = OMNI.vocabulary.planes_of("audio")[1]
+    assert second_codes.start <= last < second_codes.stop
+    assert conversation.history[-1].parts[-1].samples.numel() % untrained_codecs().audio.samples_per_frame == 0
+
+
+def test_unread_reply_is_no_turn():
+    conversation = OMNI.conversation()
+    conversation.add("say")
+    conversation.reply("text")
+    conversation.add("seven")
+    assert len(conversation.history) == 1
+
+
+def test_while_a_reply_is_read_nothing_else_goes_in():
+    conversation = OMNI.conversation()
+    conversation.add("say")
+    events = conversation.reply("text", max_tokens=30)
+    next(events)
+    with pytest.raises(ValueError, match="a reply is still being read"):
+        conversation.hear(sound(0.1))
+
+
+def test_clear_errors():
+    conversation = OMNI.conversation()
+    with pytest.raises(ValueError, match="there is nothing to answer"):
+        conversation.reply("text")
+    with pytest.raises(ValueError, match="text is empty"):
+        conversation.add("  ")
+    conversation.add("say")
+    with pytest.raises(ValueError, match=r"want must be of text, audio, image, got \['video'\]"):
+        conversation.reply("video")
+    with pytest.raises(ValueError, match="max_tokens must be at least 1, got 0"):
+        conversation.reply("text", max_tokens=0)
+    conversation.hear(sound(0.1))
+    with pytest.raises(ValueError, match="sound began at 16000 Hz and goes on at 8000 Hz"):
+        conversation.hear(sound(0.1, rate_hz=8000))
+    with pytest.raises(ValueError, match="do not fit the model's context of 512"):
+        conversation.add(sound(30.0))
+
+
+def test_a_context_with_no_room_for_a_reply_is_refused():
+    omni = untrained_omni(context=40)
+    conversation = omni.conversation()
+    conversation.add("a" * 37)
+    with pytest.raises(ValueError, match="fill the model's context of 40"):
+        conversation.reply("text")
+    with pytest.raises(ValueError, match="the model's context is 40"):
+        omni.reply_batch(["a" * 37], "text")
