@@ -35,7 +35,7 @@ from omniloom.stream.parts import Image
 
 @dataclass(frozen=True, kw_only=True)
 class ImageCodecRecipe:
-    """About five minutes on one core with the defaults."""
+    """About six and a half minutes of one core with the defaults."""
 
     codec: ImageCodec.Config = field(default_factory=ImageCodec.Config)
     num_steps: int = 3000
