@@ -19,6 +19,15 @@ from omniloom.data.synthesis import NEW_VOICES, RATE_HZ, TRAIN_VOICES, speak_rep
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Part, Text
 
+BREATHY_VARIANTS = ("f2", "f3", "f5", "Alicia")
+"""espeak-ng draws the breath of these from the C library's `rand`: the same words would sound different each time."""
+
+VOICES = {
+    "train": tuple(voice for voice in TRAIN_VOICES if voice.variant not in BREATHY_VARIANTS),
+    "new": NEW_VOICES,
+    "composed": tuple(voice for voice in TRAIN_VOICES if voice.variant not in BREATHY_VARIANTS),
+}
+
 RATES_WPM = (165, 225)
 """Brisk speech: each second of it costs 50 tokens."""
 
@@ -41,7 +50,7 @@ def asked(
 
 def aloud(words: str, random: np.random.Generator, split: Split) -> tuple[Audio, list[str]]:
     """Words said by a voice of the split in some mood, trimmed and worn."""
-    voice = pick(random, NEW_VOICES if split == "new" else TRAIN_VOICES)
+    voice = pick(random, VOICES[split])
     mood = replace(voice.varied(random), rate_wpm=int(random.integers(*RATES_WPM)))
     sound = synthesize(words, mood).audio.samples.numpy()
     return Audio(torch.from_numpy(worn(trimmed(sound), random)), RATE_HZ), [f"voice:{voice.name}"]

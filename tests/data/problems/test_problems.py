@@ -1,0 +1,156 @@
+"""Examples are the same wherever they are made, say what they claim, and are scored by it."""
+
+import pytest
+import torch
+
+from omniloom.core.config import override
+from omniloom.data.problems import (
+    CELLS,
+    Example,
+    Mixture,
+    ScenesProblem,
+    WorldMix,
+    cell_examples,
+    majority,
+    partial_scores,
+    problems,
+    score,
+    shuffled,
+)
+from omniloom.data.problems.questions import questions_about
+from omniloom.data.problems.score import answer_text
+from omniloom.data.scenes import Scene, SceneObject, render
+from omniloom.stream.parts import Audio, Image, Part, Text
+
+pytestmark = pytest.mark.usefixtures("digits_at_hand", "humming")
+
+
+class Knowing:
+    """A listener that hears what it was told."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def transcribe(self, audio: Audio) -> str:
+        return self.words
+
+
+def values(part: Part) -> object:
+    if isinstance(part, Text):
+        return part.text
+    return (part.samples if isinstance(part, Audio) else part.pixels).tolist()
+
+
+def content(example: Example) -> list[object]:
+    return [values(part) for message in example.messages for part in message.parts]
+
+
+def test_examples_depend_on_split_and_index_alone() -> None:
+    one, other = Mixture(), Mixture()
+    forwards = [content(one.example("train", index)) for index in range(30)]
+    backwards = [content(other.example("train", index)) for index in reversed(range(30))]
+    assert forwards == backwards[::-1]
+    assert content(one.example("new", 3)) != forwards[3]
+
+
+def test_naming_the_drawn_task_changes_nothing() -> None:
+    scenes = ScenesProblem()
+    for index in range(20):
+        example = scenes.example("train", index)
+        assert content(scenes.example("train", index, example.task)) == content(example)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("split", ["new", "composed"])
+def test_the_reference_reply_scores_one_and_the_majority_at_most_a_quarter(cell: str, split: str) -> None:
+    examples = cell_examples(cell, split, 300)
+    assert majority(examples) <= 0.25
+    for example in examples[:20]:
+        listener = Knowing(answer_text(example))
+        assert score(example, example.reply.parts, listener) == 1.0
+        assert set(partial_scores(example, example.reply.parts, listener).values()) == {1.0}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_shuffling_changes_the_content_and_nothing_else(cell: str) -> None:
+    examples = cell_examples(cell, "new", 20)
+    kind = {"text": Text, "audio": Audio, "image": Image}[cell.split("-to-")[0]]
+    for before, after in zip(examples, shuffled(examples, seed=1), strict=True):
+        assert after.reply is before.reply and after.answer == before.answer
+        for old, new in zip(before.messages[0].parts, after.messages[0].parts, strict=True):
+            assert type(old) is type(new) and (isinstance(old, kind) or old is new)
+        assert content(before) != content(after)
+
+
+def test_text_beside_speech_or_a_picture_counts_for_nothing() -> None:
+    spoken = cell_examples("text-to-audio", "new", 1)[0]
+    assert score(spoken, spoken.reply.parts, Knowing("quite another")) == 0.0
+    assert score(spoken, [Text(answer_text(spoken))], Knowing(answer_text(spoken))) == 0.0
+    drawn = cell_examples("text-to-image", "new", 1)[0]
+    assert score(drawn, [Text(answer_text(drawn))]) == 0.0
+    with pytest.raises(ValueError, match="give a listener"):
+        score(spoken, spoken.reply.parts)
+
+
+def test_partial_scores_name_what_is_right() -> None:
+    example = Mixture().cell_example("text-to-image", "new", 0)
+    assert isinstance(example.answer, Scene)
+    first = example.answer.objects[0]
+    shape = "ring" if first.shape != "ring" else "heart"
+    wrong = Scene.of([SceneObject(shape=shape, colour=first.colour, size=first.size, position=first.position)])
+    scores = partial_scores(example, [render(wrong)])
+    share = 1 / len(example.answer.objects)
+    assert scores == {"position": share, "colour": share, "shape": 0.0, "size": share}
+
+
+def test_written_answers_forgive_capitals_and_marks() -> None:
+    example = Mixture().cell_example("text-to-text", "new", 0)
+    assert score(example, [Text(f" {answer_text(example).upper()}. ")]) == 1.0
+    assert score(example, [Text("nonsense")]) == 0.0
+
+
+def test_questions_have_one_right_answer() -> None:
+    star = SceneObject(shape="star", colour="red", size="big", position="top left")
+    ring = SceneObject(shape="ring", colour="red", size="small", position="top right")
+    asked = questions_about(Scene.of([star, ring]))
+    found = {
+        (q.kind, q.values.get("side", ""), q.values.get("what", q.values.get("position", ""))): q.answer for q in asked
+    }
+    assert found["colour", "", "the star"] == "red"
+    assert found["beside", "right of", "red star"] == "red ring"
+    assert found["beside", "left of", "red ring"] == "red star"
+    assert found["where", "", "red ring"] == "top right"
+    assert found["at", "", "top left"] == "red star"
+    assert found["count", "", ""] == "two"
+    assert not [q for q in asked if q.kind == "shape"]  # two are red
+
+
+def test_shares_are_set_by_path_and_zero_leaves_a_task_out() -> None:
+    mix = override(WorldMix(), {"scenes.draw_typed": "0", "sums.sum_text": "0"})
+    world = Mixture(mix)
+    assert not {"draw_typed", "sum_text"} & {world.example("train", index).task for index in range(200)}
+    with pytest.raises(ValueError, match="draw_typed"):
+        override(WorldMix(), {"scenes.draw_typd": "0"})
+
+
+def test_unknown_names_are_refused_with_those_there_are() -> None:
+    assert set(problems.names()) == {"scenes", "speech", "sums", "digits", "chat_files"}
+    scenes = problems.get("scenes")()
+    with pytest.raises(ValueError, match="no task 'fly'"):
+        scenes.example("train", 0, "fly")
+    with pytest.raises(ValueError, match="split must be one of"):
+        scenes.example("test", 0)
+    with pytest.raises(ValueError, match="cell must be one of"):
+        Mixture().cell_example("text-to-smell", "new", 0)
+
+
+def test_spoken_questions_are_real_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    for index in range(3):
+        example = problems.get("sums")().example("train", index, "sum_spoken_audio")
+        question = example.messages[0].parts[0]
+        assert isinstance(question, Audio) and 0.3 < question.duration_s < 5 and question.samples.abs().max() > 0.05
+        said = [part for part in example.reply.parts if isinstance(part, Audio)]
+        assert all(part.samples.numel() % 640 == 0 for part in said)
+        assert "".join(part.text for part in example.reply.parts if isinstance(part, Text)) == example.answer
+        assert torch.isfinite(question.samples).all()

@@ -1,0 +1,113 @@
+"""Packed equals separate: every example once an epoch, its tokens unchanged, alone in its document."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omniloom.data.packing import PackedLoader, filled, pack, slots_of_rows
+from omniloom.stream.layout import slots_of
+from omniloom.stream.vocabulary import PAD, CodecSpec, Plane, Vocabulary
+
+
+class Numbered:
+    """A data set whose example i is made of tokens that say so."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self.lengths = np.array(lengths)
+        self.task_of = np.arange(len(lengths)).astype(np.uint8) % 7
+        self.media_start = 500
+
+    def __getitem__(self, example: int) -> tuple[np.ndarray, np.ndarray]:
+        random = np.random.default_rng(example)
+        ids = random.integers(1, 1000, self.lengths[example]).astype(np.uint16)
+        return ids, random.integers(0, 7, ids.size).astype(np.uint8)
+
+
+lengths_of = st.lists(st.integers(2, 40), min_size=1, max_size=200)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths=lengths_of, seed=st.integers(0, 5), epoch=st.integers(0, 3))
+def test_every_example_stands_in_exactly_one_row(lengths: list[int], seed: int, epoch: int) -> None:
+    packed = pack(lengths, row_length=40, seed=seed, epoch=epoch)
+    assert sorted(packed.examples.tolist()) == list(range(len(lengths)))
+    assert all(sum(lengths[i] for i in packed[row]) <= 40 for row in range(len(packed)))
+    again = pack(lengths, row_length=40, seed=seed, epoch=epoch)
+    assert (again.examples == packed.examples).all() and (again.starts == packed.starts).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(lengths=lengths_of)
+def test_packed_rows_hold_exactly_the_examples_tokens(lengths: list[int]) -> None:
+    dataset = Numbered(lengths)
+    loader = PackedLoader(dataset, row_length=40, batch_rows=1, seed=0)  # type: ignore[arg-type]
+    for number in range(loader.rows_in_epoch(0)):
+        batch, examples = loader.batch(number), loader.row(number)
+        for document, example in enumerate(examples, start=1):
+            own = batch.documents[0] == document
+            ids, classes = dataset[int(example)]
+            assert batch.ids[0][own].tolist() == ids.tolist()
+            assert batch.targets[0][own].tolist() == [*ids[1:].tolist(), PAD]
+            assert batch.classes[0][own].tolist() == [*classes[1:].tolist(), 0]
+            assert set(batch.tasks[0][own].tolist()) == {int(dataset.task_of[example])}
+        rest = batch.documents[0] == 0
+        assert not batch.ids[0][rest].any() and not batch.classes[0][rest].any()
+        assert batch.num_tokens == sum(lengths[i] for i in examples)
+
+
+def test_rows_are_nearly_full() -> None:
+    lengths = np.random.default_rng(0).gamma(2.5, 44, 8000).astype(int).clip(10, 500)
+    packed = pack(lengths, row_length=512, seed=0)
+    assert filled(packed, lengths, row_length=512) >= 0.97
+
+
+def test_epochs_differ_and_steps_run_across_them() -> None:
+    dataset = Numbered([10] * 10)
+    loader = PackedLoader(dataset, row_length=40, batch_rows=2, seed=0)  # type: ignore[arg-type]
+    per_epoch = loader.rows_in_epoch(0)
+    assert (
+        pack(dataset.lengths, row_length=40, seed=0).examples.tolist()
+        != pack(dataset.lengths, row_length=40, seed=0, epoch=1).examples.tolist()
+    )
+    rows = [loader.row(number).tolist() for number in range(3 * per_epoch)]
+    for epoch in range(3):
+        seen = [example for row in rows[epoch * per_epoch : (epoch + 1) * per_epoch] for example in row]
+        assert sorted(seen) == list(range(10))
+
+
+def test_a_later_step_asked_for_first_is_the_same() -> None:
+    dataset = Numbered(list(range(3, 33)))
+    through = PackedLoader(dataset, row_length=40, batch_rows=3, seed=4)  # type: ignore[arg-type]
+    wanted = [through.batch(step) for step in range(20)][-1]
+    at_once = PackedLoader(dataset, row_length=40, batch_rows=3, seed=4).batch(19)  # type: ignore[arg-type]
+    for name in ("ids", "targets", "classes", "slots", "documents", "tasks"):
+        assert (getattr(wanted, name) == getattr(at_once, name)).all()
+
+
+def test_ranks_share_out_the_rows_of_one() -> None:
+    dataset = Numbered(list(range(3, 33)))
+    alone = PackedLoader(dataset, row_length=40, batch_rows=4, seed=0).batch(2)  # type: ignore[arg-type]
+    halves = [
+        PackedLoader(dataset, row_length=40, batch_rows=2, seed=0, rank=rank, world_size=2).batch(2)  # type: ignore[arg-type]
+        for rank in (0, 1)
+    ]
+    assert alone.ids.tolist() == [row for half in halves for row in half.ids.tolist()]
+
+
+def test_an_example_longer_than_a_row_is_refused_by_number() -> None:
+    with pytest.raises(ValueError, match=r"example 1 has 50 tokens, more than row_length 40"):
+        pack([10, 50], row_length=40, seed=0)
+
+
+@given(ids=st.lists(st.lists(st.integers(0, 60), min_size=200, max_size=200), min_size=1, max_size=3))
+@settings(deadline=None, max_examples=20)
+def test_slots_of_rows_equal_the_streams(ids: list[list[int]]) -> None:
+    specs = [
+        CodecSpec(modality="text", planes=(Plane(name="text", size=2),), fingerprint=""),
+        CodecSpec(modality="audio", planes=(Plane(name="audio.0", size=20, count=1),), fingerprint=""),
+        CodecSpec(modality="image", planes=(Plane(name="image", size=20, count=16),), fingerprint=""),
+    ]
+    vocabulary = Vocabulary(specs)
+    found = slots_of_rows(np.array(ids), media_start=vocabulary.start_of("audio"))
+    assert found.tolist() == [slots_of(row, vocabulary) for row in ids]

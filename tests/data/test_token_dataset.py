@@ -1,0 +1,151 @@
+"""Encoded examples on disk equal those encoded one by one, however many processes and interruptions made them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from omniloom.codecs.audio import AudioCodec
+from omniloom.codecs.bundle import CodecSet
+from omniloom.codecs.image import ImageCodec
+from omniloom.codecs.text import TextCodec
+from omniloom.core.randomness import seeded
+from omniloom.data.encoding import MessageEncoder, encode_message, without_prompt
+from omniloom.data.problems import Mixture, ScenesProblem, SpeechProblem, SumsProblem, WorldMix
+from omniloom.data.token_dataset import TokenDataset, prepare, shard_name
+from omniloom.data.words import REPLY_WORDS
+from omniloom.stream.layout import LossClass, lay_out
+from omniloom.stream.message import Message
+from omniloom.stream.parts import Audio
+from omniloom.stream.vocabulary import BOS, IMAGE, USER
+
+MIX = WorldMix(
+    scenes=ScenesProblem.Config(draw_typed=20.0),
+    speech=SpeechProblem.Config(),
+    sums=SumsProblem.Config(),
+    digits=None,
+    dropped_prompts=0.3,
+)
+
+
+@pytest.fixture(scope="module")
+def codecs(tmp_path_factory: pytest.TempPathFactory) -> CodecSet:
+    """Untrained codecs: their codes mean nothing and are as exact as any."""
+    folder = tmp_path_factory.mktemp("codecs")
+    with seeded("codecs"):
+        audio, image = AudioCodec(AudioCodec.Config()), ImageCodec()
+    CodecSet(
+        text=TextCodec.train([f"{word} {word}" for word in REPLY_WORDS], 400), audio=audio.eval(), image=image
+    ).save(folder)
+    return CodecSet.load(folder)
+
+
+@pytest.fixture(scope="module")
+def dataset(codecs: CodecSet, tmp_path_factory: pytest.TempPathFactory) -> TokenDataset:
+    return prepare(
+        tmp_path_factory.mktemp("data") / "set", mix=MIX, codecs=codecs, num_examples=50, processes=1, shard_examples=20
+    )
+
+
+def assert_equal(one: TokenDataset, other: TokenDataset) -> None:
+    assert len(one) == len(other) and one.task_of.tolist() == other.task_of.tolist()
+    for index in range(len(one)):
+        assert all((a == b).all() for a, b in zip(one[index], other[index], strict=True))
+
+
+def test_codecs_saved_and_loaded_together_keep_their_fingerprints(codecs: CodecSet, tmp_path: Path) -> None:
+    codecs.save(tmp_path / "again")
+    assert CodecSet.load(tmp_path / "again").fingerprints == codecs.fingerprints
+    with pytest.raises(ValueError, match="no text and no audio and no image codec"):
+        CodecSet.load(tmp_path)
+
+
+def test_encoded_together_equals_encoded_alone(codecs: CodecSet) -> None:
+    world = Mixture(MIX)
+    messages = [message for index in range(30) for message in world.example("train", index).messages]
+    together = MessageEncoder(codecs).encode(messages)
+    assert together == [encode_message(message, codecs) for message in messages]
+
+
+def test_a_spoken_reply_is_encoded_as_the_one_sound_that_it_is(codecs: CodecSet) -> None:
+    reply = Mixture(MIX).example("train", 0, "say").reply
+    sounds = [part for part in reply.parts if isinstance(part, Audio)]
+    encoded = encode_message(reply, codecs)
+    codes = [code for modality, part in encoded.parts if modality == "audio" for code in part]
+    whole = Audio(torch.cat([sound.samples for sound in sounds]), 16_000)
+    assert codes == codecs.audio.encode(whole)
+    assert [len(part) for modality, part in encoded.parts if modality == "audio"] == [
+        sound.samples.numel() // 640 * 2 for sound in sounds
+    ]
+
+
+def test_sound_of_other_rates_and_lengths_is_filled_to_frames(codecs: CodecSet) -> None:
+    sound = Audio(torch.randn(1001).clamp(-1, 1), 8_000)
+    reply = encode_message(Message("assistant", (sound, sound)), codecs)
+    assert [len(codes) for _, codes in reply.parts] == [8, 8]  # 2002 samples at 16 kHz: four frames of two codes
+    assert list(encode_message(Message("user", (sound,)), codecs).parts[0][1]) == codecs.audio.encode(sound)
+
+
+def test_dataset_rows_are_those_of_the_examples(codecs: CodecSet, dataset: TokenDataset) -> None:
+    world, vocabulary = Mixture(MIX), codecs.vocabulary()
+    num_dropped = 0
+    for index in range(len(dataset)):
+        example = world.example("train", index)
+        encoded = [encode_message(message, codecs) for message in example.messages]
+        ids, classes = dataset[index]
+        assert dataset.tasks[dataset.task_of[index]] == example.task
+        row = lay_out(encoded, vocabulary)
+        if ids.tolist() != row.ids:
+            row = lay_out(without_prompt(encoded), vocabulary)
+            num_dropped += 1
+        assert ids.tolist() == row.ids and classes.tolist() == row.classes
+    assert 0 < num_dropped < 25
+    assert dataset.num_tokens == sum(len(dataset[index][0]) for index in range(len(dataset)))
+
+
+def test_a_dropped_prompt_leaves_the_drawing_alone(codecs: CodecSet) -> None:
+    example = Mixture(MIX).example("train", 0, "draw_typed")
+    encoded = [encode_message(message, codecs) for message in example.messages]
+    row = lay_out(without_prompt(encoded), codecs.vocabulary())
+    assert row.ids[:2] == [BOS, USER] and row.ids[4] == IMAGE
+    assert row.classes.count(LossClass.REPLY_IMAGE) == 80 and len(row.ids) == 4 + 1 + 80 + 1
+
+
+def test_resumed_equals_uninterrupted(codecs: CodecSet, dataset: TokenDataset, tmp_path: Path) -> None:
+    made = prepare(tmp_path / "set", mix=MIX, codecs=codecs, num_examples=50, processes=1, shard_examples=20)
+    for path in sorted((tmp_path / "set" / shard_name(1)).iterdir()):
+        path.unlink()
+    (tmp_path / "set" / shard_name(1)).rmdir()
+    (tmp_path / "set" / "index.json").unlink()
+    with pytest.raises(ValueError, match="unfinished"):
+        TokenDataset.open(tmp_path / "set")
+    again = prepare(tmp_path / "set", mix=MIX, codecs=codecs, num_examples=50, processes=1, shard_examples=20)
+    assert_equal(again, dataset)
+    assert_equal(made, dataset)
+
+
+@pytest.mark.slow
+def test_two_processes_make_what_one_makes(codecs: CodecSet, dataset: TokenDataset, tmp_path: Path) -> None:
+    two = prepare(tmp_path / "set", mix=MIX, codecs=codecs, num_examples=50, processes=2, shard_examples=20)
+    assert_equal(two, dataset)
+
+
+def test_other_settings_and_foreign_folders_are_refused(
+    codecs: CodecSet, dataset: TokenDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="of another mix, size, seed or codecs"):
+        prepare(dataset.folder, mix=MIX, codecs=codecs, num_examples=51, processes=1, shard_examples=20)
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(ValueError, match="not empty"):
+        prepare(tmp_path, mix=MIX, codecs=codecs, num_examples=5)
+    with pytest.raises(ValueError, match="holds no dataset"):
+        TokenDataset.open(tmp_path)
+
+
+def test_a_changed_shard_is_refused(codecs: CodecSet, tmp_path: Path) -> None:
+    prepare(tmp_path / "set", mix=MIX, codecs=codecs, num_examples=5, processes=1)
+    path = tmp_path / "set" / shard_name(0) / "tasks.npy"
+    np.save(path, np.zeros(5, np.uint8) + 1)
+    with pytest.raises(ValueError, match="torn"):
+        TokenDataset.open(tmp_path / "set")
