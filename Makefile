@@ -9,7 +9,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help setup talk train test test-all lint bench docs wheel browser
+.PHONY: help setup talk train test test-all lint bench docs wheel browser golden
 help:
 	@echo "make talk      set up, then serve the tiny model and print the address of the page"
 	@echo "make test      set up, then run the tests (minutes, offline)"
@@ -77,6 +77,10 @@ lint: setup
 
 bench: setup
 	@for file in $$(find benchmarks -name 'bench_*.py' | sort); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# Renews the golden files: the text of every recipe's configuration. The change explains the difference.
+golden: setup
+	OMNILOOM_RENEW_GOLDEN=1 $(TEST) -q tests/recipes/test_golden.py
 
 docs: setup
 	$(BIN)/zensical build --clean

@@ -111,6 +111,7 @@ class Command:
             "omniloom: error: fastapi is not installed; run pip install 'omniloom[serve]'\n",
         ),
         (KeyboardInterrupt(), 130, "omniloom: stopped\n"),
+        (KeyboardInterrupt("stopped at step 3; add --resume"), 130, "omniloom: stopped at step 3; add --resume\n"),
     ],
 )
 def test_errors_and_stops_have_their_exit_status(

@@ -138,6 +138,9 @@ def test_a_union_is_chosen_by_name_then_set(order: int) -> None:
 def test_an_optional_part_is_switched_on_by_name() -> None:
     run = override(Run(depth=1), {"warm_up": "Stage", "warm_up.width": "3"})
     assert run.warm_up == Stage(width=3)
+    assert override(Run(depth=1), {"warm_up.width": "3"}) == run
+    with pytest.raises(ValueError, match=r"warm_up.width is missing; Stage needs it"):
+        override(Run(depth=1), {"warm_up.name": "first"})
 
 
 @pytest.mark.parametrize(

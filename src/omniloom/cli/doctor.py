@@ -14,7 +14,7 @@ from omniloom import __version__
 from omniloom.cli.parsing import Parser
 
 SUMMARY = "Report what this machine has and what is missing; exit 1 if something that the model needs is."
-EXAMPLES = ("omniloom doctor", "omniloom doctor --checkpoint runs/mine/final")
+EXAMPLES = ("omniloom doctor", "omniloom doctor --checkpoint runs/mine/checkpoint")
 
 LIBRARIES = {
     "train": ("tensorboard", "matplotlib"),

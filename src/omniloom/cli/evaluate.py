@@ -10,7 +10,7 @@ from omniloom.cli.parsing import Parser, positive_int
 SUMMARY = "Measure a model: every direction of {text, audio, image}, beside its ceiling and two controls."
 EXAMPLES = (
     "omniloom evaluate world",
-    "omniloom evaluate world --checkpoint runs/mine/final --limit 50 --json world.json",
+    "omniloom evaluate world --checkpoint runs/mine/checkpoint --limit 50 --json world.json",
     "omniloom evaluate world --cells audio-to-image image-to-text --splits new",
 )
 

@@ -56,7 +56,7 @@ def make(name: str, folder: Path | None) -> Problem:
     """
     from omniloom.data.problems import problems
 
-    kind = problems.get(name)
+    kind: Any = problems.get(name)
     if not _takes_folder(kind):
         if folder is not None:
             raise ValueError(f"{name} makes its own examples; leave --folder {folder} out")

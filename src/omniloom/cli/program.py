@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
         return status
-    except KeyboardInterrupt:
-        print("omniloom: stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"omniloom: {str(stop) or 'stopped'}", file=sys.stderr)
         return EXIT_STOPPED
     except BrokenPipeError:
         # The reader has gone, as in `omniloom problems | head`; nothing more can be said to it.

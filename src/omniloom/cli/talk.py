@@ -10,7 +10,7 @@ SUMMARY = "Serve a model and print the address of a page where you type, speak o
 EXAMPLES = (
     "omniloom talk",
     "omniloom talk --open",
-    "omniloom talk --port 9000 --checkpoint runs/mine/final",
+    "omniloom talk --port 9000 --checkpoint runs/mine/checkpoint",
     "omniloom talk --host 0.0.0.0 --allow-remote     # everyone who reaches this machine can use it",
 )
 

@@ -137,7 +137,11 @@ def _change(data: dict[str, Any], cls: Any, path: str, text: str) -> None:
         walked.append(name)
         if ".".join(walked) == path:
             break
-        place = place[int(name)] if isinstance(place, list) else place[name]
+        key: Any = int(name) if isinstance(place, list) else name
+        if place[key] is None and len(choices_of(annotation)) == 1:
+            # Setting a field of a part that is switched off switches it on.
+            place[key] = _defaults(choices_of(annotation)[0])
+        place = place[key]
     last: Any = int(walked[-1]) if isinstance(place, list) else walked[-1]
     choices = choices_of(annotation)
     if choices and text.casefold() != "none":

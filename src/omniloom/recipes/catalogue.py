@@ -1,29 +1,26 @@
 """The recipes by name: what `omniloom train` and `omniloom codec` run.
 
-A recipe is a configuration with its defaults and a function that carries it out; the function imports what it needs
-when it is called, so that listing recipes loads no model. Where parts meet, they meet in the recipe's own module.
+A recipe is a configuration with its defaults and a function that carries it out. Both are named here and imported when
+they are first called, so that listing the recipes loads no model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from omniloom.core.registry import Registry
+
+CODECS: tuple[Literal["text", "audio", "image"], ...] = ("text", "audio", "image")
 
 
 class Run(Protocol):
     """Carries a configuration out in the folder `out`, from its newest checkpoint if asked; returns what it wrote."""
 
     def __call__(self, config: Any, *, out: Path, is_resuming: bool) -> Path: ...
-
-
-class Measure(Protocol):
-    """Measures a trained codec; returns a dataclass of named numbers."""
-
-    def __call__(self, codec: Any) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +37,10 @@ class CodecRecipe(Recipe):
     """A recipe whose result is a codec, with how it is loaded and measured."""
 
     load: Callable[[Path], Any]
-    measure: Measure
+    measure: Callable[[Any], Any]
 
 
 recipes: Registry[Recipe] = Registry("recipe")
-
-CODECS = ("text", "audio", "image")
 
 
 def codec_recipe(modality: str) -> CodecRecipe:
@@ -55,73 +50,77 @@ def codec_recipe(modality: str) -> CodecRecipe:
     return recipe
 
 
-def _text_config() -> Any:
-    from omniloom.recipes.text_codec import TextCodecRecipe
+def _later(home: str) -> Callable[..., Any]:
+    """What stands at `module:name`, imported when it is called."""
+    module, _, path = home.partition(":")
 
-    return TextCodecRecipe()
+    def call(*arguments: Any, **options: Any) -> Any:
+        found: Any = import_module(module)
+        for name in path.split("."):
+            found = getattr(found, name)
+        return found(*arguments, **options)
+
+    return call
 
 
-def _train_text(config: Any, *, out: Path, is_resuming: bool) -> Path:
-    from omniloom.recipes.text_codec import train
-
-    train(config).save(out / "codec")
+def _text_codec(config: Any, *, out: Path, is_resuming: bool) -> Path:
+    _later("omniloom.recipes.text_codec:train")(config).save(out / "codec")
     return out / "codec"
 
 
-def _load_text(folder: Path) -> Any:
-    from omniloom.codecs.text import TextCodec
-
-    return TextCodec.load(folder)
-
-
-def _measure_text(codec: Any) -> Any:
-    from omniloom.recipes.text_codec import measure
-
-    return measure(codec)
-
-
-def _image_config() -> Any:
-    from omniloom.recipes.image_codec import ImageCodecRecipe
-
-    return ImageCodecRecipe()
-
-
-def _train_image(config: Any, *, out: Path, is_resuming: bool) -> Path:
-    from omniloom.recipes.image_codec import train_image_codec
-
-    train_image_codec(config, run_folder=out).save(out / "codec")
+def _audio_codec(config: Any, *, out: Path, is_resuming: bool) -> Path:
+    _later("omniloom.recipes.audio_codec:train_audio_codec")(config, run_folder=out).save(out / "codec")
     return out / "codec"
 
 
-def _load_image(folder: Path) -> Any:
-    from omniloom.codecs.image import ImageCodec
-
-    return ImageCodec.load(folder)
-
-
-def _measure_image(codec: Any) -> Any:
-    from omniloom.recipes.image_codec_measure import measure_image_codec
-
-    return measure_image_codec(codec)
+def _image_codec(config: Any, *, out: Path, is_resuming: bool) -> Path:
+    _later("omniloom.recipes.image_codec:train_image_codec")(config, run_folder=out).save(out / "codec")
+    return out / "codec"
 
 
 recipes.add(
+    "tiny",
+    Recipe(
+        summary="the shipped model from nothing, codecs included: about 90 minutes on two cores",
+        configure=_later("omniloom.recipes.tiny:TinyRecipe"),
+        run=_later("omniloom.recipes.tiny:train_tiny"),
+    ),
+)
+recipes.add(
+    "finetune",
+    Recipe(
+        summary="a trained model taken further on your own conversations: --set data.folder=FOLDER",
+        configure=_later("omniloom.recipes.finetune:FinetuneRecipe"),
+        run=_later("omniloom.recipes.finetune:train_finetune"),
+    ),
+)
+recipes.add(
     "text-codec",
     CodecRecipe(
-        summary="byte-level BPE of 1024 tokens, seconds on one core",
-        configure=_text_config,
-        run=_train_text,
-        load=_load_text,
-        measure=_measure_text,
+        summary="byte-level BPE of 1024 tokens: seconds on one core",
+        configure=_later("omniloom.recipes.text_codec:TextCodecRecipe"),
+        run=_text_codec,
+        load=_later("omniloom.codecs.text:TextCodec.load"),
+        measure=_later("omniloom.recipes.text_codec:measure"),
+    ),
+)
+recipes.add(
+    "audio-codec",
+    CodecRecipe(
+        summary="sound as 50 codes a second: minutes on one core",
+        configure=_later("omniloom.recipes.audio_codec:AudioCodecRecipe"),
+        run=_audio_codec,
+        load=_later("omniloom.codecs.audio:AudioCodec.load"),
+        measure=_later("omniloom.recipes.audio_codec_measure:measure_audio_codec"),
     ),
 )
 recipes.add(
     "image-codec",
     CodecRecipe(
-        summary="64x64 pictures as 80 codes, about five minutes on one core",
-        configure=_image_config,
-        run=_train_image,
-        load=_load_image,
-        measure=_measure_image,
+        summary="64x64 pictures as 80 codes: minutes on one core",
+        configure=_later("omniloom.recipes.image_codec:ImageCodecRecipe"),
+        run=_image_codec,
+        load=_later("omniloom.codecs.image:ImageCodec.load"),
+        measure=_later("omniloom.recipes.image_codec_measure:measure_image_codec"),
     ),
 )
