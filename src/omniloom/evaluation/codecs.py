@@ -7,37 +7,32 @@ measured: tokens a word.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
 import torch
 
 from omniloom.codecs.base import Codec
 from omniloom.codecs.text import TextCodec
 from omniloom.core.randomness import generator
 from omniloom.data import fsdd
+from omniloom.data.listener_measure import edit_distance
 from omniloom.data.problems import SpeechProblem, Transcriber, cell_examples
 from omniloom.data.scene_reader import read_scene
-from omniloom.data.scenes import random_scene, render
+from omniloom.data.scenes import MAX_OBJECTS, Pairs, random_scene, render
 from omniloom.data.words import number_words
-from omniloom.evaluation.table import Rows, interval, rich_table, share
-from omniloom.stream.parts import Audio, Image
+from omniloom.evaluation.report import Ceiling
+from omniloom.evaluation.round_trip import MediaCodecs
+from omniloom.stream.parts import Audio, Image, Part
 
-COLUMNS = ("codec", "what", "n", "direct", "after", "95 % interval")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ceiling:
-    """How many of n were read right without the codec and after its round trip."""
-
-    codec: str
-    what: str
-    n: int
-    direct: float
-    after: float
+SCENES: tuple[tuple[str, bool, Pairs], ...] = (
+    ("drawn scenes", False, "train"),
+    ("shown scenes", True, "train"),
+    ("drawn scenes, held-out pairs", False, "composed"),
+    ("shown scenes, held-out pairs", True, "composed"),
+)
+"""Name, whether jittered as a user's pictures are, and which colour-shape pairs they hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +61,17 @@ def measure_text(
     )
 
 
+def measure_codecs(codecs: MediaCodecs, listener: Transcriber, *, limit: int = 300) -> list[Ceiling]:
+    """The ceilings of sound and pictures; text comes back exactly."""
+    return [*measure_image(codecs.image, limit=limit), *measure_audio(codecs.audio, listener, limit=limit)]
+
+
 def measure_image(codec: Codec[Image], *, limit: int = 300, seed: int = 0) -> list[Ceiling]:
     """Scenes read right: drawn as the assistant draws, as a user shows them, and of held-out colour-shape pairs."""
     found = []
-    for what, is_jittered, pairs in (
-        ("canonical scenes", False, "train"),
-        ("jittered scenes", True, "train"),
-        ("canonical scenes, held-out pairs", False, "composed"),
-        ("jittered scenes, held-out pairs", True, "composed"),
-    ):
+    for what, is_jittered, pairs in SCENES:
         random = generator("measure image", what, seed)
-        scenes = [random_scene(random, num_objects=1 + index % 3, pairs=pairs) for index in range(limit)]  # type: ignore[arg-type]
+        scenes = [random_scene(random, num_objects=1 + index % MAX_OBJECTS, pairs=pairs) for index in range(limit)]
         pictures = [render(scene, jitter=random if is_jittered else None) for scene in scenes]
         after = [codec.decode(codec.encode(picture)) for picture in pictures]
         found.append(
@@ -107,53 +102,24 @@ def measure_audio(codec: Codec[Audio], listener: Transcriber, *, limit: int = 30
     return [_words_heard(codec, listener, what, pairs) for what, pairs in sources]
 
 
-def real_time_factor(codec: Codec[Audio], *, duration_s: float = 10.0, repeats: int = 3) -> float:
-    """Seconds of sound through encoder and decoder in a second of this machine: the best of `repeats`."""
-    noise = np.random.default_rng(0).standard_normal(int(16_000 * duration_s)).astype(np.float32) * 0.1
-    audio = Audio(torch.from_numpy(noise.clip(-1, 1)), 16_000)
-    times_s = [_timed(lambda: codec.decode(codec.encode(audio))) for _ in range(repeats + 1)]
-    return duration_s / min(times_s[1:])
+def _words_heard(codec: Codec[Audio], listener: Transcriber, what: str, pairs: Sequence[tuple[Audio, str]]) -> Ceiling:
+    """Words right of words said: one minus the word error, which words too many lower as well."""
+    direct, after = [], []
+    num_words = 0
+    for sound, answer in pairs:
+        words = answer.split()
+        num_words += len(words)
+        direct.append(edit_distance(words, listener.transcribe(sound).split()))
+        after.append(edit_distance(words, listener.transcribe(codec.decode(codec.encode(sound))).split()))
+    return Ceiling(
+        codec="audio",
+        what=what,
+        n=num_words,
+        direct=max(0.0, 1 - sum(direct) / num_words),
+        after=max(0.0, 1 - sum(after) / num_words),
+    )
 
 
-def ceiling_table(ceilings: Sequence[Ceiling]) -> object:
-    """The rows for the terminal."""
-    return rich_table("Codec ceilings", COLUMNS, ceiling_rows(ceilings))
-
-
-def ceiling_rows(ceilings: Sequence[Ceiling]) -> Rows:
-    return [(c.codec, c.what, str(c.n), share(c.direct), share(c.after), interval(c.after, c.n)) for c in ceilings]
-
-
-def words_right(truth: str, heard: str) -> tuple[int, int]:
-    """(words of the truth that were heard in order, words of the truth): a longest common subsequence."""
-    expected, found = truth.split(), heard.split()
-    row = [0] * (len(found) + 1)
-    for word in expected:
-        before = row
-        row = [0]
-        for place, other in enumerate(found):
-            row.append(before[place] + 1 if word == other else max(before[place + 1], row[place]))
-    return row[-1], len(expected)
-
-
-def _words_heard(codec: Codec[Audio], listener: Transcriber, what: str, pairs: list[tuple[Audio, str]]) -> Ceiling:
-    def right(sounds: Iterable[Audio]) -> tuple[int, int]:
-        counts = [
-            words_right(answer, listener.transcribe(sound)) for sound, (_, answer) in zip(sounds, pairs, strict=True)
-        ]
-        return sum(count for count, _ in counts), sum(total for _, total in counts)
-
-    direct, n = right(sound for sound, _ in pairs)
-    after, _ = right(codec.decode(codec.encode(sound)) for sound, _ in pairs)
-    return Ceiling(codec="audio", what=what, n=n, direct=direct / n, after=after / n)
-
-
-def _joined(parts: Sequence[object]) -> Audio:
+def _joined(parts: Sequence[Part]) -> Audio:
     sounds = [part for part in parts if isinstance(part, Audio)]
     return Audio(torch.cat([sound.resampled(sounds[0].rate_hz).samples for sound in sounds]), sounds[0].rate_hz)
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started_s = time.perf_counter()
-    work()
-    return time.perf_counter() - started_s

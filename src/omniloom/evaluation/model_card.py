@@ -11,12 +11,25 @@ import math
 import shutil
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omniloom.core.checkpoint import MANIFEST, write_folder
+from omniloom.data.problems import Transcriber
+from omniloom.evaluation.codecs import measure_codecs
 from omniloom.evaluation.report import WorldReport
-from omniloom.evaluation.table import CELL_COLUMNS, SPEAKER_COLUMNS, cell_rows, markdown_table, speaker_rows
+from omniloom.evaluation.table import (
+    CELL_COLUMNS,
+    CODEC_COLUMNS,
+    SPEAKER_COLUMNS,
+    cell_rows,
+    codec_rows,
+    markdown_table,
+    speaker_rows,
+)
+from omniloom.evaluation.world import evaluate
+from omniloom.generation import Omni
 
 SCORES_FILE = "scores.json"
 FACTS = "training"
@@ -64,6 +77,19 @@ def save_with_scores(folder: str | Path, report: WorldReport, *, facts: Mapping[
     return write_folder(source, write)
 
 
+def score_checkpoint(folder: str | Path, *, listener: Transcriber, limit: int = 300, seed: int = 0) -> WorldReport:
+    """Evaluate the model in a folder, its codecs included, and leave scores and card in the folder.
+
+    What is done is kept beside the folder until all is, so that it goes on where it was stopped.
+    """
+    path = Path(folder)
+    omni = Omni.load(path)
+    world = evaluate(omni, limit=limit, seed=seed, listener=listener, out=path.with_name(f"{path.name}-scores.json"))
+    report = replace(world, codecs=measure_codecs(omni.codecs, listener, limit=limit))
+    save_with_scores(path, report)
+    return report
+
+
 def model_card(folder: str | Path, *, name: str | None = None) -> str:
     """The card of a checkpoint folder, as Markdown.
 
@@ -90,6 +116,12 @@ def model_card(folder: str | Path, *, name: str | None = None) -> str:
             "## Human voices",
             "Digits of held-out takes, every speaker: named in writing, and said back when heard alone.",
             markdown_table(SPEAKER_COLUMNS, speaker_rows(report.speakers)),
+        ]
+    if report.codecs:
+        sections += [
+            "## Codecs",
+            "Pictures and words read right as they are, and after the codec's round trip.",
+            markdown_table(CODEC_COLUMNS, codec_rows(report.codecs)),
         ]
     settings = ", ".join(f"{key} {value}" for key, value in report.settings.items())
     sections.append(f"Made by `omniloom evaluate world` ({settings}).")

@@ -80,17 +80,30 @@ class SpeakerScore:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ceiling:
+    """How many of n were read right as they are (the reader's own ceiling) and after a codec's round trip."""
+
+    codec: str
+    what: str
+    n: int
+    direct: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorldReport:
-    """Every cell that was scored, the human voices, and how it was run."""
+    """Every cell that was scored, the human voices, the codecs where they were measured, and how it was run."""
 
     cells: Sequence[CellScore]
     speakers: Sequence[SpeakerScore] = ()
+    codecs: Sequence[Ceiling] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "cells": [cell.to_json() for cell in self.cells],
             "speakers": [speaker.to_json() for speaker in self.speakers],
+            "codecs": [asdict(ceiling) for ceiling in self.codecs],
             "settings": dict(self.settings),
         }
 
@@ -102,6 +115,7 @@ class WorldReport:
                 SpeakerScore(**{name: speaker[name] for name in ("speaker", "n", "written", "spoken")})
                 for speaker in data.get("speakers", [])
             ],
+            codecs=[Ceiling(**ceiling) for ceiling in data.get("codecs", [])],
             settings=data.get("settings", {}),
         )
 

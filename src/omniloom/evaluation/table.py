@@ -8,23 +8,26 @@ from rich.console import Group
 from rich.table import Table
 
 from omniloom.evaluation.intervals import wilson
-from omniloom.evaluation.report import CellScore, SpeakerScore, TaskScore, WorldReport
+from omniloom.evaluation.report import Ceiling, CellScore, SpeakerScore, TaskScore, WorldReport
 
 CELL_COLUMNS = (
     "cell", "split", "n", "score", "95 % interval", "ceiling", "of ceiling", "majority", "shuffled", "clear",
 )  # fmt: skip
 TASK_COLUMNS = ("cell", "split", "task", "n", "score", "ceiling", "right in part")
+CODEC_COLUMNS = ("codec", "what", "n", "direct", "after", "95 % interval")
 SPEAKER_COLUMNS = ("speaker", "n", "written", "95 % interval", "spoken")
 
 Rows = Sequence[tuple[str, ...]]
 
 
 def world_table(report: WorldReport) -> Group:
-    """The cells, their tasks, and the speakers, for the terminal."""
+    """The cells, their tasks, the speakers and the codecs, for the terminal."""
     tables = [rich_table("World", CELL_COLUMNS, cell_rows(report.cells))]
     tables.append(rich_table("By task", TASK_COLUMNS, task_rows(report.cells)))
     if report.speakers:
         tables.append(rich_table("Human voices, held-out takes", SPEAKER_COLUMNS, speaker_rows(report.speakers)))
+    if report.codecs:
+        tables.append(rich_table("Codecs, read right after the round trip", CODEC_COLUMNS, codec_rows(report.codecs)))
     return Group(*tables)
 
 
@@ -70,10 +73,16 @@ def _parts(task: TaskScore) -> str:
     return " ".join(f"{name} {value:.2f}" for name, value in task.parts.items())
 
 
+def codec_rows(ceilings: Sequence[Ceiling]) -> Rows:
+    return [(c.codec, c.what, str(c.n), share(c.direct), share(c.after), interval(c.after, c.n)) for c in ceilings]
+
+
 def rich_table(title: str, columns: Sequence[str], rows: Rows) -> Table:
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, justify="left" if column in ("cell", "split", "task", "speaker", "codec") else "right")
+        table.add_column(
+            column, justify="left" if column in ("cell", "split", "task", "speaker", "codec", "what") else "right"
+        )
     for row in rows:
         table.add_row(*row)
     return table
