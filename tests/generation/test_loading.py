@@ -64,9 +64,7 @@ def test_another_codec_is_refused(whole):
     data = model.vocabulary.to_json()
     data["codecs"][1]["fingerprint"] = "0123456789abcdef"
     model.vocabulary = type(model.vocabulary).from_json(json.loads(json.dumps(data)))
-    with pytest.raises(
-        ValueError, match="the audio codec .* is not the one the model was trained with, 0123456789abcdef"
-    ):
+    with pytest.raises(ValueError, match=r"the audio codec .* is not the one .* trained with, 0123456789abcdef"):
         Omni(model, codecs)
     with pytest.raises(ValueError, match="0123456789abcdef"):
         save_for_use(whole.parent / "other", model=model, codecs=codecs)

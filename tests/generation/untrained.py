@@ -1,6 +1,6 @@
 """A whole model with random weights: what must be equal is equal before anything is learned.
 
-Random weights hardly ever end a text by themselves, so the grammar's limits are short: replies then speak, draw and end.
+Random weights hardly ever end a text by themselves, so the grammar's limits are short: replies speak, draw and end.
 """
 
 from functools import cache

@@ -125,7 +125,7 @@ class Conversation:
             raise ValueError("there is nothing to answer; add a text, a sound or a picture first")
         if self.num_tokens_left < len(open_reply(wants)) + 2:
             raise ValueError(
-                f"{self.num_tokens} tokens fill the model's context of {self._prepared.config.context}, which leaves no "
+                f"{self.num_tokens} tokens fill the model's context of {self._prepared.config.context} and leave no "
                 "room for a reply; give shorter parts or start a new conversation"
             )
         self._cancelled.clear()

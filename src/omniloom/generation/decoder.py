@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,6 +19,7 @@ from omniloom.generation.sampling import IdRange
 from omniloom.kernels import DecoderWeights, DecodeStep, LayerWeights
 from omniloom.layers.norm import NORM_EPSILON
 from omniloom.models import OmniModel
+from omniloom.models.omni import Block
 from omniloom.stream.grammar import ReplyGrammar, ReplyLimits
 from omniloom.stream.layout import slots_of
 from omniloom.stream.message import Want
@@ -34,17 +36,7 @@ PREFILL_TOKENS = 512
 def decoder_weights(model: OmniModel, table: Float[Tensor, "V D"]) -> DecoderWeights:
     """The model's weights as the decode step takes them."""
     config = model.config
-    layers = [
-        LayerWeights(
-            attention_norm=block.attention_norm.weight,
-            query_key_value=block.attention.query_key_value.weight,
-            attention_out=block.attention.out.weight,
-            feedforward_norm=block.feedforward_norm.weight,
-            gate_value=block.feedforward.gate_value.weight,
-            feedforward_out=block.feedforward.out.weight,
-        )
-        for block in model.blocks
-    ]
+    layers = [_layer_weights(cast(Block, block)) for block in model.blocks]
     return DecoderWeights(
         table=table,
         slots=model.embedding.slots,
@@ -54,6 +46,17 @@ def decoder_weights(model: OmniModel, table: Float[Tensor, "V D"]) -> DecoderWei
         head_width=config.attention.head_width,
         norm_epsilon=NORM_EPSILON,
         rotary_base=config.rotary_base,
+    )
+
+
+def _layer_weights(block: Block) -> LayerWeights:
+    return LayerWeights(
+        attention_norm=block.attention_norm.weight,
+        query_key_value=block.attention.query_key_value.weight,
+        attention_out=block.attention.out.weight,
+        feedforward_norm=block.feedforward_norm.weight,
+        gate_value=block.feedforward.gate_value.weight,
+        feedforward_out=block.feedforward.out.weight,
     )
 
 

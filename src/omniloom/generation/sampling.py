@@ -24,7 +24,7 @@ IdRange = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class TokenChoice:
-    """Temperature 0 is greedy. `top_k` keeps the k likeliest; `top_p` then the fewest that hold this much probability."""
+    """Temperature 0 is greedy. `top_k` keeps the k likeliest; `top_p` then the fewest that hold so much probability."""
 
     temperature: float = 0.0
     top_k: int | None = None
