@@ -17,6 +17,9 @@ TASK_COLUMNS = ("cell", "split", "task", "n", "score", "ceiling", "right in part
 CODEC_COLUMNS = ("codec", "what", "n", "direct", "after", "95 % interval")
 SPEAKER_COLUMNS = ("speaker", "n", "written", "95 % interval", "spoken")
 
+NAMES = ("cell", "split", "task", "speaker", "codec", "what")
+"""Columns of words, which stand to the left."""
+
 Rows = Sequence[tuple[str, ...]]
 
 
@@ -80,9 +83,7 @@ def codec_rows(ceilings: Sequence[Ceiling]) -> Rows:
 def rich_table(title: str, columns: Sequence[str], rows: Rows) -> Table:
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(
-            column, justify="left" if column in ("cell", "split", "task", "speaker", "codec", "what") else "right"
-        )
+        table.add_column(column, justify="left" if column in NAMES else "right")
     for row in rows:
         table.add_row(*row)
     return table
