@@ -57,11 +57,13 @@ says whether the interval lies above both controls' intervals. *New*: renderings
 on; *composed*: parts that were trained on, never together."""
 
 
-def save_with_scores(folder: str | Path, report: WorldReport, *, facts: Mapping[str, Any] | None = None) -> Path:
+def save_with_scores(
+    folder: str | Path, report: WorldReport, *, name: str | None = None, facts: Mapping[str, Any] | None = None
+) -> Path:
     """Rewrite a checkpoint folder with its scores and its card; whole, like any checkpoint.
 
     `facts` are the training facts by their names (minutes, steps, machine …); without them, those that the recipe
-    left in the scores file stay.
+    left in the scores file stay. `name` is what the card calls the model; without it, the folder's own.
     """
     source = Path(folder)
     known = _read(source / SCORES_FILE).get(FACTS, {}) if (source / SCORES_FILE).is_file() else {}
@@ -72,21 +74,25 @@ def save_with_scores(folder: str | Path, report: WorldReport, *, facts: Mapping[
         (target / CARD_FILE).unlink(missing_ok=True)
         scores = report.to_json() | {FACTS: dict(known if facts is None else facts)}
         (target / SCORES_FILE).write_text(json.dumps(scores, indent=1, default=str) + "\n", encoding="utf-8")
-        (target / CARD_FILE).write_text(model_card(target, name=source.name), encoding="utf-8")
+        (target / CARD_FILE).write_text(model_card(target, name=name or source.name), encoding="utf-8")
 
     return write_folder(source, write)
 
 
-def score_checkpoint(folder: str | Path, *, listener: Transcriber, limit: int = 300, seed: int = 0) -> WorldReport:
+def score_checkpoint(
+    folder: str | Path, *, listener: Transcriber, name: str | None = None, limit: int = 300, seed: int = 0
+) -> WorldReport:
     """Evaluate the model in a folder, its codecs included, and leave scores and card in the folder.
 
     What is done is kept beside the folder until all is, so that it goes on where it was stopped.
     """
     path = Path(folder)
     omni = Omni.load(path)
-    world = evaluate(omni, limit=limit, seed=seed, listener=listener, out=path.with_name(f"{path.name}-scores.json"))
+    beside = path.with_name(f"{path.name}-scores.json")
+    world = evaluate(omni, limit=limit, seed=seed, listener=listener, out=beside)
     report = replace(world, codecs=measure_codecs(omni.codecs, listener, limit=limit))
-    save_with_scores(path, report)
+    save_with_scores(path, report, name=name)
+    beside.unlink()
     return report
 
 
