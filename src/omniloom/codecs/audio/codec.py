@@ -4,19 +4,18 @@ Two groups of finite scalar quantization (layers.quantizer), each on half of the
 read without the other. A stream of codes alternates: first group, second group (numbered from 1000), next frame.
 
 Codes must not depend on how a sound was cut or batched. Sums in float32 differ in their last digits between shapes and
-would flip a code that lies on a boundary about once in 1e5 frames; so codes are made in double precision, at about twice
-the encoder's small cost.
+would flip a code that lies on a boundary about once in 1e5 frames; so codes are made in double precision, at about
+twice the encoder's small cost.
 """
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -29,12 +28,24 @@ from omniloom.codecs.audio.encoder import Encoder, EncoderState
 from omniloom.codecs.audio.oscillator import pitch_index
 from omniloom.codecs.audio.spectrum import RATE_HZ, SAMPLES_PER_FRAME
 from omniloom.codecs.base import fingerprint
+from omniloom.core.checkpoint import read_manifest, write_folder
+from omniloom.core.config import from_dict, to_dict
 from omniloom.layers.quantizer import FiniteScalarQuantizer
 from omniloom.stream.parts import Audio
 from omniloom.stream.vocabulary import CodecSpec, Plane
 
+KIND = "audio_codec"
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 LEVELS = (8, 5, 5, 5)
 NUM_GROUPS = 2
+
+
+class RoundTrip(NamedTuple):
+    """What training sees: the sound, its pitch in octaves above the lowest, and the values before rounding."""
+
+    samples: Float[Tensor, "B N"]
+    octaves: Float[Tensor, "B F"]
+    bounded: Float[Tensor, "B F C"]
 
 
 class AudioCodec(nn.Module):
@@ -67,7 +78,7 @@ class AudioCodec(nn.Module):
         if self._spec is None or self.training:
             size = self.quantizer.num_codes
             planes = tuple(Plane(name=f"audio.{g}", size=size, levels=LEVELS, count=1) for g in range(NUM_GROUPS))
-            digest = fingerprint(dataclasses.asdict(self.config), self.state_dict())
+            digest = fingerprint(to_dict(self.config), self.state_dict())
             self._spec = CodecSpec(modality="audio", planes=planes, fingerprint=digest)
         return self._spec
 
@@ -79,12 +90,12 @@ class AudioCodec(nn.Module):
         self._prepared = self._spec = None  # the weights may change from here on
         return super().train(mode)
 
-    def forward(self, samples: Float[Tensor, "B N"]) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B F"]]:
-        """The sound after the round trip and the pitch it was given (octaves above the lowest), with gradients."""
-        z = self.encoder(samples)[0].unflatten(-1, (NUM_GROUPS, -1))
-        values = self.quantizer(z).values
+    def forward(self, samples: Float[Tensor, "B N"]) -> RoundTrip:
+        """The sound after the round trip, with gradients; for training."""
+        z = self.encoder(samples)[0]
+        values = self.quantizer(z.unflatten(-1, (NUM_GROUPS, -1))).values
         octaves = self._octaves(values)
-        return self.decoder(values.flatten(-2), pitch_index(octaves.detach()))[0], octaves
+        return RoundTrip(self.decoder(values.flatten(-2), pitch_index(octaves.detach()))[0], octaves, torch.tanh(z))
 
     @torch.no_grad()
     def encode_samples(self, samples: Float[Tensor, "B N"]) -> Int[Tensor, "B F Q"]:
@@ -121,30 +132,34 @@ class AudioCodec(nn.Module):
         return AudioDecoderStream(self)
 
     def save(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors (float16); the codec itself takes the rounded weights."""
+        """Write config.json and model.safetensors (float16), whole or not at all; this codec is rounded alike."""
         self.round_weights()
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        config = json.dumps({"kind": "audio_codec", **dataclasses.asdict(self.config)}, indent=2)
-        (folder / "config.json").write_text(config + "\n")
-        save_file({k: v.half().contiguous().cpu() for k, v in self.state_dict().items()}, folder / "model.safetensors")
+        state = {name: tensor.half().contiguous().cpu() for name, tensor in self.state_dict().items()}
+
+        def write(path: Path) -> None:
+            (path / CONFIG_FILE).write_text(json.dumps({"kind": KIND, **to_dict(self.config)}, indent=2) + "\n")
+            save_file(state, path / WEIGHTS_FILE)
+
+        write_folder(folder, write)
 
     @classmethod
     def load(cls, folder: str | Path) -> AudioCodec:
         """The codec saved in a folder, ready to use.
 
         Raises:
-            ValueError: If the folder holds no audio codec of this version.
+            FileNotFoundError: If there is no such folder.
+            ValueError: If the folder is torn, or holds something else than an audio codec of this version.
         """
         folder = Path(folder)
-        try:
-            data = json.loads((folder / "config.json").read_text())
-            state = load_file(folder / "model.safetensors")
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"{folder} holds no audio codec ({error}); train one, or give its folder") from error
-        if data.pop("kind", None) != "audio_codec":
-            raise ValueError(f"{folder} holds no audio codec: its config.json does not say kind audio_codec")
-        codec = cls(config_from_dict(data))
+        read_manifest(folder)
+        if not (folder / CONFIG_FILE).is_file() or not (folder / WEIGHTS_FILE).is_file():
+            raise ValueError(f"{folder} holds no audio codec; train one, or give its folder")
+        data = json.loads((folder / CONFIG_FILE).read_text())
+        kind = data.pop("kind", None)
+        if kind != KIND:
+            raise ValueError(f"{folder} holds no audio codec: its {CONFIG_FILE} says kind {kind!r}, not {KIND!r}")
+        codec = cls(from_dict(AudioCodec.Config, data))
+        state = load_file(folder / WEIGHTS_FILE)
         try:
             codec.load_state_dict({name: tensor.float() for name, tensor in state.items()})
         except RuntimeError as error:
@@ -152,7 +167,7 @@ class AudioCodec(nn.Module):
         return codec.eval().requires_grad_(False)
 
     def round_weights(self) -> None:
-        """Round the weights to what float16 holds, the form on disk, so that codes and fingerprint match a loaded one."""
+        """Round the weights to float16, their form on disk: codes and fingerprint are then those of a loaded codec."""
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.copy_(parameter.half().float())
@@ -271,7 +286,7 @@ class _PitchOfGroup(nn.Module):
         self.layers = nn.Sequential(nn.Linear(num_channels, width), nn.GELU(), nn.Linear(width, 1))
         nn.init.constant_(self.layers[2].bias, 0.5)  # two of them: an octave above the lowest, 110 Hz
 
-    def forward(self, values: Float[Tensor, "... C"]) -> Float[Tensor, "..."]:
+    def forward(self, values: Float[Tensor, "*rows C"]) -> Float[Tensor, "*rows"]:
         octaves: Tensor = self.layers(values)[..., 0]
         return octaves
 
@@ -279,13 +294,3 @@ class _PitchOfGroup(nn.Module):
 def pad_to_frame(samples: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
     """The samples with silence after them, up to a whole number of frames."""
     return F.pad(samples, (0, -samples.shape[-1] % SAMPLES_PER_FRAME))
-
-
-def config_from_dict(data: dict[str, Any]) -> AudioCodec.Config:
-    decoder = dict(data["decoder"])
-    decoder["dilations"] = tuple(decoder["dilations"])
-    return AudioCodec.Config(
-        encoder=Encoder.Config(**data["encoder"]),
-        decoder=Decoder.Config(**decoder),
-        pitch_width=data["pitch_width"],
-    )

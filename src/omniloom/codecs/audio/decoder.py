@@ -75,16 +75,11 @@ class Decoder(nn.Module):
         x = self.spread(x).unflatten(-1, (HOPS_PER_FRAME, -1)).flatten(1, 2)
         for block in self.hop_blocks:
             x = run(block, x)
-        pulse, noise = (self.out(x).float() @ part for part in self._band_weights())
-        sources = make_sources(pitches, state.clock if state is not None else None)
-        samples, overhang = shape_and_add(
-            sources, _bounded(pulse), _bounded(noise), state.overhang if state is not None else None
-        )
+        pulse, noise = (bands @ self._curves for bands in _bounded(self.out(x).float()).chunk(2, dim=-1))
+        clock, overhang = (state.clock, state.overhang) if state is not None else (None, None)
+        sources = make_sources(pitches, clock)
+        samples, overhang = shape_and_add(sources, pulse, noise, overhang)
         return samples, DecoderState(tuple(new), sources.clock, overhang)
-
-    def _band_weights(self) -> tuple[Tensor, Tensor]:
-        zeros = torch.zeros_like(self._curves)
-        return torch.cat([self._curves, zeros]), torch.cat([zeros, self._curves])
 
 
 def _bounded(envelope: Tensor) -> Tensor:

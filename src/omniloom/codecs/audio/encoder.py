@@ -1,8 +1,8 @@
 """Frames of sound to the vectors that are quantized, looking back at most three frames.
 
-A word must get nearly the same codes whatever came before it, so memory is a fault here: the features reach back 30 ms
-and one convolution over `taps` frames follows; all other layers see a single frame. The decoder, which only has to sound
-right, remembers for longer.
+A word must get the same codes whatever came before it, so memory is a fault here: the features reach back 30 ms, and
+by default no layer sees more than one frame. After 30 ms of silence, which every word of the assistant ends with, codes
+hold nothing of the word before. The decoder, which only has to sound right, remembers for longer.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class EncoderState(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """A network of one look back: features -> convolution -> single-frame blocks -> `num_channels` values."""
+    """Features -> convolution over `taps` frames -> single-frame blocks -> `num_channels` values."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
         width: int = 256
-        taps: int = 2
+        taps: int = 1
         num_blocks: int = 2
 
         def __post_init__(self) -> None:

@@ -28,8 +28,8 @@ from omniloom.codecs.audio.spectrum import HIGHEST_PITCH_HZ, HOP, HOPS_PER_FRAME
 WINDOW = 2 * HOP
 """Samples of source in a window: half overlaps the next, and Hann windows then sum to one."""
 
-FILTERED = 4 * HOP
-"""Samples of a window once filtered: what the filter rings on for is kept, up to 20 ms."""
+FILTERED = 3 * HOP
+"""Samples of a window once filtered: 10 ms more, in which a formant 80 Hz wide has died away to a twelfth."""
 
 NUM_BINS = FILTERED // 2 + 1
 OVERHANG = FILTERED - HOP
@@ -83,7 +83,7 @@ def shape_and_add(
     noise_envelope: Float[Tensor, "B hops bins"],
     overhang: Float[Tensor, "B overhang"] | None,
 ) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B overhang"]]:
-    """Filter both sources by envelopes (natural logarithms of magnitude) and overlap-add; gives back the next overhang."""
+    """Filter both sources by envelopes (natural logarithms of magnitude), overlap and add; also the next overhang."""
     window = torch.hann_window(WINDOW, device=pulse_envelope.device, dtype=pulse_envelope.dtype)
     pulses = torch.fft.rfft(sources.pulses * window, n=FILTERED) * _least_phase(pulse_envelope)
     noise = torch.fft.rfft(sources.noise * window, n=FILTERED) * noise_envelope.exp()
@@ -98,7 +98,7 @@ def shape_and_add(
     return samples[:, : hops * HOP], samples[:, hops * HOP :]
 
 
-def pitch_index(octaves: Tensor) -> Int[Tensor, "..."]:
+def pitch_index(octaves: Float[Tensor, "*rows"]) -> Int[Tensor, "*rows"]:
     """The table's index of a pitch given in octaves above the lowest."""
     return (octaves * PITCH_STEPS_PER_OCTAVE).round().long().clamp(0, NUM_PITCHES - 1)
 

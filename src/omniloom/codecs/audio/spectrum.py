@@ -1,9 +1,9 @@
 """What the codec hears: mel bands and short-lag correlation, free of phase.
 
 The codes should be the same for the same word wherever its pitch pulses fall, for a language model must learn them. So
-the encoder is given nothing that turns with phase: the energy in mel bands (O'Shaughnessy's scale, 2595 log10(1 + f/700))
-and the correlation of each window with itself at the lags of human pitch, both from one power spectrum. Complex spectra
-and samples as input were rejected for that reason. Every window ends where its hop ends, so nothing looks ahead.
+the encoder is given nothing that turns with phase: the energy in mel bands (O'Shaughnessy's scale, 2595 log10(1 +
+f/700)) and the correlation of each window with itself at the lags of human pitch, both from one power spectrum. Complex
+spectra and samples as input were rejected for that reason. Every window ends where its hop ends: nothing looks ahead.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def lag_points(num_lags: int) -> Float[Tensor, "lags points"]:
 
 @functools.cache
 def band_curves(num_bands: int, num_bins: int) -> Float[Tensor, "bands bins"]:
-    """Straight lines between `num_bands` points on the mel scale, read at evenly spaced frequencies up to the highest."""
+    """Straight lines between `num_bands` points on the mel scale, read at evenly spaced frequencies to the highest."""
     points = torch.linspace(_to_mel(0.0), _to_mel(RATE_HZ / 2), num_bands, dtype=torch.float64)
     frequencies = torch.linspace(0, RATE_HZ / 2, num_bins, dtype=torch.float64)
     mels = 2595 * torch.log10(1 + frequencies / 700)

@@ -1,0 +1,135 @@
+"""What the audio codec is trained on: the assistant's words, other voices' sentences, real people's digits.
+
+The assistant's replies are all in one voice and must come out best, so its few words come often, joined as replies are.
+Other speakers and people teach the codes what may be heard. Held-out voices and takes are in none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from omniloom.codecs.audio import RATE_HZ, SAMPLES_PER_FRAME
+from omniloom.core.progress import track
+from omniloom.core.randomness import generator
+from omniloom.data import fsdd
+from omniloom.data.synthesis import NEW_VOICES, TRAIN_VOICES, assistant_word, synthesize
+from omniloom.data.words import REPLY_WORDS
+
+OPENERS = (
+    "what is", "draw a", "write what you hear", "which digit is this", "say", "please tell me",
+    "how many shapes are there",
+    "what colour is the", "make it", "move it to the", "where is the", "turn it into a", "can you show me a picture of",
+    "could you", "what shape is", "i would like", "thanks",
+)  # fmt: skip
+"""Function words that questions hold beside the reply words; none is a whole question of the tests."""
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Recordings at 16 kHz of each kind."""
+
+    words: Sequence[Float[Tensor, " N"]]
+    sentences: Sequence[Float[Tensor, " N"]]
+    digits: Sequence[Float[Tensor, " N"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """Shares of a batch's rows; digits take the rest."""
+
+    words: float = 0.27
+    sentences: float = 0.43
+
+    def __post_init__(self) -> None:
+        if min(self.words, self.sentences) < 0 or self.words + self.sentences > 1:
+            raise ValueError(f"shares must be 0 or more and at most 1 together, got {self.words} and {self.sentences}")
+
+
+def training_sounds(num_sentences: int, *, digit_copies: int, seed: int) -> Sounds:
+    """Make them: about 2 s of speech a sentence, at a hundred times real time; `digit_copies` 0 leaves people out."""
+    digits = [
+        fsdd.augmented(fsdd.load(take), generator("audio codec digit", seed, index, copy)).samples
+        for index, take in enumerate(fsdd.recordings("train") if digit_copies else ())
+        for copy in range(digit_copies)
+    ]
+    return Sounds(
+        words=[assistant_word(word).samples for word in REPLY_WORDS],
+        sentences=spoken_sentences(num_sentences, split="train", seed=seed),
+        digits=digits,
+    )
+
+
+def spoken_sentences(num_sentences: int, *, split: Literal["train", "new"], seed: int) -> list[Float[Tensor, " N"]]:
+    """Reply words in random order, half of them after an opener, in the voices of a split."""
+    voices = TRAIN_VOICES if split == "train" else NEW_VOICES
+    spoken = []
+    for index in track(range(num_sentences), f"sentences of {split} voices"):
+        rng = generator("audio codec sentence", split, seed, index)
+        opener = [OPENERS[rng.integers(len(OPENERS))]] if rng.random() < 0.5 else []
+        words = [REPLY_WORDS[i] for i in rng.integers(len(REPLY_WORDS), size=rng.integers(2, 6))]
+        voice = voices[index % len(voices)].varied(rng)
+        spoken.append(synthesize(" ".join([*opener, *words]), voice).audio.samples)
+    return spoken
+
+
+def training_batch(
+    sounds: Sounds, mix: Mix, rng: np.random.Generator, *, num_rows: int, num_frames: int
+) -> Float[Tensor, "B N"]:
+    """Excerpts of `num_frames` frames."""
+    size = num_frames * SAMPLES_PER_FRAME
+    rows = []
+    for _ in range(num_rows):
+        draw = rng.random()
+        if draw < mix.words:
+            rows.append(_joined_words(sounds.words, size, rng))
+        elif draw < mix.words + mix.sentences or not sounds.digits:
+            rows.append(_sentence(sounds.sentences, size, rng))
+        else:
+            rows.append(_joined_digits(sounds.digits, size, rng))
+    return torch.stack(rows).clamp(-1, 1)
+
+
+def _joined_words(words: Sequence[Tensor], size: int, rng: np.random.Generator) -> Tensor:
+    """A reply from its start or from one of its frames: words are whole frames, and codes must be learned in step."""
+    joined = _enough(words, size, rng)
+    last = (joined.numel() - size) // SAMPLES_PER_FRAME
+    start = 0 if rng.random() < 0.3 else int(rng.integers(last + 1)) * SAMPLES_PER_FRAME
+    return joined[start : start + size]
+
+
+def _sentence(sentences: Sequence[Tensor], size: int, rng: np.random.Generator) -> Tensor:
+    samples = sentences[rng.integers(len(sentences))]
+    start = int(rng.integers(max(1, samples.numel() - size + 1)))
+    excerpt = samples[start : start + size] * float(np.exp(rng.uniform(-0.9, 0.5)))
+    excerpt = torch.nn.functional.pad(excerpt, (0, size - excerpt.numel()))
+    if rng.random() < 0.35:
+        noise = torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
+        excerpt = excerpt + noise * float(10 ** rng.uniform(-4.5, -2.3))
+    return excerpt
+
+
+def _joined_digits(digits: Sequence[Tensor], size: int, rng: np.random.Generator) -> Tensor:
+    """Digits with up to a quarter second of silence before each."""
+    gaps = [torch.zeros(int(gap)) for gap in rng.integers(RATE_HZ // 4, size=16)]
+    joined = _enough([*digits], size, rng, gaps=gaps)
+    start = int(rng.integers(joined.numel() - size + 1))
+    return joined[start : start + size]
+
+
+def _enough(sounds: Sequence[Tensor], size: int, rng: np.random.Generator, *, gaps: Sequence[Tensor] = ()) -> Tensor:
+    """Sounds in random order until there are `size` samples."""
+    pieces: list[Tensor] = []
+    total = 0
+    while total < size:
+        if gaps:
+            pieces.append(gaps[rng.integers(len(gaps))])
+        pieces.append(sounds[rng.integers(len(sounds))])
+        total = sum(piece.numel() for piece in pieces)
+    return torch.cat(pieces)

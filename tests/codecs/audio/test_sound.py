@@ -1,0 +1,69 @@
+"""The parts of the audio codec that have a known right answer: bands, pitch, pulses and noise."""
+
+import math
+
+import pytest
+import torch
+
+from omniloom.codecs.audio import oscillator
+from omniloom.codecs.audio.losses import mel_distance, track_pitch
+from omniloom.codecs.audio.oscillator import make_sources, pitch_index, shape_and_add
+from omniloom.codecs.audio.spectrum import LOWEST_PITCH_HZ, RATE_HZ, band_curves, mel_filters
+
+
+def buzz(pitch_hz: float, *, duration_s: float = 1.28) -> torch.Tensor:
+    time = torch.arange(int(duration_s * RATE_HZ)) / RATE_HZ
+    return 0.1 * sum(torch.sin(2 * math.pi * k * pitch_hz * time) / k for k in range(1, int(4000 / pitch_hz)))
+
+
+@pytest.mark.parametrize("pitch_hz", [70.0, 110.0, 200.0, 330.0, 450.0])
+def test_pitch_of_a_buzz_is_found(pitch_hz):
+    octaves, is_voiced = track_pitch(buzz(pitch_hz)[None])
+    inner = slice(1, -1)  # the first and last frames lie half outside the sound
+    assert bool(is_voiced[0, inner].all())
+    found_hz = LOWEST_PITCH_HZ * 2 ** octaves[0, inner]
+    torch.testing.assert_close(found_hz, torch.full_like(found_hz, pitch_hz), rtol=5e-3, atol=0)
+
+
+def test_noise_and_silence_have_no_pitch():
+    noise = 0.1 * torch.randn(1, 20_480, generator=torch.Generator().manual_seed(0))
+    assert not track_pitch(noise)[1].any()
+    assert not track_pitch(torch.zeros(1, 6_400))[1].any()
+
+
+@pytest.mark.parametrize("pitch_hz", [80.0, 150.0, 400.0])
+def test_pulses_have_the_pitch_asked_for_and_unit_power(pitch_hz):
+    index = pitch_index(torch.tensor([[math.log2(pitch_hz / LOWEST_PITCH_HZ)] * 32]))
+    sources = make_sources(index, None)
+    flat = torch.zeros(1, 128, oscillator.NUM_BINS)
+    silent = torch.full_like(flat, -30.0)
+    pulses, _ = shape_and_add(sources, flat, silent, None)
+    octaves, _ = track_pitch(pulses)
+    found_hz = LOWEST_PITCH_HZ * 2 ** octaves[0, 1:-1]
+    torch.testing.assert_close(found_hz, torch.full_like(found_hz, pitch_hz), rtol=5e-3, atol=0)
+    assert float(pulses[:, 640:-640].square().mean()) == pytest.approx(1, abs=0.15)
+    noise, _ = shape_and_add(sources, silent, flat, None)
+    assert float(noise[:, 640:-640].square().mean()) == pytest.approx(1, abs=0.05)
+
+
+def test_clock_goes_on_where_it_stood():
+    index = torch.randint(0, oscillator.NUM_PITCHES, (2, 12), generator=torch.Generator().manual_seed(0))
+    whole = make_sources(index, None)
+    first = make_sources(index[:, :5], None)
+    second = make_sources(index[:, 5:], first.clock)
+    assert torch.equal(torch.cat([first.pulses, second.pulses], dim=1), whole.pulses)
+    assert torch.equal(torch.cat([first.noise, second.noise]), whole.noise)
+
+
+def test_bands_cover_the_spectrum_evenly():
+    assert mel_filters(640).shape == (321, 80)
+    torch.testing.assert_close(mel_filters(640).sum(0), torch.full((80,), 4 / 640, dtype=torch.float64))
+    curves = band_curves(40, 241)
+    torch.testing.assert_close(curves.sum(0), torch.ones(241, dtype=torch.float64))
+
+
+def test_distance_is_zero_only_for_the_same_sound():
+    sound = buzz(120.0)[None]
+    assert float(mel_distance(sound, sound)) == 0
+    # Ten times as loud is one decade in every band that is above the floor.
+    assert 0.5 < float(mel_distance(sound, 10 * sound)) <= 1
