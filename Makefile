@@ -58,7 +58,7 @@ test: setup
 # torch.compile and the shape checks of the other tests do not go together, so compile tests run by themselves.
 test-all: setup browser
 	$(TEST) -m "not gpu and not compile"
-	$(TEST) -m compile
+	$(TEST) -o addopts="--import-mode=importlib --strict-markers" -m compile
 	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then $(TEST) -m gpu; \
 	  else echo "omniloom: no GPU here, so the tests marked gpu did not run"; fi
 

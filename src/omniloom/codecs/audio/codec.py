@@ -291,6 +291,6 @@ class _PitchOfGroup(nn.Module):
         return octaves
 
 
-def pad_to_frame(samples: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+def pad_to_frame(samples: Float[Tensor, "B N"]) -> Float[Tensor, "B padded"]:
     """The samples with silence after them, up to a whole number of frames."""
     return F.pad(samples, (0, -samples.shape[-1] % SAMPLES_PER_FRAME))

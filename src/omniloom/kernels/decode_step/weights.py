@@ -14,7 +14,7 @@ class LayerWeights:
     """One block: attention, then a gated feed-forward layer."""
 
     attention_norm: Float[Tensor, " D"]
-    query_key_value: Float[Tensor, "heads D"]
+    query_key_value: Float[Tensor, "qkv D"]
     attention_out: Float[Tensor, "D heads"]
     feedforward_norm: Float[Tensor, " D"]
     gate_value: Float[Tensor, "twohidden D"]
