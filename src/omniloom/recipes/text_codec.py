@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omniloom.codecs.text import VOCAB_SIZE, TextCodec
-from omniloom.data.problems import Mixture, Split
+from omniloom.data.problems import Mixture, Split, WorldMix
 from omniloom.data.words import REPLY_WORDS
 from omniloom.evaluation.codecs import TextCeiling, measure_text
 from omniloom.stream.parts import Text
@@ -33,11 +33,11 @@ class TextCodecRecipe:
     word_repeats: int = 1000
 
 
-def train(recipe: TextCodecRecipe | None = None) -> TextCodec:
+def train(recipe: TextCodecRecipe | None = None, *, mix: WorldMix | None = None) -> TextCodec:
     """The codec, from nothing, in a few seconds (and however long the problems take to make their examples)."""
     recipe = recipe or TextCodecRecipe()
     texts = [form for word in REPLY_WORDS for form in (word, f" {word}") for _ in range(recipe.word_repeats)]
-    texts += world_texts(recipe.num_examples, split="train")
+    texts += world_texts(recipe.num_examples, split="train", mix=mix)
     texts += english_texts(recipe.english_characters)
     return TextCodec.train(texts, recipe.vocab_size)
 
@@ -52,9 +52,9 @@ def measure(codec: TextCodec, *, num_examples: int = 500) -> TextCeiling:
     )
 
 
-def world_texts(num_examples: int, *, split: Split) -> list[str]:
-    """Every text part, of user and assistant, in the first examples of the standard world."""
-    world = Mixture()
+def world_texts(num_examples: int, *, split: Split, mix: WorldMix | None = None) -> list[str]:
+    """Every text part, of user and assistant, in the first examples of a world, the standard one if none is given."""
+    world = Mixture(mix)
     return [
         part.text
         for index in range(num_examples)

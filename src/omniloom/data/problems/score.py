@@ -10,7 +10,7 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -24,6 +24,7 @@ from omniloom.stream.parts import Audio, Image, Part, Text
 MODALITIES: dict[str, type[Part]] = {"text": Text, "audio": Audio, "image": Image}
 
 
+@runtime_checkable
 class Transcriber(Protocol):
     """Whoever hears a spoken reply: `data.listener.Listener`, or a stand-in in tests."""
 
@@ -83,20 +84,21 @@ def majority(examples: Sequence[Example]) -> float:
 
 
 def shuffled(examples: Sequence[Example], seed: int = 0) -> list[Example]:
-    """The same questions and answers, the content of each taken from another example with another answer.
+    """The same questions and answers, the content of each taken from another example, whatever that one's answer.
 
     Only parts of the cell's input modality change places, between examples of one task where there is such a pair, so
-    that what remains is what can be guessed without the input.
+    that what remains is what can be guessed without the input. Donors are not chosen for a different answer: that would
+    push the control below chance where answers are few.
     """
     random = generator("shuffled", seed)
     found = []
     for example in examples:
         if example.cell is None:
             raise ValueError(f"task {example.task} belongs to no cell, so it has no one input to shuffle")
-        others = [other for other in examples if answer_text(other) != answer_text(example)]
+        others = [other for other in examples if other is not example]
         donors = [other for other in others if other.task == example.task] or others
         if not donors:
-            raise ValueError("every example has the same answer; shuffle more of them")
+            raise ValueError("one example has nothing to be shuffled with; give more of them")
         donor = donors[int(random.integers(len(donors)))]
         found.append(_with_input_of(example, donor))
     return found

@@ -1,0 +1,64 @@
+"""Go on training a model on a folder of one's own conversations, with no code.
+
+    omniloom train finetune --set start=tiny --set data.folder=my_chats
+
+The model keeps its codecs and vocabulary. Some of the generated world is mixed in, so that it does not forget what it
+could do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from omniloom.core.config import to_text
+from omniloom.data.packing import PackedLoader
+from omniloom.data.problems import ChatFilesProblem, WorldMix
+from omniloom.data.token_dataset import prepare
+from omniloom.generation import load, save_for_use
+from omniloom.training import AdamW, Trainer, TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRecipe:
+    """`data.weight` is how often a conversation of the folder is drawn; all tasks of the world together weigh about 50."""
+
+    data: ChatFilesProblem.Config = field(default_factory=lambda: ChatFilesProblem.Config(folder=Path("chats"), weight=50.0))
+    start: str = "tiny"
+    num_examples: int = 8_192
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(num_steps=600, optimizer=AdamW(rate=5e-4), compile=False)
+    )
+    num_processes: int = 2
+    seed: int = 0
+
+
+def train_finetune(recipe: FinetuneRecipe, *, out: Path, is_resuming: bool = False) -> Path:
+    """Train on and return the folder for use.
+
+    Raises:
+        ValueError: If the folder holds no conversations, or a line of it is bad (named by file and line).
+        KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
+    """
+    start = load(recipe.start)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.txt").write_text(to_text(recipe))
+    data = prepare(
+        out / "data",
+        mix=WorldMix(chat_files=recipe.data),
+        codecs=start.codecs,
+        num_examples=recipe.num_examples,
+        seed=recipe.seed,
+        processes=recipe.num_processes,
+    )
+    training = recipe.training
+    model = start.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    loader = PackedLoader(data, row_length=training.row_length, batch_rows=training.num_rows, seed=recipe.seed)
+    trainer = Trainer(model, loader, training, out / "model")
+    trainer.resume()
+    result = trainer.run()
+    if not result.finished:
+        raise KeyboardInterrupt(f"training stopped at step {result.step}; add --resume to go on")
+    return save_for_use(out / "checkpoint", model=model, codecs=start.codecs)

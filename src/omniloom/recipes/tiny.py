@@ -1,0 +1,164 @@
+"""The tiny omni model from nothing: codecs, data, training, and a folder ready for use.
+
+Four stages, each in its own folder and skipped where it is already whole, so a broken-off run goes on at its stage, and
+the training stage at its last checkpoint:
+
+    codecs/      text, audio and image; sound and pictures train side by side, one core each
+    data/        examples of the world as tokens
+    model/       the training run: metrics, TensorBoard, checkpoints
+    checkpoint/  what `Omni.load` takes
+
+`times.json` says what each stage took.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from omniloom.codecs.audio import AudioCodec
+from omniloom.codecs.bundle import CodecSet
+from omniloom.codecs.image import ImageCodec
+from omniloom.codecs.text import TextCodec
+from omniloom.core.checkpoint import write_folder
+from omniloom.core.config import to_text
+from omniloom.core.randomness import seeded
+from omniloom.data.packing import PackedLoader
+from omniloom.data.problems import WorldMix
+from omniloom.data.token_dataset import TokenDataset, prepare
+from omniloom.generation import save_for_use
+from omniloom.models import OmniConfig, OmniModel
+from omniloom.recipes.audio_codec import AudioCodecRecipe, train_audio_codec
+from omniloom.recipes.image_codec import ImageCodecRecipe, train_image_codec
+from omniloom.recipes.text_codec import TextCodecRecipe
+from omniloom.recipes.text_codec import train as train_text_codec
+from omniloom.training import Trainer, TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyRecipe:
+    """About an hour and a half on two cores with the defaults; `training.num_steps` says how long the model learns."""
+
+    text: TextCodecRecipe = field(default_factory=TextCodecRecipe)
+    audio: AudioCodecRecipe = field(default_factory=AudioCodecRecipe)
+    image: ImageCodecRecipe = field(default_factory=ImageCodecRecipe)
+    mix: WorldMix = field(default_factory=WorldMix)
+    num_examples: int = 98_304
+    model: OmniConfig = field(default_factory=lambda: OmniConfig.from_depth(7))
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(num_steps=12_000))
+    num_processes: int = 2
+    seed: int = 0
+
+
+def train_tiny(recipe: TinyRecipe, *, out: Path, is_resuming: bool = False) -> Path:
+    """Carry out what is not done yet and return the folder for use; Ctrl-C stops it where it stands.
+
+    Raises:
+        KeyboardInterrupt: If the training stage was asked to stop; its checkpoint is written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.txt").write_text(to_text(recipe))
+    times = _Times(out / "times.json")
+    with times.stage("codecs"):
+        codecs = train_codecs(recipe, out / "codecs")
+    with times.stage("data"):
+        data = prepare(
+            out / "data",
+            mix=recipe.mix,
+            codecs=codecs,
+            num_examples=recipe.num_examples,
+            seed=recipe.seed,
+            processes=recipe.num_processes,
+        )
+    with times.stage("model"):
+        model = train_model(recipe, data, out / "model")
+    facts = {"training": json.loads((out / "times.json").read_text())}
+    return save_for_use(out / "checkpoint", model=model, codecs=codecs, scores=facts)
+
+
+def train_codecs(recipe: TinyRecipe, folder: Path) -> CodecSet:
+    """The three codecs; what is there already is loaded."""
+    if not (folder / "text" / "codec").exists():
+        write_folder(folder / "text" / "codec", train_text_codec(recipe.text, mix=recipe.mix).save)
+    jobs = [(_audio_codec, recipe.audio, folder / "audio"), (_image_codec, recipe.image, folder / "image")]
+    left = [job for job in jobs if not (job[2] / "codec").exists()]
+    if recipe.num_processes == 1:
+        for train, config, place in left:
+            train(config, place)
+    elif left:
+        with ProcessPoolExecutor(len(left), multiprocessing.get_context("spawn"), _one_thread) as pool:
+            for work in [pool.submit(train, config, place) for train, config, place in left]:
+                work.result()
+    return CodecSet(
+        text=TextCodec.load(folder / "text" / "codec"),
+        audio=AudioCodec.load(folder / "audio" / "codec"),
+        image=ImageCodec.load(folder / "image" / "codec"),
+    )
+
+
+def train_model(recipe: TinyRecipe, data: TokenDataset, folder: Path) -> OmniModel:
+    """The transformer, from nothing or from the newest checkpoint in `folder`."""
+    training = recipe.training
+    loader = PackedLoader(data, row_length=training.row_length, batch_rows=training.num_rows, seed=recipe.seed)
+    with seeded("omni weights", recipe.seed):
+        model = OmniModel(recipe.model, data.vocabulary)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = Trainer(model, loader, training, folder)
+    trainer.resume()
+    result = trainer.run()
+    if not result.finished:
+        raise KeyboardInterrupt(f"training stopped at step {result.step}; add --resume to go on")
+    return model
+
+
+def _audio_codec(recipe: AudioCodecRecipe, folder: Path) -> None:
+    train_audio_codec(recipe, run_folder=folder / "run").save(folder / "codec")
+
+
+def _image_codec(recipe: ImageCodecRecipe, folder: Path) -> None:
+    train_image_codec(recipe, run_folder=folder / "run").save(folder / "codec")
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+class _Times:
+    """Wall-clock seconds and peak memory of each stage, kept over interruptions."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stages: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
+
+    def stage(self, name: str) -> _Stage:
+        return _Stage(lambda seconds: self._add(name, seconds))
+
+    def _add(self, name: str, seconds: float) -> None:
+        before = self.stages.get(name, {}).get("seconds", 0.0)
+        own, workers = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        self.stages[name] = {
+            "seconds": round(before + seconds, 1),
+            "peak_process_megabytes": round(max(own, workers) / 1024),
+        }
+        self.path.write_text(json.dumps(self.stages, indent=1) + "\n")
+
+
+class _Stage:
+    def __init__(self, done: Callable[[float], None]) -> None:
+        self.done = done
+
+    def __enter__(self) -> None:
+        self.start = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        self.done(time.monotonic() - self.start)
