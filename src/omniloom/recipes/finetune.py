@@ -23,9 +23,11 @@ from omniloom.training import AdamW, Trainer, TrainingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneRecipe:
-    """`data.weight` is how often a conversation of the folder is drawn; all tasks of the world together weigh about 50."""
+    """`data.weight` is how often a conversation of the folder is drawn; the world's tasks together weigh about 50."""
 
-    data: ChatFilesProblem.Config = field(default_factory=lambda: ChatFilesProblem.Config(folder=Path("chats"), weight=50.0))
+    data: ChatFilesProblem.Config = field(
+        default_factory=lambda: ChatFilesProblem.Config(folder=Path("chats"), weight=50.0)
+    )
     start: str = "tiny"
     num_examples: int = 8_192
     training: TrainingConfig = field(
