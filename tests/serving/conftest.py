@@ -17,6 +17,7 @@ from omniloom.serving.limits import Limits
 from omniloom.serving.media import WIRE_RATE_HZ, encode_pcm
 from omniloom.serving.outbox import Outbox
 from omniloom.serving.session import RealtimeSession
+from omniloom.serving.talk import listen, make_server
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Image, Part, Text
 
@@ -186,3 +187,18 @@ def sound() -> Callable[..., str]:
         return encode_pcm(tone.astype(np.float32))
 
     return make
+
+
+@pytest.fixture
+def server(omni: FakeOmni) -> Iterator[str]:
+    """The address of a real server on loopback that serves the stand-in."""
+    listener = listen("127.0.0.1", 0)
+    running = make_server(omni, model_name="fake", turns_remembered=0)  # type: ignore[arg-type]
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{listener.getsockname()[1]}"
+    omni.release()
+    running.should_exit = True
+    thread.join(timeout=10)
+    listener.close()
+    assert not thread.is_alive()

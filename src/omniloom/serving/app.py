@@ -42,9 +42,13 @@ def create_app(
     model_name: str,
     limits: Limits = Limits(),
     is_local: bool = True,
+    turns_remembered: int | None = None,
     new_session: Callable[..., RealtimeSession] = RealtimeSession,
 ) -> FastAPI:
-    """An application that serves one model; `is_local` accepts only this machine's own names."""
+    """An application that serves one model; `is_local` accepts only this machine's own names.
+
+    `turns_remembered` is how many earlier turns a session keeps; None keeps all that fit the model's context.
+    """
     app = FastAPI(title="omniloom", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SameOrigin, is_local=is_local)
     model_lock = FairLock()
@@ -64,7 +68,12 @@ def create_app(
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        return {"status": "ok", "model": model_name, "sessions": len(sessions)}
+        return {
+            "status": "ok",
+            "model": model_name,
+            "sessions": len(sessions),
+            "turns_remembered": turns_remembered,
+        }
 
     @app.get("/world.json")
     async def world() -> dict[str, Any]:
@@ -99,7 +108,14 @@ def create_app(
             return
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
         outbox = Outbox(limit_bytes=limits.unsent_bytes, on_ready=lambda: _wake(loop, ready))
-        session = new_session(omni, outbox=outbox, model_name=model_name, limits=limits, model_lock=model_lock)
+        session = new_session(
+            omni,
+            outbox=outbox,
+            model_name=model_name,
+            limits=limits,
+            turns_remembered=turns_remembered,
+            model_lock=model_lock,
+        )
         sessions.add(session)
         try:
             await _carry(socket, session, outbox, ready)

@@ -34,8 +34,12 @@ def talk(
     port: int = 7860,
     open_browser: bool = False,
     allow_remote: bool = False,
+    turns_remembered: int = 0,
 ) -> None:
     """Serve a model until Ctrl-C, with a page to talk to it.
+
+    `turns_remembered` earlier turns are kept in mind. A model that was trained on single turns, as `tiny` is, answers
+    best with none.
 
     Raises:
         ValueError: If the address is taken or not this machine's own, or the checkpoint cannot be loaded.
@@ -48,7 +52,8 @@ def talk(
         torch.set_num_threads(1)
         console.print(f"Loading [bold]{checkpoint}[/bold] …")
         omni = Omni.load(checkpoint)
-        server = make_server(omni, model_name=Path(checkpoint).name, is_local=is_local)
+        name = Path(checkpoint).resolve().name
+        server = make_server(omni, model_name=name, is_local=is_local, turns_remembered=turns_remembered)
         address = page_address(host, port)
         if not is_local:
             console.print(
@@ -65,10 +70,18 @@ def talk(
         listener.close()
 
 
-def make_server(omni: Omni, *, model_name: str, is_local: bool = True, limits: Limits = Limits()) -> uvicorn.Server:
+def make_server(
+    omni: Omni,
+    *,
+    model_name: str,
+    is_local: bool = True,
+    turns_remembered: int | None = None,
+    limits: Limits = Limits(),
+) -> uvicorn.Server:
     """A server that is not running yet; `run(sockets=[…])` runs it."""
+    app = create_app(omni, model_name=model_name, limits=limits, is_local=is_local, turns_remembered=turns_remembered)
     config = uvicorn.Config(
-        create_app(omni, model_name=model_name, limits=limits, is_local=is_local),
+        app,
         log_level="warning",
         ws="websockets-sansio",
         ws_max_size=SOCKET_BYTES,

@@ -8,6 +8,7 @@ it was not trained on. Silero lets go of a word some 60 ms late, which is all th
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -69,7 +70,10 @@ def silero() -> SpeechProbability:
         raise ValueError(
             "turn detection needs the package silero-vad; install omniloom[serve], or send turn_detection null"
         ) from error
-    return partial(_probability, load_silero_vad())
+    with warnings.catch_warnings():
+        # The package ships TorchScript, whose loader torch 2.13 calls deprecated; its ONNX needs one dependency more.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return partial(_probability, load_silero_vad())
 
 
 def _probability(model: Any, window: Window) -> float:

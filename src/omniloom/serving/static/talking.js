@@ -1,0 +1,189 @@
+// Speaking to the model: while a button or the space bar is held, or hands-free with the server listening for turns.
+
+import { Microphone, toBase64 } from "./audio.js";
+
+const TAP_MS = 350; // a shorter press starts talking and leaves it on until the next press
+const PRE_ROLL = 10; // pieces from before the press: people speak as they press
+const SHORTEST_MS = 200;
+const SILENCE_MS = 500;
+const PIECE_MS = 20;
+const MIC_REST_MS = 30000;
+
+export class Talking {
+  /**
+   * `onStart` is called before sound is sent, `onSpoken({levels, since, after, isAnswered})` when a turn is over, where
+   * `isAnswered` says that the server answers by itself, and `onChange` when what `isHearing` and the like say changed.
+   */
+  constructor({ realtime, button, onStart, onSpoken, onChange, onProblem }) {
+    Object.assign(this, { realtime, button, onStart, onSpoken, onChange, onProblem });
+    this.microphone = new Microphone((piece, level) => this.#onPiece(piece, level));
+    this.isHandsFree = false;
+    this.held = null; // {pressedAt, levels, isLatched} while the user holds the button
+    this.#recent = [];
+    this.#heard = [];
+    this.#listenToButton();
+    this.#listenToServer();
+  }
+
+  #recent; // the last pieces, in case a press follows
+  #heard; // loudness of every piece since hands-free began
+  #heardSince = 0;
+  #speechStartMs = null;
+  #restTimer = 0;
+
+  get isHearing() {
+    return this.held !== null || this.#speechStartMs !== null;
+  }
+
+  get turnDetection() {
+    return this.isHandsFree ? { type: "server_vad", silence_duration_ms: SILENCE_MS } : null;
+  }
+
+  get label() {
+    if (this.isHandsFree) return "Listening";
+    if (this.held) return this.held.isLatched ? "Tap to send" : "Release to send";
+    return "Hold to talk";
+  }
+
+  get hint() {
+    return this.isHandsFree
+      ? "Just speak. Speaking while it answers interrupts it."
+      : "Hold the button or the space bar while you speak; a short tap starts and stops.";
+  }
+
+  /** The session is another one: what was said to the old one is gone. */
+  reset() {
+    this.held = null;
+    this.#heard = [];
+    this.#speechStartMs = null;
+  }
+
+  async setHandsFree(isOn) {
+    if (isOn) {
+      this.isHandsFree = await this.#open();
+      this.#heard = [];
+    } else {
+      this.isHandsFree = false;
+      this.#speechStartMs = null;
+      this.#showLevel(0);
+      await this.microphone.close();
+    }
+    this.onChange();
+    return this.isHandsFree;
+  }
+
+  /** Stop listening and forget what was said; whether there was anything to stop. */
+  drop() {
+    if (!this.held) return false;
+    this.#finish({ isDropped: true });
+    return true;
+  }
+
+  press() {
+    if (this.isHandsFree) return;
+    if (this.held?.isLatched) this.#finish();
+    else if (!this.held) this.#start();
+  }
+
+  release() {
+    if (!this.held || this.held.isLatched) return;
+    if (performance.now() - this.held.pressedAt < TAP_MS) {
+      this.held.isLatched = true;
+      this.onChange();
+    } else {
+      this.#finish();
+    }
+  }
+
+  async #open() {
+    try {
+      await this.microphone.open();
+      return true;
+    } catch (problem) {
+      this.onProblem(problem.message);
+      return false;
+    }
+  }
+
+  async #start() {
+    if (!this.realtime.isOpen) return this.onProblem("There is no connection to the server yet.");
+    clearTimeout(this.#restTimer);
+    this.onStart();
+    this.held = { pressedAt: performance.now(), levels: [], isLatched: false };
+    this.realtime.send({ type: "input_audio_buffer.clear" });
+    const before = this.#recent;
+    this.#recent = [];
+    for (const { piece, level } of before) this.#onPiece(piece, level);
+    this.onChange();
+    if (!(await this.#open())) this.held = null;
+    this.onChange();
+  }
+
+  #finish({ isDropped = false } = {}) {
+    const { levels } = this.held;
+    this.held = null;
+    this.#showLevel(0);
+    this.#restTimer = setTimeout(() => this.isHandsFree || this.held || this.microphone.close(), MIC_REST_MS);
+    if (isDropped || levels.length * PIECE_MS < SHORTEST_MS) {
+      this.realtime.send({ type: "input_audio_buffer.clear" });
+      if (!isDropped) this.onProblem("Nothing was heard. Hold the button for as long as you speak.");
+    } else {
+      this.onSpoken({ levels, since: performance.now(), after: "you let go", isAnswered: false });
+    }
+    this.onChange();
+  }
+
+  #onPiece(piece, level) {
+    this.#showLevel(level);
+    if (this.isHandsFree) {
+      if (!this.#heard.length) this.#heardSince = performance.now() - PIECE_MS;
+      this.#heard.push(level);
+    } else if (this.held) {
+      this.held.levels.push(level);
+    } else {
+      this.#recent = [...this.#recent, { piece, level }].slice(-PRE_ROLL);
+      return;
+    }
+    this.realtime.send({ type: "input_audio_buffer.append", audio: toBase64(new Uint8Array(piece.buffer)) });
+  }
+
+  #showLevel(level) {
+    this.button.style.setProperty("--level", Math.min(1, level * 5));
+  }
+
+  #listenToButton() {
+    this.button.onpointerdown = (event) => {
+      if (event.button !== 0) return;
+      event.preventDefault();
+      this.button.focus();
+      this.button.setPointerCapture(event.pointerId);
+      this.press();
+    };
+    this.button.onpointerup = this.button.onpointercancel = () => this.release();
+    const isElsewhere = (target) => target.closest("input, textarea, dialog, a, button") ?? this.button;
+    const isTalkKey = ({ key, target }) =>
+      isElsewhere(target) === this.button && (key === " " || (key === "Enter" && target === this.button));
+    document.addEventListener("keydown", (event) => {
+      if (!isTalkKey(event)) return;
+      event.preventDefault();
+      if (!event.repeat) this.press();
+    });
+    document.addEventListener("keyup", (event) => isTalkKey(event) && this.release());
+  }
+
+  #listenToServer() {
+    this.realtime.on("input_audio_buffer.speech_started", ({ audio_start_ms: startMs }) => {
+      if (!this.isHandsFree) return;
+      this.#speechStartMs = startMs;
+      this.onChange();
+    });
+    this.realtime.on("input_audio_buffer.speech_stopped", ({ audio_end_ms: stopMs }) => {
+      if (this.#speechStartMs === null) return;
+      const endMs = stopMs - SILENCE_MS;
+      const levels = this.#heard.slice(this.#speechStartMs / PIECE_MS, endMs / PIECE_MS);
+      this.#speechStartMs = null;
+      this.onSpoken({ levels, since: this.#heardSince + endMs, after: "your last word", isAnswered: true });
+      this.onChange();
+    });
+  }
+}
