@@ -11,13 +11,14 @@ from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.image import ImageCodec
 from omniloom.codecs.text import TextCodec
 from omniloom.core.randomness import seeded
+from omniloom.data.chat_files import Conversation, write_chats
 from omniloom.data.encoding import MessageEncoder, encode_message, without_prompt
-from omniloom.data.problems import Mixture, ScenesProblem, SpeechProblem, SumsProblem, WorldMix
+from omniloom.data.problems import ChatFilesProblem, Mixture, ScenesProblem, SpeechProblem, SumsProblem, WorldMix
 from omniloom.data.token_dataset import TokenDataset, prepare, shard_name
 from omniloom.data.words import REPLY_WORDS
 from omniloom.stream.layout import LossClass, lay_out
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio
+from omniloom.stream.parts import Audio, Text
 from omniloom.stream.vocabulary import BOS, IMAGE, USER
 
 MIX = WorldMix(
@@ -149,3 +150,13 @@ def test_a_changed_shard_is_refused(codecs: CodecSet, tmp_path: Path) -> None:
     np.save(path, np.zeros(5, np.uint8) + 1)
     with pytest.raises(ValueError, match="torn"):
         TokenDataset.open(tmp_path / "set")
+
+
+def test_an_example_that_fits_no_row_is_named(codecs: CodecSet, tmp_path: Path) -> None:
+    (tmp_path / "chats").mkdir()
+    turns = (Message("user", (Text("tell me a story"),)), Message("assistant", (Text("once upon a time " * 50),)))
+    write_chats(tmp_path / "chats" / "own.jsonl", [Conversation(turns)])
+    own = ChatFilesProblem.Config(folder=tmp_path / "chats", new_share=0.0)
+    mix = WorldMix(scenes=None, speech=None, sums=None, digits=None, chat_files=own)
+    with pytest.raises(ValueError, match=r"own\.jsonl:1 has \d+ tokens, at most 100 fit a row"):
+        prepare(tmp_path / "set", mix=mix, codecs=codecs, num_examples=2, processes=1, max_tokens=100)

@@ -71,11 +71,13 @@ def prepare(
     seed: int = 0,
     processes: int = 2,
     shard_examples: int = SHARD_EXAMPLES,
+    max_tokens: int | None = None,
 ) -> TokenDataset:
     """Make a dataset of encoded examples, or finish one that was broken off.
 
     Raises:
-        ValueError: If `out` holds a dataset made otherwise, or a number is out of range.
+        ValueError: If `out` holds a dataset made otherwise, a number is out of range, or an example is longer than
+            `max_tokens`, which should be the length of the rows that it will be packed into.
     """
     if num_examples < 1 or processes < 1 or shard_examples < 1 or seed < 0:
         raise ValueError(
@@ -88,13 +90,13 @@ def prepare(
     shards = [shard for shard in range(plan.num_shards) if not _is_whole(out, shard)]
     left = sum(len(plan.indices(shard)) for shard in shards)
     with Progress("preparing data", total=num_examples, unit="example", done=num_examples - left) as progress:
-        for shard in _make_shards(out, shards, processes):
+        for shard in _make_shards(out, shards, processes, max_tokens):
             progress.advance(len(plan.indices(shard)))
     _write_index(out, plan)
     return TokenDataset.open(out)
 
 
-def encode_example(
+def encode_examples(
     examples: list[Example], encoder: MessageEncoder, vocabulary: Vocabulary, *, dropped: list[bool]
 ) -> list[Row]:
     """Rows of examples, encoded together; a dropped one is its drawing without the prompt."""
@@ -211,10 +213,10 @@ def _write_plan(out: Path, plan: Plan, codecs: CodecSet) -> None:
     _write_text(path, text)
 
 
-def _make_shards(out: Path, shards: list[int], processes: int) -> Iterator[int]:
+def _make_shards(out: Path, shards: list[int], processes: int, max_tokens: int | None) -> Iterator[int]:
     """Make shards, each number given as it is done; one process means this one."""
     if processes == 1 or len(shards) < 2:
-        _start_worker(str(out))
+        _start_worker(str(out), max_tokens)
         for shard in shards:
             yield _make_shard(shard)
         return
@@ -222,7 +224,7 @@ def _make_shards(out: Path, shards: list[int], processes: int) -> Iterator[int]:
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the workers when they load their libraries
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(processes, context, _start_worker, (str(out),)) as pool:
+        with ProcessPoolExecutor(processes, context, _start_worker, (str(out), max_tokens)) as pool:
             yield from _keep_busy(pool, shards, processes)
     finally:
         if before is None:
@@ -260,18 +262,19 @@ class _Worker:
     world: Mixture
     encoder: MessageEncoder
     vocabulary: Vocabulary
+    max_tokens: int | None
 
 
 _worker: _Worker | None = None
 
 
-def _start_worker(out: str) -> None:
+def _start_worker(out: str, max_tokens: int | None) -> None:
     global _worker
     if multiprocessing.parent_process() is not None:
         torch.set_num_threads(1)
     plan = from_dict(Plan, json.loads((Path(out) / PLAN).read_text())["plan"])
     codecs = CodecSet.load(Path(out) / "codecs")
-    _worker = _Worker(Path(out), plan, Mixture(plan.mix), MessageEncoder(codecs), codecs.vocabulary())
+    _worker = _Worker(Path(out), plan, Mixture(plan.mix), MessageEncoder(codecs), codecs.vocabulary(), max_tokens)
 
 
 def _make_shard(shard: int) -> int:
@@ -285,10 +288,22 @@ def _make_shard(shard: int) -> int:
         chosen = [plan.seed * EXAMPLES_PER_SEED + index for index in indices[start : start + BATCH_EXAMPLES]]
         examples = [world.example(plan.split, index) for index in chosen]
         dropped = [_is_dropped(example, index, plan) for example, index in zip(examples, chosen, strict=True)]
-        rows += encode_example(examples, _worker.encoder, _worker.vocabulary, dropped=dropped)
+        encoded = encode_examples(examples, _worker.encoder, _worker.vocabulary, dropped=dropped)
+        _check_lengths(examples, encoded, _worker.max_tokens)
+        rows += encoded
         tasks += [numbers[example.task] for example in examples]
     write_folder(_worker.out / shard_name(shard), lambda path: _save_arrays(path, rows, tasks))
     return shard
+
+
+def _check_lengths(examples: list[Example], rows: list[Row], max_tokens: int | None) -> None:
+    for example, row in zip(examples, rows, strict=True):
+        if max_tokens is not None and len(row.ids) > max_tokens:
+            lines = [fact.removeprefix("line:") for fact in example.facts if fact.startswith("line:")]
+            name = lines[0] if lines else f"an example of {example.task}"
+            raise ValueError(
+                f"{name} has {len(row.ids)} tokens, at most {max_tokens} fit a row; shorten it or make rows longer"
+            )
 
 
 def _is_dropped(example: Example, index: int, plan: Plan) -> bool:

@@ -7,6 +7,7 @@ from omniloom.data.problems.base import Problem as Problem
 from omniloom.data.problems.base import Split as Split
 from omniloom.data.problems.base import Task as Task
 from omniloom.data.problems.base import problems as problems
+from omniloom.data.problems.chat_problem import ChatFilesProblem as ChatFilesProblem
 from omniloom.data.problems.digits import DigitsProblem as DigitsProblem
 from omniloom.data.problems.mix import Mixture as Mixture
 from omniloom.data.problems.mix import WorldMix as WorldMix

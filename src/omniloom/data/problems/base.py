@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -59,6 +59,7 @@ class Task:
     weight: float
 
 
+@runtime_checkable
 class Problem(Protocol):
     """A source of examples; the same (split, index, task) gives the same example everywhere."""
 

@@ -69,7 +69,9 @@ class ChatFilesProblem:
             text = file.read(line.stop - line.start)
         messages = parse_chat(text, folder=line.path.parent, place=f"{line.path}:{line.number}").messages
         answer = "".join(part.text for part in messages[-1].parts if isinstance(part, Text))
-        return Example(messages=messages, cell=None, task="chat", answer=answer, facts=())
+        return Example(
+            messages=messages, cell=None, task="chat", answer=answer, facts=(f"line:{line.path}:{line.number}",)
+        )
 
     def _of(self, split: Split) -> list[Line]:
         lines = self._lines.get(split)

@@ -16,8 +16,7 @@ import torch
 
 from omniloom.data import fsdd
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
-from omniloom.data.problems.holdout import is_composed_bigram
-from omniloom.data.problems.phrases import phrase_facts
+from omniloom.data.problems.holdout import is_composed_bigram, phrase_facts
 from omniloom.data.problems.templates import Templates, as_typed, pick
 from omniloom.data.problems.turns import aloud, spoken_reply, written_reply
 from omniloom.data.words import DIGIT_WORDS

@@ -78,6 +78,13 @@ def composed_bigrams_in(phrase: str) -> list[str]:
     return [f"{a} {b}" for a, b in pairwise(words) if is_composed_bigram(a, b)]
 
 
+def phrase_facts(phrase: str) -> list[str]:
+    """The phrase, where it is more than a word, and each pair of neighbours in it."""
+    words = phrase.split()
+    pairs = [f"bigram:{a} {b}" for a, b in pairwise(words)]
+    return [*([f"phrase:{phrase}"] if pairs else []), *pairs]
+
+
 @cache
 def composed_bigrams() -> tuple[tuple[str, str], ...]:
     """Every held-out pair of neighbours, in the order of the word list."""

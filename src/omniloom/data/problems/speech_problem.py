@@ -1,4 +1,8 @@
-"""Speech for its own sake: say a phrase, write down what is heard, repeat it."""
+"""Speech for its own sake: say a phrase, write down what is heard, repeat it.
+
+The phrases mean nothing on purpose. One that makes sense can be guessed from half of its sound; of these, every word has
+to be heard and said.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,15 @@ from typing import ClassVar
 import numpy as np
 
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
-from omniloom.data.problems.phrases import Lengths, phrase_facts, phrase_of
-from omniloom.data.problems.templates import Templates, as_typed
+from omniloom.data.problems.holdout import (
+    composed_bigrams,
+    composed_bigrams_in,
+    is_new_phrase,
+    phrase_facts,
+)
+from omniloom.data.problems.templates import Templates, as_typed, pick
 from omniloom.data.problems.turns import aloud, asked, spoken_reply, written_reply
+from omniloom.data.words import REPLY_WORDS
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Text
 
@@ -25,6 +35,9 @@ TRANSCRIBE = Templates(
     ("write what you hear", "what do you hear", "which words are these", "write this down", "what is said here"),
     True,
 )
+
+Lengths = tuple[float, float, float, float]
+"""How often a phrase has one, two, three and four words."""
 
 
 @problems.register("speech")
@@ -76,6 +89,23 @@ class SpeechProblem(WeightedTasks):
             part, voice = Text(quoted(words, phrase, random)), []
         messages = (Message("user", (part,)), spoken_reply(phrase))
         return self.made(task, messages=messages, answer=phrase, facts=[*phrase_facts(phrase), *facts, *voice])
+
+
+def phrase_of(random: np.random.Generator, split: Split, lengths: Lengths) -> str:
+    """A phrase of the split; those of *new* and *composed* have two words or more."""
+    shares = np.array(lengths if split == "train" else (0.0, *lengths[1:]))
+    if shares.sum() <= 0:
+        raise ValueError(f"lengths {lengths} leave no phrase of two words or more, which {split!r} needs")
+    num_words = 1 + int(random.choice(len(shares), p=shares / shares.sum()))
+    while True:
+        words = [pick(random, REPLY_WORDS) for _ in range(num_words)]
+        if split == "composed":
+            place = int(random.integers(num_words - 1))
+            words[place : place + 2] = pick(random, composed_bigrams())
+            return " ".join(words)
+        phrase = " ".join(words)
+        if not composed_bigrams_in(phrase) and is_new_phrase(phrase) == (split == "new"):
+            return phrase
 
 
 def quoted(words: str, phrase: str, random: np.random.Generator) -> str:
