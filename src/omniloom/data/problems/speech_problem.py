@@ -1,7 +1,7 @@
 """Speech for its own sake: say a phrase, write down what is heard, repeat it.
 
-The phrases mean nothing on purpose. One that makes sense can be guessed from half of its sound; of these, every word has
-to be heard and said.
+The phrases mean nothing on purpose. One that makes sense can be guessed from half of its sound; of these, every word
+has to be heard and said.
 """
 
 from __future__ import annotations
