@@ -58,17 +58,17 @@ class ScenesProblem(WeightedTasks):
     class Config:
         """How often each task is drawn, and how many objects its scenes have."""
 
-        draw_typed: float = 3.0
+        draw_typed: float = 2.5
         draw_spoken: float = 3.0
         caption_text: float = 1.5
         caption_audio: float = 1.5
         shown_text: float = 0.3
         shown_audio: float = 0.3
-        ask_text: float = 2.5
+        ask_text: float = 3.0
         ask_audio: float = 2.0
         ask_spoken_text: float = 0.5
         ask_spoken_audio: float = 0.7
-        read_text: float = 1.5
+        read_text: float = 2.5
         read_audio: float = 1.0
         edit_typed: float = 4.0
         edit_spoken: float = 0.5
