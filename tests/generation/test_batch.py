@@ -2,9 +2,9 @@
 
 import pytest
 
-from omniloom import Sampling
+from omniloom import Omni, Sampling
 from omniloom.generation import TokenChoice
-from tests.generation.untrained import picture, sound, untrained_omni
+from tests.generation.untrained import LIMITS, picture, sound, untrained_omni
 
 OMNI = untrained_omni()
 PROMPTS = ["say", ["what is this?", picture()], sound(0.5), ["a", sound(0.1), "b", picture(2)], "big red circle" * 5]
@@ -29,6 +29,16 @@ def test_batched_equals_alone(want, sampling):
         assert reply.ids == alone.ids
         assert reply.finish_reason == alone.finish_reason
         assert reply.usage.prompt_tokens == alone.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("want", ["text", "audio", "image"])
+def test_torch_equals_native(want, monkeypatch):
+    native = OMNI.reply_batch(PROMPTS, want, max_tokens=130, batch_rows=3)
+    monkeypatch.setenv("OMNILOOM_ISA", "reference")
+    through_torch = Omni(OMNI.model, OMNI.codecs, limits=LIMITS)
+    assert through_torch.instruction_set == "reference"
+    replies = through_torch.reply_batch(PROMPTS, want, max_tokens=130, batch_rows=3)
+    assert [reply.ids for reply in replies] == [reply.ids for reply in native]
 
 
 def test_a_want_for_each_row():

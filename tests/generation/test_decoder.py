@@ -11,6 +11,14 @@ PREPARED = PreparedModel(untrained_model(context=100))
 EVERYTHING = [(0, PREPARED.vocabulary.size)]
 
 
+@pytest.fixture(params=["native", "torch"], autouse=True)
+def prepared(request, monkeypatch):
+    """Both ways: native code as it is chosen here, and torch as where nothing was built."""
+    if request.param == "torch":
+        monkeypatch.setenv("OMNILOOM_ISA", "reference")
+        monkeypatch.setitem(globals(), "PREPARED", PreparedModel(untrained_model(context=100)))
+
+
 def some_ids(count: int) -> list[int]:
     generator = torch.Generator().manual_seed(3)
     return torch.randint(1, PREPARED.vocabulary.size, (count,), generator=generator).tolist()
@@ -36,7 +44,7 @@ def test_cached_equals_uncached(pieces):
 
 
 def test_long_prompts_are_cut(monkeypatch):
-    monkeypatch.setattr("omniloom.generation.decoder.PREFILL_TOKENS", 16)
+    monkeypatch.setattr("omniloom.generation.decoder.PIECE_TOKENS", 16)
     row = RowDecoder(PREPARED)
     row.append(some_ids(60))
     assert_equal(row.feed(EVERYTHING), uncached(some_ids(60)))

@@ -47,16 +47,29 @@ SHAPES = [
 ]
 
 
-def run(step: DecodeStep, ids: list[int], ranges=None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    w = step.weights
-    keys = torch.zeros(len(w.layers), w.num_kv_heads, CONTEXT, w.head_width)
-    values = torch.zeros_like(keys)
-    scratch = step.scratch()
-    rows = [
-        step(scratch, token=token, slot=i % 9, position=i, keys=keys, values=values, ranges=ranges).clone()
-        for i, token in enumerate(ids)
-    ]
-    return torch.stack(rows), keys, values
+def empty_cache(w: DecoderWeights, *, num_rows: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    keys = torch.zeros(len(w.layers), num_rows, w.num_kv_heads, CONTEXT, w.head_width)
+    return keys, torch.zeros_like(keys)
+
+
+def run(step: DecodeStep, ids: list[int], *, piece: int = 1, ranges=None) -> tuple[torch.Tensor, ...]:
+    """All logits, keys and values, with `piece` tokens a call."""
+    keys, values = empty_cache(step.weights)
+    scratch, found = step.scratch(), []
+    for start in range(0, len(ids), piece):
+        places = range(start, min(start + piece, len(ids)))
+        logits = step(
+            scratch,
+            tokens=[ids[i] for i in places],
+            slots=[i % 9 for i in places],
+            positions=places,
+            rows=[0] * len(places),
+            keys=keys,
+            values=values,
+            ranges=ranges,
+        )
+        found.append(logits.clone())
+    return torch.cat(found), keys, values
 
 
 @pytest.fixture(params=[*instruction_sets()])
@@ -88,32 +101,60 @@ def test_native_equals_reference(isa, shape, is_narrow, monkeypatch):
 def test_only_asked_logits_are_computed(isa):
     step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
     ids = [3, 1, 4, 1, 5]
-    some, whole = run(step, ids, [(7, 8), (100, 203)])[0], run(step, ids)[0]
+    some, whole = run(step, ids, ranges=[(7, 8), (100, 203)])[0], run(step, ids)[0]
     inside = torch.zeros(301, dtype=torch.bool)
     inside[7], inside[100:203] = True, True
     torch.testing.assert_close(some[:, inside], whole[:, inside], rtol=1e-5, atol=1e-5)
     assert bool(torch.isneginf(some[:, ~inside]).all())
 
 
-def test_cache_may_be_a_slice_of_a_batch(isa):
-    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=False), context=CONTEXT)
-    whole, keys, _ = run(step, [1, 2, 3])
-    batch = torch.zeros(2, 3, 5, 2, CONTEXT, 16)
+@pytest.mark.parametrize("piece", [3, 8, CONTEXT])
+def test_many_tokens_at_once_equal_one_by_one_to_the_bit(isa, piece):
+    for is_narrow in (False, True):
+        step = DecodeStep(random_weights(**SHAPES[1], is_narrow=is_narrow), context=CONTEXT)
+        ids = list(range(CONTEXT))
+        for mine, theirs in zip(run(step, ids, piece=piece), run(step, ids), strict=True):
+            assert torch.equal(mine, theirs)
+
+
+def test_rows_of_a_batch_equal_each_alone_to_the_bit(isa):
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
+    prompts = [[1, 2, 3, 4, 5, 6], [7], [8, 9, 10], [11, 12, 13, 14]]
+    keys, values = empty_cache(step.weights, num_rows=6)
     scratch = step.scratch()
-    for i, token in enumerate([1, 2, 3]):
-        logits = step(scratch, token=token, slot=i, position=i, keys=batch[0, :, 3], values=batch[1, :, 3])
-    assert torch.equal(logits, whole[-1])
-    assert torch.equal(batch[0, :, 3], keys)
-    assert not batch[:, :, [0, 1, 2, 4]].any()
+    for i in range(6):
+        active = [row for row, prompt in enumerate(prompts) if i < len(prompt)]
+        logits = step(
+            scratch,
+            tokens=[prompts[row][i] for row in active],
+            slots=[i] * len(active),
+            positions=[i] * len(active),
+            rows=[row + 1 for row in active],
+            keys=keys,
+            values=values,
+        )
+        for row, mine in zip(active, logits, strict=True):
+            assert torch.equal(mine, run(step, prompts[row])[0][i])
+    assert not keys[:, [0, 5]].any() and not values[:, [0, 5]].any()
 
 
-@pytest.mark.parametrize(("field", "value"), [("token", 301), ("slot", 9), ("position", CONTEXT), ("token", -1)])
+def test_only_the_last_logits_may_be_asked(isa):
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
+    keys, values = empty_cache(step.weights)
+    where = dict(tokens=[1, 2, 3], slots=[0, 1, 2], positions=[0, 1, 2], rows=[0, 0, 0], keys=keys, values=values)
+    some = step(step.scratch(), **where, num_logits=2)
+    assert torch.equal(some, run(step, [1, 2, 3])[0][1:])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("token", 301), ("slot", 9), ("position", CONTEXT), ("token", -1), ("row", 1)]
+)
 def test_out_of_range_is_refused(field, value):
     step = DecodeStep(random_weights(**SHAPES[0], is_narrow=False), context=CONTEXT)
-    keys = torch.zeros(3, 2, CONTEXT, 16)
-    where = {"token": 0, "slot": 0, "position": 0} | {field: value}
+    keys, values = empty_cache(step.weights)
+    where = {"tokens": [0], "slots": [0], "positions": [0], "rows": [0]} | {f"{field}s": [value]}
     with pytest.raises(ValueError, match=f"{field} must be from 0 to"):
-        step(step.scratch(), **where, keys=keys, values=keys.clone())
+        step(step.scratch(), **where, keys=keys, values=values)
 
 
 def test_unknown_instruction_set_names_those_there_are(monkeypatch):

@@ -1,8 +1,8 @@
 """Many replies at once: rows of different lengths share each step, and each row's reply equals the one it gets alone.
 
-Prompts are sorted by length and cut into groups, each prefilled in one call. A row that ends waits only until half of
-its group has: then the others move together. Decoding goes through torch, whose matrix products over many rows reach
-several times the speed of as many single steps.
+Prompts are sorted by length and cut into groups. A row that ends waits only until half of its group has: then the
+others move together. The native decode step reads each weight once for all rows and gives a row the same result, to the
+last bit, whatever stands beside it; where it is not built, torch serves and the result is the same up to rounding.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from omniloom.generation.cache import GROWTH, BatchCache
 from omniloom.generation.conversation import guide_prompt
-from omniloom.generation.decoder import PreparedModel
+from omniloom.generation.decoder import PIECE_TOKENS, PreparedModel
 from omniloom.generation.reply import FinishReason
 from omniloom.generation.sampling import Picker, Sampling, guided
+from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
 from omniloom.stream.grammar import ReplyGrammar
 from omniloom.stream.layout import MAX_SLOT, slots_of
 from omniloom.stream.message import Want
-
-GROUP_TOKENS = 12_288
-"""Padded prompt tokens prefilled at once; bounds memory at about 200 MB for the tiny model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +57,8 @@ def decode_rows(
     ]
     waiting = sorted(rows, key=lambda row: len(row.prompt), reverse=True)
     while waiting:
-        count = max(1, min(batch_rows, GROUP_TOKENS // len(waiting[0].prompt)))
-        _Group(prepared, waiting[:count]).run()
-        waiting = waiting[count:]
+        _Group(prepared, waiting[:batch_rows]).run()
+        waiting = waiting[batch_rows:]
     return [FinishedRow(ids=tuple(row.ids), finish_reason=row.finish_reason) for row in rows]
 
 
@@ -70,47 +67,96 @@ class BatchDecoder:
 
     def __init__(self, prepared: PreparedModel, prompts: Sequence[Sequence[int]]) -> None:
         self._prepared = prepared
+        self._scratch = prepared.decode_step.scratch()
         longest = max(map(len, prompts))
         self._cache = BatchCache(prepared.config, num_rows=len(prompts), capacity=longest + GROWTH)
-        self.logits = self._prefill(prompts, longest)
-        self.slots = torch.tensor([slots_of(prompt, prepared.vocabulary)[-1] for prompt in prompts])
+        slots = [slots_of(prompt, prepared.vocabulary) for prompt in prompts]
+        self.logits = self._prefill(prompts, slots) if prepared.is_native else self._torch_prefill(prompts, slots)
+        self.slots = [row[-1] for row in slots]
+        self._cache.lengths = torch.tensor([len(prompt) for prompt in prompts])
 
     @torch.inference_mode()
-    def _prefill(self, prompts: Sequence[Sequence[int]], longest: int) -> Float[Tensor, "B V"]:
-        ids = torch.tensor([[*prompt, *[v.PAD] * (longest - len(prompt))] for prompt in prompts])
-        slots = torch.tensor(
-            [[*slots_of(prompt, self._prepared.vocabulary), *[0] * (longest - len(prompt))] for prompt in prompts]
-        )
-        hidden = self._prepared.model(ids, slots, cache=self._cache, table=self._prepared.table)
-        lengths = torch.tensor([len(prompt) for prompt in prompts])
-        self._cache.lengths = lengths
-        return self._prepared.model.logits(hidden[torch.arange(len(prompts)), lengths - 1], table=self._prepared.table)
+    def step(
+        self, tokens: Sequence[int], *, ranges: Sequence[IdRange], moves: Sequence[bool] | None = None
+    ) -> Float[Tensor, "B V"]:
+        """Logits, at least of the ids in `ranges`, after one more token in each row, until the next step.
 
-    @torch.inference_mode()
-    def step(self, tokens: Int[Tensor, " B"], *, moves: Bool[Tensor, " B"] | None = None) -> Float[Tensor, "B V"]:
-        """Logits after one more token in each row; a row that does not move forgets its token again."""
+        A row that does not move forgets its token again.
+        """
         self._cache.reserve()
         media_start = self._prepared.vocabulary.start_of("audio")
-        slots = torch.where(tokens >= media_start, (self.slots + 1).clamp(max=MAX_SLOT), 0)
+        slots = [
+            min(slot + 1, MAX_SLOT) if token >= media_start else 0
+            for slot, token in zip(self.slots, tokens, strict=True)
+        ]
+        step = self._step if self._prepared.is_native else self._torch_step
+        self.logits = step(tokens, slots, ranges)
+        moved = moves or [True] * len(tokens)
+        self.slots = [new if does else old for new, old, does in zip(slots, self.slots, moved, strict=True)]
+        self._cache.lengths = self._cache.lengths + torch.tensor(moved)
+        return self.logits
+
+    def _prefill(self, prompts: Sequence[Sequence[int]], slots: Sequence[Sequence[int]]) -> Float[Tensor, "B V"]:
+        logits = []
+        for row, prompt in enumerate(prompts):
+            for start in range(0, len(prompt), PIECE_TOKENS):
+                stop = min(start + PIECE_TOKENS, len(prompt))
+                last = self._prepared.decode_step(
+                    self._scratch,
+                    tokens=prompt[start:stop],
+                    slots=slots[row][start:stop],
+                    positions=range(start, stop),
+                    rows=[row] * (stop - start),
+                    keys=self._cache.keys,
+                    values=self._cache.values,
+                    ranges=None if stop == len(prompt) else (),
+                    num_logits=1,
+                )
+            logits.append(last[0].clone())
+        return torch.stack(logits)
+
+    def _step(self, tokens: Sequence[int], slots: Sequence[int], ranges: Sequence[IdRange]) -> Float[Tensor, "B V"]:
+        return self._prepared.decode_step(
+            self._scratch,
+            tokens=tokens,
+            slots=slots,
+            positions=self._cache.lengths.tolist(),
+            rows=range(len(tokens)),
+            keys=self._cache.keys,
+            values=self._cache.values,
+            ranges=ranges,
+        )
+
+    @torch.inference_mode()
+    def _torch_prefill(self, prompts: Sequence[Sequence[int]], slots: Sequence[Sequence[int]]) -> Float[Tensor, "B V"]:
+        longest = max(map(len, prompts))
         hidden = self._prepared.model(
-            tokens[:, None],
-            slots[:, None],
+            torch.tensor([[*prompt, *[v.PAD] * (longest - len(prompt))] for prompt in prompts]),
+            torch.tensor([[*row, *[0] * (longest - len(row))] for row in slots]),
+            cache=self._cache,
+            table=self._prepared.table,
+        )
+        ends = torch.tensor([len(prompt) - 1 for prompt in prompts])
+        return self._prepared.model.logits(hidden[torch.arange(len(prompts)), ends], table=self._prepared.table)
+
+    def _torch_step(
+        self, tokens: Sequence[int], slots: Sequence[int], ranges: Sequence[IdRange]
+    ) -> Float[Tensor, "B V"]:
+        hidden = self._prepared.model(
+            torch.tensor(tokens)[:, None],
+            torch.tensor(slots)[:, None],
             positions=self._cache.lengths[:, None],
             visible=self._cache.visible(),
             cache=self._cache,
             table=self._prepared.table,
         )
-        moved = torch.ones_like(tokens, dtype=torch.bool) if moves is None else moves
-        self.slots = torch.where(moved, slots, self.slots)
-        self._cache.lengths = self._cache.lengths + moved
-        self.logits = self._prepared.model.logits(hidden[:, 0], table=self._prepared.table)
-        return self.logits
+        return self._prepared.model.logits(hidden[:, 0], table=self._prepared.table)
 
     @torch.inference_mode()
-    def keep(self, rows: Int[Tensor, " kept"]) -> None:
-        """Drop all other rows."""
-        self._cache.keep(rows)
-        self.slots, self.logits = self.slots[rows], self.logits[rows]
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all other rows; the logits of those kept stay as they are."""
+        self._cache.keep(torch.tensor(rows))
+        self.slots = [self.slots[row] for row in rows]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -167,7 +213,7 @@ class _Group:
             if 2 * len(running) <= len(self._rows):
                 tokens = [tokens[place] for place in running]
                 self._keep(running)
-            self._step(torch.tensor(tokens))
+            self._step(tokens)
 
     def _pick(self) -> list[int]:
         masks = torch.stack([row.grammar.allowed(row.state) for row in self._rows])
@@ -184,19 +230,30 @@ class _Group:
             tokens[place] = row.picker.pick(steered, ranges)
         return tokens
 
-    def _step(self, tokens: Int[Tensor, " B"]) -> None:
-        self._decoder.step(tokens)
+    def _step(self, tokens: list[int]) -> None:
+        ranges = merged([pair for row in self._rows for pair in row.grammar.allowed_ranges(row.state)])
+        self._decoder.step(tokens, ranges=ranges)
         if self._guide is None:
             return
-        moves = tokens >= self._image_start
-        if bool(moves.any()):
-            stepped = self._guide.step(tokens, moves=moves)
-            self._guide_logits = torch.where(moves[:, None], stepped, self._guide_logits)
+        moves = [token >= self._image_start for token in tokens]
+        if any(moves):
+            stepped = self._guide.step(tokens, ranges=ranges, moves=moves)
+            self._guide_logits = torch.where(torch.tensor(moves)[:, None], stepped, self._guide_logits)
 
     def _keep(self, places: list[int]) -> None:
-        kept = torch.tensor(places)
         self._rows = [self._rows[place] for place in places]
-        self._decoder.keep(kept)
+        self._decoder.keep(places)
         if self._guide is not None:
-            self._guide.keep(kept)
-            self._guide_logits = self._guide_logits[kept]
+            self._guide.keep(places)
+            self._guide_logits = self._guide_logits[places]
+
+
+def merged(ranges: Sequence[IdRange]) -> list[IdRange]:
+    """The same ids in as few ranges as possible, in order."""
+    found: list[IdRange] = []
+    for first, stop in sorted(set(ranges)):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(stop, found[-1][1]))
+        else:
+            found.append((first, stop))
+    return found

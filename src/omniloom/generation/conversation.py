@@ -20,7 +20,8 @@ import torch
 from omniloom.codecs.bundle import CodecSet
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.reply import Done, Event, FinishReason, Reply, ReplyBuilder
-from omniloom.generation.sampling import IdRange, Picker, Sampling, guided
+from omniloom.generation.sampling import Picker, Sampling, guided
+from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
 from omniloom.stream.layout import EncodedMessage, lay_out, open_reply, prompt_part_ids
 from omniloom.stream.message import Message, Want, as_parts, wanted

@@ -1,7 +1,9 @@
 """The model made ready for use, and one row being decoded with it.
 
-Prompts go through torch, many tokens at once; single tokens go through the native decode step, which is several times
-faster than eager torch. Both write the same cache, so a row may change between them at any token.
+Tokens go through the native decode step, one or a whole prompt of them: it is several times faster than eager torch at
+one token and no slower at many, and each token's result is the same to the last bit however many go at once. Where it
+is not built, prompts go through the torch model and single tokens through the step's reference; they write the same
+cache.
 """
 
 from __future__ import annotations
@@ -15,8 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from omniloom.generation.cache import RowCache
-from omniloom.generation.sampling import IdRange
-from omniloom.kernels import DecoderWeights, DecodeStep, LayerWeights
+from omniloom.kernels import REFERENCE, DecoderWeights, DecodeStep, IdRange, LayerWeights
 from omniloom.layers.norm import NORM_EPSILON
 from omniloom.models import OmniModel
 from omniloom.models.omni import Block
@@ -25,12 +26,8 @@ from omniloom.stream.layout import slots_of
 from omniloom.stream.message import Want
 from omniloom.stream.vocabulary import Vocabulary
 
-FEW_TOKENS = 8
-"""Up to so many waiting tokens are fed one by one: torch needs longer for its first token than the native step for
-eight (benchmarks/generation/bench_decode.py, row "prefill")."""
-
-PREFILL_TOKENS = 512
-"""Longest piece of a prompt that goes through torch at once; bounds the memory of the attention mask."""
+PIECE_TOKENS = 128
+"""Longest piece of a prompt that is fed at once: enough for full speed, little working memory."""
 
 
 def decoder_weights(model: OmniModel, table: Float[Tensor, "V D"]) -> DecoderWeights:
@@ -69,6 +66,7 @@ class PreparedModel:
         self.vocabulary: Vocabulary = model.vocabulary
         self.table = model.embedding.table()
         self.decode_step = DecodeStep(decoder_weights(model, self.table), context=self.config.context)
+        self.is_native = self.decode_step.instruction_set != REFERENCE
         self._limits = limits
         self._grammars: dict[frozenset[Want], ReplyGrammar] = {}
         self._lock = threading.Lock()
@@ -121,48 +119,44 @@ class RowDecoder:
 
         The result is written over by the next call. At least one token must wait where logits are asked for.
         """
-        waiting = len(self.ids) - self.num_fed
-        assert waiting or not ranges, "logits come after a token that was just fed"
-        if waiting > FEW_TOKENS:
-            hidden = None
-            for piece in range(self.num_fed, len(self.ids), PREFILL_TOKENS):
-                hidden = self._prefill(min(piece + PREFILL_TOKENS, len(self.ids)))
-            return self._logits(hidden, ranges)
-        for place in range(self.num_fed, len(self.ids)):
-            self._step(place, ranges if place == len(self.ids) - 1 else ())
-        return self._scratch.logits
+        assert len(self.ids) > self.num_fed or not ranges, "logits come after a token that was just fed"
+        logits = self._scratch.logits[0]
+        while (start := self.num_fed) < len(self.ids):
+            stop = min(start + PIECE_TOKENS, len(self.ids))
+            asked = ranges if stop == len(self.ids) else ()
+            if self.prepared.is_native or stop == start + 1:
+                logits = self._step(start, stop, asked)
+            else:
+                logits = self._through_torch(start, stop, asked)
+            self._cache.length = stop
+        return logits
 
-    def _step(self, place: int, ranges: Sequence[IdRange]) -> None:
-        self.prepared.decode_step(
+    def _step(self, start: int, stop: int, ranges: Sequence[IdRange]) -> Float[Tensor, " V"]:
+        logits = self.prepared.decode_step(
             self._scratch,
-            token=self.ids[place],
-            slot=self._slots[place],
-            position=place,
-            keys=self._cache.keys[:, 0],
-            values=self._cache.values[:, 0],
+            tokens=self.ids[start:stop],
+            slots=self._slots[start:stop],
+            positions=range(start, stop),
+            rows=[0] * (stop - start),
+            keys=self._cache.keys,
+            values=self._cache.values,
             ranges=ranges,
+            num_logits=1,
         )
-        self._cache.length = place + 1
+        return logits[0]
 
-    def _prefill(self, stop: int) -> Float[Tensor, " D"]:
-        start = self._cache.length
-        positions = torch.arange(start, stop)[None]
+    def _through_torch(self, start: int, stop: int, ranges: Sequence[IdRange]) -> Float[Tensor, " V"]:
         hidden = self.prepared.model(
             torch.tensor([self.ids[start:stop]]),
             torch.tensor([self._slots[start:stop]]),
-            positions=positions,
+            positions=torch.arange(start, stop)[None],
             visible=_visible_from(start, stop),
             cache=self._cache,
             table=self.prepared.table,
         )
-        self._cache.length = stop
-        return hidden[0, -1]
-
-    def _logits(self, hidden: Float[Tensor, " D"] | None, ranges: Sequence[IdRange]) -> Float[Tensor, " V"]:
         logits = torch.full((self.prepared.vocabulary.size,), -torch.inf)
-        for first, stop in ranges:
-            assert hidden is not None
-            logits[first:stop] = self.prepared.table[first:stop] @ hidden
+        for first, last in ranges:
+            logits[first:last] = self.prepared.table[first:last] @ hidden[0, -1]
         return logits
 
 

@@ -13,13 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from omniloom.kernels import IdRange
 from omniloom.stream.vocabulary import Modality, Vocabulary
 
 MIN_TEMPERATURE = 1e-6
 """Lower ones are taken as this: the difference of logits over it must stay a float32."""
-
-IdRange = tuple[int, int]
-"""Ids from the first up to, not with, the second."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ def library() -> ctypes.CDLL | None:
     found.omniloom_digest.restype = ctypes.c_char_p
     found.omniloom_isa_name.restype = ctypes.c_char_p
     found.omniloom_workspace_size.restype = ctypes.c_int64
+    found.omniloom_workspace_size.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
     found.omniloom_decode_step.restype = ctypes.c_void_p
     if build.sources() and found.omniloom_digest().decode() != build.digest():
         warnings.warn(

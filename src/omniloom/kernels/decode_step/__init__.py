@@ -1,1 +1,1 @@
-"""One token through a whole decoder for one row."""
+"""Tokens through a whole decoder: one row, many rows, or a prompt."""

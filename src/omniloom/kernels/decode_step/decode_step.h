@@ -1,12 +1,15 @@
-// One token through a whole decoder, for one row, on one thread: what an eager framework spends most of its time
-// dispatching. Everything is plain C, so that the library is bound with ctypes and tied to no version of torch.
+// Tokens through a whole decoder, on one thread: what an eager framework spends most of its time dispatching.
+// A row is one token with the cache it belongs to. Rows of one call may belong to different caches (a batch) or, at
+// rising positions, to the same one (a prompt): in each layer all keys and values are written before any row looks.
+// Everything is plain C, so that the library is bound with ctypes and tied to no version of torch.
 //
 // Shapes     D model width, H query heads, G key/value heads, E head width, S positions in the cache, V vocabulary.
 //            A matrix is row-major (rows, columns) and maps `columns` inputs to `rows` outputs.
 // Layout     keys and values of layer l, head g, position s start at base + l*layer_stride + g*head_stride + s*E.
 // Alignment  that of the element type.
-// Exactness  weights are float32, or bfloat16 widened exactly; every sum is float32. Instruction sets differ from one
-//            another and from the reference only by the order of sums and by 2 ulp in exp: within 1e-4 relative on logits.
+// Exactness  weights are float32, or bfloat16 widened exactly; every sum is float32. A row's result does not depend on
+//            the rows beside it, to the last bit. Instruction sets differ from one another and from the reference only
+//            by the order of sums and by 2 ulp in exp: within 1e-4 relative on logits.
 #pragma once
 #include <stdint.h>
 
@@ -40,20 +43,30 @@ typedef struct {
 
 typedef struct {
   int32_t token, slot, position;  // position: how many tokens the cache already holds
-  int32_t num_ranges;
-  const int32_t* ranges;          // (num_ranges, 2): logits to compute, from start to stop; the rest stay untouched
+  int32_t reserved;
   float* keys;
   float* values;
   int64_t layer_stride, head_stride;
 } OmniloomRow;
 
+typedef struct {
+  const OmniloomRow* rows;
+  int32_t num_rows;
+  int32_t num_ranges;
+  const int32_t* ranges;  // (num_ranges, 2): logits to compute, from start to stop; the rest stay untouched
+  float* workspace;       // as many floats as omniloom_workspace_size tells
+  float* logits;          // (rows that want them, V): of the last `num_logits` rows
+  int32_t num_logits;
+  int32_t reserved;
+} OmniloomCall;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-typedef void (*OmniloomDecodeStep)(const OmniloomDecoder*, const OmniloomRow*, float* workspace, float* logits);
-void omniloom_decode_step_portable(const OmniloomDecoder*, const OmniloomRow*, float*, float*);
-void omniloom_decode_step_avx2(const OmniloomDecoder*, const OmniloomRow*, float*, float*);
-void omniloom_decode_step_avx512(const OmniloomDecoder*, const OmniloomRow*, float*, float*);
+typedef void (*OmniloomDecodeStep)(const OmniloomDecoder*, const OmniloomCall*);
+void omniloom_decode_step_portable(const OmniloomDecoder*, const OmniloomCall*);
+void omniloom_decode_step_avx2(const OmniloomDecoder*, const OmniloomCall*);
+void omniloom_decode_step_avx512(const OmniloomDecoder*, const OmniloomCall*);
 #ifdef __cplusplus
 }
 #endif

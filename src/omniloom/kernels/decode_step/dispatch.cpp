@@ -47,11 +47,11 @@ PUBLIC int32_t omniloom_isa_is_supported(int32_t index) { return index >= 0 && i
 
 PUBLIC OmniloomDecodeStep omniloom_decode_step(int32_t index) { return TABLE[index].step; }
 
-// Floats of workspace that a step needs with `positions` in the cache.
-PUBLIC int64_t omniloom_workspace_size(const OmniloomDecoder* decoder, int32_t positions) {
+// Floats of workspace for a call of `num_rows` with no position beyond `positions` - 1.
+PUBLIC int64_t omniloom_workspace_size(const OmniloomDecoder* decoder, int32_t num_rows, int32_t positions) {
   const int64_t query_width = (int64_t)decoder->num_query_heads * decoder->head_width;
-  const int64_t widest = decoder->width > query_width ? decoder->width : query_width;
-  return decoder->width + widest + 2 * query_width + 2LL * decoder->num_key_heads * decoder->head_width +
-         2LL * decoder->hidden + positions;
+  const int64_t row = 2LL * decoder->width + 2 * query_width + 2LL * decoder->num_key_heads * decoder->head_width +
+                      2LL * decoder->hidden;
+  return row * num_rows + positions;
 }
 }

@@ -1,4 +1,4 @@
-"""The decode step as a callable: prepares the weights once, picks the instruction set, and runs one token.
+"""The decode step as a callable: prepares the weights once, picks the instruction set, and runs tokens.
 
 Decoding one row reads every weight once for each token, so what counts is how many bytes that is: matrices that were
 stored in bfloat16 stay so (exactly; see `narrowed`), and only those logits are computed that the caller asks for.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +18,9 @@ from torch import Tensor
 from omniloom.kernels import native
 from omniloom.kernels.decode_step.reference import decode_step
 from omniloom.kernels.decode_step.weights import DecoderWeights, narrowed
+
+IdRange = tuple[int, int]
+"""Ids from the first up to, not with, the second."""
 
 
 class _Matrix(ctypes.Structure):
@@ -51,38 +55,58 @@ class _Decoder(ctypes.Structure):
     )
 
 
-class _Row(ctypes.Structure):
+class _Call(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("token", "slot", "position", "num_ranges")),
-        *((name, ctypes.c_void_p) for name in ("ranges", "keys", "values")),
-        *((name, ctypes.c_int64) for name in ("layer_stride", "head_stride")),
+        ("rows", ctypes.c_void_p),
+        ("num_rows", ctypes.c_int32),
+        ("num_ranges", ctypes.c_int32),
+        ("ranges", ctypes.c_void_p),
+        ("workspace", ctypes.c_void_p),
+        ("logits", ctypes.c_void_p),
+        ("num_logits", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
     )
 
 
-class Scratch:
-    """What one row needs beside its cache: working memory and the logits of its last step."""
+_ROW = np.dtype(
+    [(name, np.int32) for name in ("token", "slot", "position", "reserved")]
+    + [(name, np.int64) for name in ("keys", "values", "layer_stride", "head_stride")]
+)
 
-    def __init__(self, *, vocabulary_size: int, workspace_size: int) -> None:
-        self.logits = torch.full((vocabulary_size,), -torch.inf)
-        self.workspace = torch.empty(max(workspace_size, 1))
-        self.row = _Row()
-        self.ranges: tuple[tuple[int, int], ...] = ()
+
+class Scratch:
+    """What a caller needs beside its cache: working memory and the logits of its last call."""
+
+    def __init__(self, *, vocabulary_size: int) -> None:
+        self.logits = torch.full((1, vocabulary_size), -torch.inf)
+        self.workspace = torch.empty(0)
+        self.rows = np.zeros(1, _ROW)
+        self.call = _Call()
+        self.ranges: tuple[IdRange, ...] = ()
         self._range_memory = (ctypes.c_int32 * 0)()
 
-    def set_ranges(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """Ask for the logits of these ids, as (first, last + 1); all others are minus infinity from now on."""
-        if tuple(ranges) == self.ranges:
+    def prepare(self, ranges: Sequence[IdRange], *, num_rows: int, num_logits: int, workspace_size: int) -> None:
+        """Make room, and ask for the logits of these ids; all others are minus infinity from now on."""
+        if self.workspace.numel() < workspace_size:
+            self.workspace = torch.empty(workspace_size)
+        if len(self.rows) < num_rows:
+            self.rows = np.zeros(num_rows, _ROW)
+        has_room = self.logits.shape[0] >= num_logits
+        if has_room and tuple(ranges) == self.ranges:
             return
-        self.logits.fill_(-torch.inf)
+        if has_room:
+            self.logits.fill_(-torch.inf)
+        else:
+            self.logits = torch.full((num_logits, self.logits.shape[1]), -torch.inf)
         self.ranges = tuple(ranges)
         flat = [bound for pair in self.ranges for bound in pair]
         self._range_memory = (ctypes.c_int32 * len(flat))(*flat)
-        self.row.num_ranges = len(self.ranges)
-        self.row.ranges = ctypes.addressof(self._range_memory)
+        self.call.num_ranges = len(self.ranges)
+        self.call.ranges = ctypes.addressof(self._range_memory)
 
 
 class DecodeStep:
-    """One token through a decoder of at most `context` positions, for one row, on the calling thread."""
+    """Tokens through a decoder of at most `context` positions, on the calling thread."""
 
     def __init__(self, weights: DecoderWeights, *, context: int) -> None:
         self.weights = weights
@@ -90,64 +114,131 @@ class DecodeStep:
         self.instruction_set = native.chosen_instruction_set()
         self.angles = weights.angles(context)
         self._kept: list[Tensor] = [*self.angles]  # tensors that the structures point into
-        self._workspace_size = 0
         if self.instruction_set != native.REFERENCE:
             self._prepare()
 
     def scratch(self) -> Scratch:
-        return Scratch(vocabulary_size=self.weights.table.shape[0], workspace_size=self._workspace_size)
+        return Scratch(vocabulary_size=self.weights.table.shape[0])
 
     def __call__(
         self,
         scratch: Scratch,
         *,
-        token: int,
-        slot: int,
-        position: int,
-        keys: Float[Tensor, "layers G S E"],
-        values: Float[Tensor, "layers G S E"],
-        ranges: Sequence[tuple[int, int]] | None = None,
-    ) -> Float[Tensor, " V"]:
-        """Logits after one more token, in `scratch.logits`: of the ids in `ranges`, or of all; the next call writes
-        over them. Keys and values are written at `position`, the number of tokens before this one.
+        tokens: Sequence[int],
+        slots: Sequence[int],
+        positions: Sequence[int],
+        rows: Sequence[int],
+        keys: Float[Tensor, "layers B G S E"],
+        values: Float[Tensor, "layers B G S E"],
+        ranges: Sequence[IdRange] | None = None,
+        num_logits: int | None = None,
+    ) -> Float[Tensor, "logits V"]:
+        """Logits after each of the tokens, or the last `num_logits` of them; the next call writes over them.
+
+        Token i goes into row `rows[i]` of the cache at `positions[i]`, the number of tokens before it there. Several
+        tokens may go into one row, at rising positions. Only ids in `ranges` are scored, the rest are minus infinity.
 
         Raises:
-            ValueError: If a number is out of its range or the cache is not float32 laid out as (layers, G, S, E).
+            ValueError: If a number is out of its range or the cache is not float32 laid out as (layers, B, G, S, E).
         """
-        self._check(token, slot, position, keys, values)
-        scratch.set_ranges(((0, self.weights.table.shape[0]),) if ranges is None else ranges)
-        if self.instruction_set == native.REFERENCE:
-            logits = decode_step(
-                self.weights, token=token, slot=slot, position=position, keys=keys, values=values, angles=self.angles
-            )
-            for first, stop in scratch.ranges:
-                scratch.logits[first:stop] = logits[first:stop]
-            return scratch.logits
-        row = scratch.row
-        row.token, row.slot, row.position = token, slot, position
-        row.keys, row.values = keys.data_ptr(), values.data_ptr()
-        row.layer_stride, row.head_stride = keys.stride(0), keys.stride(1)
-        self._function(
-            ctypes.addressof(self._decoder),
-            ctypes.addressof(row),
-            scratch.workspace.data_ptr(),
-            scratch.logits.data_ptr(),
+        self._check(tokens, slots, positions, rows, keys, values)
+        wanted = len(tokens) if num_logits is None else num_logits
+        scratch.prepare(
+            ((0, self.weights.table.shape[0]),) if ranges is None else ranges,
+            num_rows=len(tokens),
+            num_logits=wanted,
+            workspace_size=0 if self.instruction_set == native.REFERENCE else self._workspace_size(len(tokens)),
         )
-        return scratch.logits
+        if self.instruction_set == native.REFERENCE:
+            self._run_reference(scratch, tokens, slots, positions, rows, keys, values, wanted)
+        else:
+            self._run(scratch, tokens, slots, positions, rows, keys, values, wanted)
+        return scratch.logits[:wanted]
 
-    def _check(self, token: int, slot: int, position: int, keys: Tensor, values: Tensor) -> None:
+    def _run(
+        self,
+        scratch: Scratch,
+        tokens: Sequence[int],
+        slots: Sequence[int],
+        positions: Sequence[int],
+        rows: Sequence[int],
+        keys: Tensor,
+        values: Tensor,
+        num_logits: int,
+    ) -> None:
+        count = len(tokens)
+        described = scratch.rows[:count]
+        described["token"], described["slot"], described["position"] = tokens, slots, positions
+        stride_bytes = keys.stride(1) * keys.element_size()
+        offsets = np.asarray(rows, np.int64) * stride_bytes
+        described["keys"], described["values"] = offsets + keys.data_ptr(), offsets + values.data_ptr()
+        described["layer_stride"], described["head_stride"] = keys.stride(0), keys.stride(2)
+        call = scratch.call
+        call.rows, call.num_rows = scratch.rows.ctypes.data, count
+        call.workspace, call.logits = scratch.workspace.data_ptr(), scratch.logits.data_ptr()
+        call.num_logits = num_logits
+        self._function(ctypes.addressof(self._decoder), ctypes.addressof(call))
+
+    def _run_reference(
+        self,
+        scratch: Scratch,
+        tokens: Sequence[int],
+        slots: Sequence[int],
+        positions: Sequence[int],
+        rows: Sequence[int],
+        keys: Tensor,
+        values: Tensor,
+        num_logits: int,
+    ) -> None:
+        for place, (token, slot, position, row) in enumerate(zip(tokens, slots, positions, rows, strict=True)):
+            logits = decode_step(
+                self.weights,
+                token=token,
+                slot=slot,
+                position=position,
+                keys=keys[:, row],
+                values=values[:, row],
+                angles=self.angles,
+            )
+            target = place - (len(tokens) - num_logits)
+            if target >= 0:
+                for first, stop in scratch.ranges:
+                    scratch.logits[target, first:stop] = logits[first:stop]
+
+    def _check(
+        self,
+        tokens: Sequence[int],
+        slots: Sequence[int],
+        positions: Sequence[int],
+        rows: Sequence[int],
+        keys: Tensor,
+        values: Tensor,
+    ) -> None:
         w = self.weights
-        for name, value, limit in (
-            ("token", token, w.table.shape[0]),
-            ("slot", slot, w.slots.shape[0]),
-            ("position", position, min(self.context, keys.shape[2])),
+        if not len(tokens) == len(slots) == len(positions) == len(rows) > 0:
+            raise ValueError(
+                f"there must be as many slots, positions and rows as tokens, and at least one; got {len(slots)}, "
+                f"{len(positions)}, {len(rows)} and {len(tokens)}"
+            )
+        for name, numbers, limit in (
+            ("token", tokens, w.table.shape[0]),
+            ("slot", slots, w.slots.shape[0]),
+            ("position", positions, min(self.context, keys.shape[3])),
+            ("row", rows, keys.shape[1]),
         ):
-            if not 0 <= value < limit:
-                raise ValueError(f"{name} must be from 0 to {limit - 1}, got {value}")
-        expected = (len(w.layers), w.num_kv_heads, keys.shape[2], w.head_width)
-        is_laid_out = keys.stride()[2:] == (w.head_width, 1) and values.stride() == keys.stride()
+            low, high = min(numbers), max(numbers)
+            if low < 0 or high >= limit:
+                raise ValueError(f"{name} must be from 0 to {limit - 1}, got {low if low < 0 else high}")
+        expected = (len(w.layers), keys.shape[1], w.num_kv_heads, keys.shape[3], w.head_width)
+        is_laid_out = keys.stride()[3:] == (w.head_width, 1) and values.stride() == keys.stride()
         if keys.dtype != torch.float32 or keys.shape != expected or values.shape != expected or not is_laid_out:
             raise ValueError(f"keys and values must be float32 of shape {expected}, positions in a row")
+
+    def _workspace_size(self, num_rows: int) -> int:
+        library = native.library()
+        assert library is not None
+        size: int = library.omniloom_workspace_size(ctypes.addressof(self._decoder), num_rows, self.context)
+        return size
 
     def _prepare(self) -> None:
         w = self.weights
@@ -180,9 +271,8 @@ class DecodeStep:
             logits=self._matrix(w.table),
             layers=layers,
         )
-        self._workspace_size = library.omniloom_workspace_size(ctypes.byref(self._decoder), self.context)
         pointer = library.omniloom_decode_step(native.instruction_sets()[self.instruction_set])
-        self._function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(pointer)
+        self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(pointer)
 
     def _vector(self, tensor: Tensor) -> int:
         self._kept.append(tensor.detach().to(torch.float32).contiguous())
