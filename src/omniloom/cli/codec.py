@@ -58,8 +58,10 @@ def _codec_of(checkpoint: str, modality: str) -> Any:
     return getattr(Omni.load(checkpoint).codecs, modality)
 
 
-def _rows(numbers: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for name, value in numbers.items():
-        rows += _rows(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
-    return rows
+def _rows(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Each number with its path; those of a list go by their places."""
+    if isinstance(value, dict):
+        return [row for name, item in value.items() for row in _rows(item, f"{path}.{name}" if path else name)]
+    if isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+        return [row for place, item in enumerate(value) for row in _rows(item, f"{path}.{place}")]
+    return [(path, value)]
