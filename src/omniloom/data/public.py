@@ -8,11 +8,10 @@ arrives and unpacked beside its place, then renamed, so that a set is whole or n
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
-import shutil
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +90,7 @@ def _fetch(source: PublicSource, path: Path) -> str:
                 progress.advance(len(chunk))
                 if progress.done > source.num_bytes:
                     raise ValueError(f"{source.url} is larger than the {source.num_bytes} bytes that it should have")
-    except (OSError, urllib.error.URLError) as error:
-        shutil.rmtree(path, ignore_errors=True)
+    except (OSError, http.client.HTTPException) as error:
         raise ValueError(
             f"{source.url} could not be downloaded ({error}); connect to the network, or put the data into a folder "
             f"{source.name} and name its parent in $OMNILOOM_DATA"
