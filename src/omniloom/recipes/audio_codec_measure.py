@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from omniloom.codecs.audio import RATE_HZ, AudioCodec
@@ -75,7 +74,7 @@ def codes_kept_after_other_words(codec: AudioCodec, words: Sequence[str] = REPLY
     return fmean(kept)
 
 
-def _mel_distance(codec: AudioCodec, sounds: list[Float[Tensor, " N"]]) -> float:
+def _mel_distance(codec: AudioCodec, sounds: list[Tensor]) -> float:
     """Mean over sounds, in decades of magnitude: 0.1 is 2 dB."""
     pairs = [(pad_to_frame(sound[None]), codec.decode_frames(codec.encode_samples(sound[None]))) for sound in sounds]
     return fmean(float(mel_distance(made, target)) for target, made in pairs)

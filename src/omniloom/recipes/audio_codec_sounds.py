@@ -33,11 +33,11 @@ OPENERS = (
 
 @dataclass(frozen=True)
 class Sounds:
-    """Recordings at 16 kHz of each kind."""
+    """Recordings of each kind: samples (N,) at 16 kHz."""
 
-    words: Sequence[Float[Tensor, " N"]]
-    sentences: Sequence[Float[Tensor, " N"]]
-    digits: Sequence[Float[Tensor, " N"]]
+    words: Sequence[Tensor]
+    sentences: Sequence[Tensor]
+    digits: Sequence[Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def training_sounds(num_sentences: int, *, digit_copies: int, seed: int) -> Soun
     )
 
 
-def spoken_sentences(num_sentences: int, *, split: Literal["train", "new"], seed: int) -> list[Float[Tensor, " N"]]:
+def spoken_sentences(num_sentences: int, *, split: Literal["train", "new"], seed: int) -> list[Tensor]:
     """Reply words in random order, half of them after an opener, in the voices of a split."""
     voices = TRAIN_VOICES if split == "train" else NEW_VOICES
     spoken = []

@@ -30,6 +30,8 @@ RESOLUTIONS = (320, 640, 1280)
 
 MEL_WINDOW = 640
 LOG_FLOOR = 1e-3
+AUDIBLE = 2e-3
+"""Share of an excerpt's loudest band under which nothing counts: -54 dB."""
 PITCH_WEIGHT = 3.0
 SPREAD_WEIGHT = 0.3
 
@@ -60,13 +62,16 @@ def codec_losses(trip: RoundTrip, target: Float[Tensor, "B N"]) -> Losses:
 
 
 def mel_distance(made: Float[Tensor, "B N"], target: Float[Tensor, "B N"]) -> Float[Tensor, ""]:
-    """Mean absolute difference of log10 mel magnitudes."""
+    """Mean absolute difference of log10 mel magnitudes, as far as they are heard."""
     return _mel_distance(_magnitude(made, MEL_WINDOW), _magnitude(target, MEL_WINDOW))
 
 
 def _mel_distance(made: Tensor, target: Tensor) -> Tensor:
     filters = mel_filters(MEL_WINDOW).to(made)
-    return (log_magnitude(made @ filters) - log_magnitude(target @ filters)).abs().mean()
+    made, target = made @ filters, target @ filters
+    # What lies this far under the loudest is not heard; without a floor half the loss is the hiss of recordings.
+    floor = AUDIBLE * target.amax((1, 2), keepdim=True)
+    return (log_magnitude(torch.maximum(made, floor)) - log_magnitude(torch.maximum(target, floor))).abs().mean()
 
 
 def _spectrum_distance(made: Tensor, target: Tensor) -> Tensor:
