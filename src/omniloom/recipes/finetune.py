@@ -54,6 +54,7 @@ def train_finetune(recipe: FinetuneRecipe, *, out: Path, is_resuming: bool = Fal
         num_examples=recipe.num_examples,
         seed=recipe.seed,
         processes=recipe.num_processes,
+        max_tokens=recipe.training.row_length,
     )
     training = recipe.training
     model = start.model.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -78,6 +78,7 @@ def train_tiny(recipe: TinyRecipe, *, out: Path, is_resuming: bool = False) -> P
             num_examples=recipe.num_examples,
             seed=recipe.seed,
             processes=recipe.num_processes,
+            max_tokens=recipe.training.row_length,
         )
     with times.stage("model"):
         model = train_model(recipe, data, out / "model")

@@ -74,11 +74,14 @@ class AudioCodec(nn.Module):
 
     @property
     def spec(self) -> CodecSpec:
-        """Planes and fingerprint; the fingerprint is that of the weights as they are now."""
+        """Planes and fingerprint, which is the encoder's as it is now: it alone decides what a code stands for.
+
+        So a decoder may be trained further, for codes that a model already knows, and the model still takes the codec.
+        """
         if self._spec is None or self.training:
             size = self.quantizer.num_codes
             planes = tuple(Plane(name=f"audio.{g}", size=size, levels=LEVELS, count=1) for g in range(NUM_GROUPS))
-            digest = fingerprint(to_dict(self.config), self.state_dict())
+            digest = fingerprint(to_dict(self.config.encoder), self.encoder.state_dict())
             self._spec = CodecSpec(modality="audio", planes=planes, fingerprint=digest)
         return self._spec
 
