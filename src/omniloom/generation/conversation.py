@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+import weakref
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,8 @@ class Conversation:
         self._user_parts: list[Part] = []
         self._hearing: _Hearing | None = None
         self._cancelled = threading.Event()
-        self._reply: Generator[Event, None, None] | None = None
+        # Weak: a strong one would be a cycle, so a reply left unread would hold its memory until a collection.
+        self._reply: weakref.ref[Generator[Event, None, None]] | None = None
         if history:
             self._row.append(lay_out([encode(message, codecs) for message in history], prepared.vocabulary).ids)
             self._history = list(history)
@@ -131,8 +133,9 @@ class Conversation:
             )
         self._cancelled.clear()
         picker = Picker(sampling, seed=seed, vocabulary=self._prepared.vocabulary)
-        self._reply = self._events(wants, picker, max_tokens=max_tokens, cached_tokens=cached_tokens)
-        return self._reply
+        events = self._events(wants, picker, max_tokens=max_tokens, cached_tokens=cached_tokens)
+        self._reply = weakref.ref(events)
+        return events
 
     def cancel(self) -> None:
         """End the reply being read at its next token; without one, nothing happens. Safe from any thread."""
@@ -226,10 +229,9 @@ class Conversation:
         self._row.feed()
 
     def _require_idle(self) -> None:
-        if self._reply is None:
-            return
-        if inspect.getgeneratorstate(self._reply) in (inspect.GEN_CREATED, inspect.GEN_CLOSED):
-            self._reply = None  # asked for and never read
+        events = self._reply() if self._reply is not None else None
+        if events is None or inspect.getgeneratorstate(events) in (inspect.GEN_CREATED, inspect.GEN_CLOSED):
+            self._reply = None  # done, or asked for and never read
             return
         raise ValueError("a reply is still being read; read it to its end, close it, or cancel it and read on")
 

@@ -83,27 +83,32 @@ class Picker:
         """
         start = ranges[0][0]
         if self._image[0] <= start < self._image[1]:
-            return self._draw(logits, self.sampling.of("image"))
+            return self._draw(logits, ranges, self.sampling.of("image"))
         audio = [pair for pair in ranges if self._audio[0] <= pair[0] < self._audio[1]]
         if len(audio) < len(ranges):
-            token = self._draw(logits, self.sampling.of("text"))
+            token = self._draw(logits, ranges, self.sampling.of("text"))
             if not self._audio[0] <= token < self._audio[1] or self.sampling.of("audio").temperature == 0:
                 return token
-        (first, stop), *_ = audio
-        return first + self._draw(logits[first:stop], self.sampling.of("audio"))
+        return self._draw(logits, audio, self.sampling.of("audio"))
 
-    def _draw(self, logits: Float[Tensor, " V"], choice: TokenChoice) -> int:
+    def _draw(self, logits: Float[Tensor, " V"], ranges: Sequence[IdRange], choice: TokenChoice) -> int:
         if choice.temperature == 0:
-            return int(logits.argmax())
-        kept = logits.shape[0] if choice.top_k is None else min(choice.top_k, logits.shape[0])
-        best, ids = logits.topk(kept)
+            ranges = ranges if len(ranges) == 1 else [(0, logits.shape[0])]
+            return ranges[0][0] + int(logits[ranges[0][0] : ranges[0][1]].argmax())
+        allowed = torch.cat([logits[first:stop] for first, stop in ranges])
+        best, places = allowed.topk(min(choice.top_k or len(allowed), len(allowed)))
         probabilities = ((best - best[0]) / max(choice.temperature, MIN_TEMPERATURE)).softmax(0)
         before = probabilities.cumsum(0) - probabilities
         probabilities = probabilities * (before < choice.top_p)
         reached = probabilities.cumsum(0)
         draw = torch.rand((), generator=self._generator) * reached[-1]
-        place = min(int((reached <= draw).sum()), int((probabilities > 0).sum()) - 1)
-        return int(ids[place])
+        drawn = min(int((reached <= draw).sum()), int((probabilities > 0).sum()) - 1)
+        place = int(places[drawn])
+        for first, stop in ranges:
+            if place < stop - first:
+                return first + place
+            place -= stop - first
+        raise AssertionError("a drawn place lies in one of the ranges")
 
 
 def guided(
