@@ -1,7 +1,11 @@
 """Turns in one cache: what is heard in pieces, streamed or cut short equals the plain way to the same end."""
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +19,7 @@ from omniloom.stream.message import wanted
 from tests.generation.untrained import picture, sound, untrained_codecs, untrained_omni
 
 OMNI = untrained_omni()
+ROOT = Path(__file__).parents[2]
 LIVELY = Sampling(temperature=1.0)
 
 
@@ -156,6 +161,16 @@ def test_leaving_the_iterator_cancels():
     assert isinstance(conversation.history[-1].parts[-1], Audio)
     conversation.add("and")
     assert len(conversation.history) == 3
+
+
+def test_a_reply_left_half_read_is_freed_and_the_interpreter_ends_well():
+    program = (
+        "from omniloom.generation import AudioDelta; from tests.generation.untrained import untrained_omni\n"
+        "kept = untrained_omni().stream('say', 'audio'); next(e for e in kept if isinstance(e, AudioDelta))\n"
+        "cycle = [kept]; cycle.append(cycle); del kept\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=os.environ | {"PYTHONPATH": "src"}, timeout=60)
+    assert done.returncode == 0
 
 
 def test_cancel_from_another_thread():

@@ -40,7 +40,7 @@ class Conversation:
         self._prepared = prepared
         self._codecs = codecs
         self._row = RowDecoder(prepared)
-        self._history: list[Message] = []
+        self._history: list[Message | _CutReply] = []
         self._user_parts: list[Part] = []
         self._hearing: _Hearing | None = None
         self._cancelled = threading.Event()
@@ -48,16 +48,18 @@ class Conversation:
         self._reply: weakref.ref[Generator[Event, None, None]] | None = None
         if history:
             self._row.append(lay_out([encode(message, codecs) for message in history], prepared.vocabulary).ids)
-            self._history = list(history)
-            if history[-1].role == "user":
-                self._user_parts = list(self._history.pop().parts)
+            is_open = history[-1].role == "user"
+            self._history = list(history[:-1] if is_open else history)
+            self._user_parts = list(history[-1].parts) if is_open else []
             self._row.feed()
 
     @property
     def history(self) -> tuple[Message, ...]:
         """The finished turns, and the user's open one if it holds anything yet."""
         parts = [*self._user_parts, *([self._hearing.audio()] if self._hearing else [])]
-        return (*self._history, *([Message("user", tuple(parts))] if parts else []))
+        turns = [turn if isinstance(turn, Message) else self._message(turn) for turn in self._history]
+        self._history = [*turns]
+        return (*turns, *([Message("user", tuple(parts))] if parts else []))
 
     @property
     def num_tokens(self) -> int:
@@ -190,17 +192,24 @@ class Conversation:
     ) -> None:
         """Leave the row after a whole turn: as the model ended it, cut at the last resting place, or not begun."""
         self._reply = None
+        reply: Message | _CutReply | None = Message("assistant", parts) if parts else None
         if reason != "stop":
-            stop = self._resting_place(first, wants)
-            self._row.truncate(stop if stop > first else base)
-            parts = self._parts(self._row.ids[first:]) if stop > first else ()
-            if parts:
-                self._row.append([v.END])
-        if not parts:
+            # No tensor is touched here: this may run while Python shuts down, where torch must not be called.
+            self._row.truncate(self._resting_place(first, wants))
+            kept = self._row.ids[first:]
+            reply = _CutReply(kept) if self._says_something(kept) else None
+            self._row.append([v.END])
+        if reply is None:
             self._row.truncate(base)
             return
-        self._history += [Message("user", tuple(self._user_parts)), Message("assistant", parts)]
+        self._history += [Message("user", tuple(self._user_parts)), reply]
         self._user_parts = []
+
+    def _says_something(self, ids: Sequence[int]) -> bool:
+        """True if there is a sound or a visible character."""
+        text_ids = [token for token in ids if self._prepared.vocabulary.modality_of(token) == "text"]
+        text = self._codecs.text.decode_text(self._prepared.vocabulary.to_codes("text", text_ids))
+        return len(text_ids) < len(ids) or bool(text.strip())
 
     def _resting_place(self, first: int, wants: frozenset[Want]) -> int:
         """The longest that the reply may be cut to: after text, or where sound is wanted after a whole frame."""
@@ -210,11 +219,11 @@ class Conversation:
                 return stop
         return first
 
-    def _parts(self, ids: Sequence[int]) -> tuple[Part, ...]:
+    def _message(self, cut: _CutReply) -> Message:
         builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=False)
-        for token in ids:
+        for token in cut.ids:
             builder.push(token)
-        return finished(builder.finish("stop", prompt_tokens=0, cached_tokens=0)).parts
+        return Message("assistant", finished(builder.finish("cancelled", prompt_tokens=0, cached_tokens=0)).parts)
 
     def _give(self, ids: Sequence[int]) -> None:
         """Append to the user's turn, which is opened if it is not yet, and feed."""
@@ -234,6 +243,13 @@ class Conversation:
             self._reply = None  # done, or asked for and never read
             return
         raise ValueError("a reply is still being read; read it to its end, close it, or cancel it and read on")
+
+
+@dataclass(frozen=True)
+class _CutReply:
+    """What stays of a reply that was cut, in tokens; decoded when the history is asked for."""
+
+    ids: list[int]
 
 
 @dataclass(frozen=True, kw_only=True)
