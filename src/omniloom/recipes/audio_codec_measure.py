@@ -67,7 +67,7 @@ def codes_kept_after_other_words(codec: AudioCodec, words: Sequence[str] = REPLY
     kept = []
     for index, word in enumerate(words):
         samples = assistant_word(word).samples
-        other = assistant_word(words[generator("word before", index).integers(len(words))]).samples
+        other = assistant_word(words[int(generator("word before", index).integers(len(words)))]).samples
         alone = codec.encode_samples(samples[None])[0]
         after = codec.encode_samples(torch.cat([other, samples])[None])[0, -len(alone) :]
         kept.append(float((alone == after).float().mean()))

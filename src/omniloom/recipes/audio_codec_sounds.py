@@ -72,7 +72,7 @@ def spoken_sentences(num_sentences: int, *, split: Literal["train", "new"], seed
     spoken = []
     for index in track(range(num_sentences), f"sentences of {split} voices"):
         rng = generator("audio codec sentence", split, seed, index)
-        opener = [OPENERS[rng.integers(len(OPENERS))]] if rng.random() < 0.5 else []
+        opener = [OPENERS[int(rng.integers(len(OPENERS)))]] if rng.random() < 0.5 else []
         words = [REPLY_WORDS[i] for i in rng.integers(len(REPLY_WORDS), size=rng.integers(2, 6))]
         voice = voices[index % len(voices)].varied(rng)
         spoken.append(synthesize(" ".join([*opener, *words]), voice).audio.samples)
@@ -105,7 +105,7 @@ def _joined_words(words: Sequence[Tensor], size: int, rng: np.random.Generator) 
 
 
 def _sentence(sentences: Sequence[Tensor], size: int, rng: np.random.Generator) -> Tensor:
-    samples = sentences[rng.integers(len(sentences))]
+    samples = sentences[int(rng.integers(len(sentences)))]
     start = int(rng.integers(max(1, samples.numel() - size + 1)))
     excerpt = samples[start : start + size] * float(np.exp(rng.uniform(-0.9, 0.5)))
     excerpt = torch.nn.functional.pad(excerpt, (0, size - excerpt.numel()))
@@ -129,7 +129,7 @@ def _enough(sounds: Sequence[Tensor], size: int, rng: np.random.Generator, *, ga
     total = 0
     while total < size:
         if gaps:
-            pieces.append(gaps[rng.integers(len(gaps))])
-        pieces.append(sounds[rng.integers(len(sounds))])
+            pieces.append(gaps[int(rng.integers(len(gaps)))])
+        pieces.append(sounds[int(rng.integers(len(sounds)))])
         total = sum(piece.numel() for piece in pieces)
     return torch.cat(pieces)

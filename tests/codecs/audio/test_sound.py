@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from omniloom.codecs.audio import oscillator
-from omniloom.codecs.audio.losses import mel_distance, track_pitch
+from omniloom.codecs.audio.losses import mel_distance
 from omniloom.codecs.audio.oscillator import make_sources, pitch_index, shape_and_add
+from omniloom.codecs.audio.pitch import track_pitch
 from omniloom.codecs.audio.spectrum import LOWEST_PITCH_HZ, RATE_HZ, band_curves, mel_filters
 
 

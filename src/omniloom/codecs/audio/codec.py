@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from omniloom.codecs.audio.decoder import Decoder, DecoderState
 from omniloom.codecs.audio.encoder import Encoder, EncoderState
 from omniloom.codecs.audio.oscillator import pitch_index
+from omniloom.codecs.audio.pitch import TrackedPitch, track_pitch
 from omniloom.codecs.audio.spectrum import RATE_HZ, SAMPLES_PER_FRAME
 from omniloom.codecs.base import fingerprint
 from omniloom.core.checkpoint import read_manifest, write_folder
@@ -45,6 +46,7 @@ class RoundTrip(NamedTuple):
 
     samples: Float[Tensor, "B N"]
     octaves: Float[Tensor, "B F"]
+    tracked: TrackedPitch
     bounded: Float[Tensor, "B F C"]
 
 
@@ -94,11 +96,17 @@ class AudioCodec(nn.Module):
         return super().train(mode)
 
     def forward(self, samples: Float[Tensor, "B N"]) -> RoundTrip:
-        """The sound after the round trip, with gradients; for training."""
+        """The sound after the round trip, with gradients; for training.
+
+        Pulses have the pitch that the sound has, not the one decoded: where decoded pitch is a little off, harmonics
+        miss their places, and training then prefers noise, which misses none, to a voice.
+        """
         z = self.encoder(samples)[0]
         values = self.quantizer(z.unflatten(-1, (NUM_GROUPS, -1))).values
         octaves = self._octaves(values)
-        return RoundTrip(self.decoder(values.flatten(-2), pitch_index(octaves.detach()))[0], octaves, torch.tanh(z))
+        tracked = track_pitch(samples)
+        pitches = pitch_index(torch.where(tracked.is_voiced, tracked.octaves, octaves.detach().float()))
+        return RoundTrip(self.decoder(values.flatten(-2), pitches)[0], octaves, tracked, torch.tanh(z))
 
     @torch.no_grad()
     def encode_samples(self, samples: Float[Tensor, "B N"]) -> Int[Tensor, "B F Q"]:
@@ -286,8 +294,9 @@ class _PitchOfGroup(nn.Module):
 
     def __init__(self, num_channels: int, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(num_channels, width), nn.GELU(), nn.Linear(width, 1))
-        nn.init.constant_(self.layers[2].bias, 0.5)  # two of them: an octave above the lowest, 110 Hz
+        last = nn.Linear(width, 1)
+        nn.init.constant_(last.bias, 0.5)  # two of them: an octave above the lowest, 110 Hz
+        self.layers = nn.Sequential(nn.Linear(num_channels, width), nn.GELU(), last)
 
     def forward(self, values: Float[Tensor, "*rows C"]) -> Float[Tensor, "*rows"]:
         octaves: Tensor = self.layers(values)[..., 0]

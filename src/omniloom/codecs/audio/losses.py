@@ -6,24 +6,15 @@ codec itself in the minutes of training there are.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from omniloom.codecs.audio.codec import RoundTrip
-from omniloom.codecs.audio.spectrum import (
-    HIGHEST_PITCH_HZ,
-    HOP,
-    LOWEST_PITCH_HZ,
-    RATE_HZ,
-    SAMPLES_PER_FRAME,
-    log_magnitude,
-    mel_filters,
-)
+from omniloom.codecs.audio.spectrum import HOP, log_magnitude, mel_filters
 
 RESOLUTIONS = (320, 640, 1280)
 """Window lengths in samples: 20 ms sees plosives, 80 ms sees the harmonics of a low voice."""
@@ -53,9 +44,8 @@ def codec_losses(trip: RoundTrip, target: Float[Tensor, "B N"]) -> Losses:
         if window == MEL_WINDOW:
             mel_parts.append(_mel_distance(made, wanted))
     mel, spectrum = mel_parts[0], torch.stack(spectra).mean()
-    octaves, is_voiced = track_pitch(target)
-    weight = is_voiced.float()
-    misses = F.smooth_l1_loss(trip.octaves, octaves, beta=0.05, reduction="none")
+    weight = trip.tracked.is_voiced.float()
+    misses = F.smooth_l1_loss(trip.octaves, trip.tracked.octaves, beta=0.05, reduction="none")
     pitch = (misses * weight).sum() / weight.sum().clamp_min(1)
     spread = _spread_distance(trip.bounded)
     return Losses(3 * mel + spectrum + PITCH_WEIGHT * pitch + SPREAD_WEIGHT * spread, mel, spectrum, pitch, spread)
@@ -100,31 +90,3 @@ def _magnitude(samples: Tensor, window: int) -> Tensor:
     spectrum = torch.fft.rfft(frames * torch.hann_window(window, device=samples.device))
     # The root's slope at zero is infinite; 1e-12 is far under any floor used above.
     return (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
-
-
-@torch.no_grad()
-def track_pitch(samples: Float[Tensor, "B N"]) -> tuple[Float[Tensor, "B F"], Bool[Tensor, "B F"]]:
-    """Each frame's pitch in octaves above the lowest, and whether it has one, by normalized correlation around it.
-
-    The shortest lag within 10 % of the best wins, which avoids most octave errors. Looks ahead: for training only.
-    """
-    window = 1600
-    side = (window - SAMPLES_PER_FRAME) // 2
-    frames = F.pad(samples, (side, side)).unfold(-1, window, SAMPLES_PER_FRAME)
-    shortest, longest = int(RATE_HZ / HIGHEST_PITCH_HZ), int(RATE_HZ / LOWEST_PITCH_HZ) + 1
-    spectrum = torch.fft.rfft(frames, n=2 * window)
-    lags = torch.fft.irfft(spectrum.abs().square())[..., : longest + 2]
-    energy = F.pad(frames.square().cumsum(-1), (1, 0))
-    shift = torch.arange(longest + 2, device=samples.device)
-    heads, tails = energy[..., window - shift], energy[..., window : window + 1] - energy[..., shift]
-    score = lags / (heads * tails).clamp_min(1e-6).sqrt()
-    inner = score[..., shortest : longest + 1]
-    is_peak = (inner >= score[..., shortest - 1 : longest]) & (inner > score[..., shortest + 1 : longest + 2])
-    best = torch.where(is_peak, inner, -1.0).amax(-1, keepdim=True)
-    lag = (is_peak & (inner > 0.9 * best)).float().argmax(-1) + shortest
-    left, mid, right = (score.gather(-1, (lag + d)[..., None])[..., 0] for d in (-1, 0, 1))
-    bend = (left - 2 * mid + right).clamp_max(-1e-6)
-    exact = lag + (0.5 * (left - right) / bend).clamp(-0.5, 0.5)
-    is_voiced = (best[..., 0] > 0.6) & (energy[..., -1] / window > 1e-5)
-    octaves = (RATE_HZ / exact / LOWEST_PITCH_HZ).log2().clamp(0, math.log2(HIGHEST_PITCH_HZ / LOWEST_PITCH_HZ))
-    return octaves, is_voiced
