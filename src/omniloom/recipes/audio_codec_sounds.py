@@ -44,8 +44,8 @@ class Sounds:
 class Mix:
     """Shares of a batch's rows; digits take the rest."""
 
-    words: float = 0.27
-    sentences: float = 0.43
+    words: float = 0.22
+    sentences: float = 0.42
 
     def __post_init__(self) -> None:
         if min(self.words, self.sentences) < 0 or self.words + self.sentences > 1:
