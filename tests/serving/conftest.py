@@ -30,7 +30,7 @@ class FakeConversation:
 
     def __init__(self, omni: FakeOmni, history: Sequence[Message]) -> None:
         self.history = tuple(history)
-        self.given: list[Part] = [part for message in history for part in message.parts]
+        self.given: list[Part] = []
         self.heard_s = 0.0
         self._omni = omni
         self._is_cancelled = threading.Event()
@@ -50,8 +50,10 @@ class FakeConversation:
 
     def reply(self, *, want: frozenset[str], max_tokens: int) -> Iterator[Any]:
         self._is_cancelled.clear()
+        self._omni.last_history_length = len(self.history)
         words = self._words()
         self.given, self.heard_s = [], 0.0
+        self.history += (Message("user", (Text("asked"),)), Message("assistant", (Text("said"),)))
         if words == "break":
             raise RuntimeError("the fake is broken")
         for number, word in enumerate(words.split()):
@@ -104,6 +106,7 @@ class FakeOmni:
     def __init__(self) -> None:
         self.conversations: list[FakeConversation] = []
         self.steps = threading.Semaphore(1_000_000)
+        self.last_history_length = 0
 
     def hold(self, *, after_words: int) -> None:
         self.steps = threading.Semaphore(after_words)

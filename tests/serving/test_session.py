@@ -295,3 +295,40 @@ def test_closing_in_the_middle_of_an_answer_ends_its_thread(client, omni):
     client.session.close()
     omni.release()
     assert client.session.join(timeout_s=5)
+
+
+def test_speech_that_is_cleared_while_it_is_heard_was_never_said(client, sound, omni):
+    client.send(type="input_audio_buffer.append", audio=sound(300))
+    assert client.next()["type"] == "input_audio_buffer.speech_started"
+    client.send(type="input_audio_buffer.clear")
+    assert client.next()["type"] == "input_audio_buffer.cleared"
+    client.send(type="response.create")
+    assert client.next()["error"]["code"] == "nothing_to_answer"
+    client.say("hello", output_modalities=["text"])
+    assert client.until("response.done")[-1]["response"]["output"][0]["content"][0]["text"] == "hello"
+    assert omni.conversations[-1].heard_s == 0
+
+
+def test_changing_turn_detection_in_the_middle_of_speech_ends_the_turn_unanswered(client, sound):
+    client.send(type="input_audio_buffer.append", audio=sound(300))
+    client.send(type="session.update", session={"audio": {"input": {"turn_detection": None}}})
+    kinds = types(client.until("session.updated"))
+    assert kinds[:3] == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+    ]
+    client.send(type="response.create", response={"output_modalities": ["text"]})
+    assert client.until("response.done")[-1]["response"]["status"] == "completed"
+
+
+@pytest.mark.parametrize("turns", [None, 0, 2])
+def test_as_many_turns_are_remembered_as_asked(new_client, omni, turns):
+    client = new_client(turns_remembered=turns)
+    for number in range(4):
+        client.say(f"turn {number}")
+        client.until("response.done")
+    client.say("last")
+    client.until("response.done")
+    remembered = 4 if turns is None else turns
+    assert omni.last_history_length == 2 * remembered

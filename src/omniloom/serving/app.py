@@ -159,11 +159,14 @@ async def _carry(socket: WebSocket, session: RealtimeSession, outbox: Outbox, re
                 return
 
     tasks = {asyncio.create_task(receive()), asyncio.create_task(send())}
-    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    results = await asyncio.gather(*done, *pending, return_exceptions=True)
-    for result in results:
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        error = None if task.cancelled() else task.exception()
         # A client that goes away in the middle of a message is ordinary; anything else is worth a line.
-        if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | RuntimeError | OSError):
-            LOGGER.error("a session's socket failed", exc_info=result)
+        if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError | OSError):
+            LOGGER.error("a session's socket failed", exc_info=error)

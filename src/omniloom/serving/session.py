@@ -260,15 +260,12 @@ class RealtimeSession:
         """Have the model take in parts; `is_piece` says that the sound goes on."""
 
         def take_in() -> None:
-            try:
-                for part in parts:
-                    with self._model_lock():
-                        if is_piece and isinstance(part, Audio):
-                            self._conversation.hear(part)
-                        else:
-                            self._conversation.add(part)
-            except Exception as error:
-                self._start_over(error)
+            for part in parts:
+                with self._model_lock():
+                    if is_piece and isinstance(part, Audio):
+                        self._conversation.hear(part)
+                    else:
+                        self._conversation.add(part)
 
         self._submit(take_in)
         self._has_unanswered = True
@@ -334,7 +331,6 @@ class RealtimeSession:
             told = self._start_over(error, is_told=False)
             outgoing.finish("failed", error=p.ResponseError(type=told.type, code=told.code, message=told.message))
             return
-        self._forget_old_turns()
         self._end(running)
         usage = _usage(done)
         if running.reason is not None:
@@ -343,6 +339,7 @@ class RealtimeSession:
             outgoing.finish("incomplete", reason="max_output_tokens", usage=usage)
         else:
             outgoing.finish("completed", usage=usage)
+        self._forget_old_turns()
 
     def _generate(self, running: _Running, outgoing: OutgoingResponse) -> Done | None:
         """Tell what the model generates until it ends or is cancelled; after a cancel nothing more is told."""
@@ -375,16 +372,26 @@ class RealtimeSession:
         self._before_speech = self._conversation.history
 
     def _take_speech_back(self) -> None:
-        self._conversation = self._omni.conversation(history=self._before_speech)
+        with self._model_lock():
+            self._conversation = self._omni.conversation(history=self._before_speech)
 
     def _forget_old_turns(self) -> None:
         """Go on with the newest turns only; a turn is the user's message and its answer."""
-        if self._turns_remembered is not None:
-            kept = self._conversation.history[-2 * self._turns_remembered :] if self._turns_remembered else ()
-            self._conversation = self._omni.conversation(history=kept)
+        history, kept = self._conversation.history, self._turns_remembered
+        if kept is not None and len(history) > 2 * kept:
+            with self._model_lock():
+                self._conversation = self._omni.conversation(history=history[len(history) - 2 * kept :])
 
     def _submit(self, job: Callable[[], None]) -> None:
-        if not self._worker.submit(job):
+        """Have the worker do something; where that fails, the client is told and the conversation starts over."""
+
+        def run() -> None:
+            try:
+                job()
+            except Exception as error:
+                self._start_over(error)
+
+        if not self._worker.submit(run):
             self._outbox.close("input comes faster than the model can take it in; the session was closed")
             raise RequestError("input comes faster than the model can take it in", code="overloaded")
 
