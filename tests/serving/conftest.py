@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from omniloom.data.scenes import parse_description, render
-from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, Reply, TextDelta, Usage
+from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, Omni, Reply, TextDelta, Usage, shipped
 from omniloom.serving.limits import Limits
 from omniloom.serving.media import WIRE_RATE_HZ, encode_pcm
 from omniloom.serving.outbox import Outbox
@@ -192,16 +193,35 @@ def sound() -> Callable[..., str]:
     return make
 
 
-@pytest.fixture
-def server(omni: FakeOmni) -> Iterator[str]:
-    """The address of a real server on loopback that serves the stand-in."""
+@contextmanager
+def running_server(model: Any, *, model_name: str) -> Iterator[str]:
+    """A real server on loopback; its "host:port"."""
     listener = listen("127.0.0.1", 0)
-    running = make_server(omni, model_name="fake", turns_remembered=0)  # type: ignore[arg-type]
+    running = make_server(model, model_name=model_name, turns_remembered=0)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    yield f"127.0.0.1:{listener.getsockname()[1]}"
-    omni.release()
-    running.should_exit = True
-    thread.join(timeout=10)
-    listener.close()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        if isinstance(model, FakeOmni):
+            model.release()
+        running.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def server(omni: FakeOmni) -> Iterator[str]:
+    """The address of a real server that serves the stand-in."""
+    with running_server(omni, model_name="fake") as address:
+        yield address
+
+
+@pytest.fixture
+def tiny_server() -> Iterator[str]:
+    """The address of a real server that serves the shipped model."""
+    if "tiny" not in shipped():
+        pytest.skip("no model named tiny comes with this package; make train makes it")
+    with running_server(Omni.load("tiny"), model_name="tiny") as address:
+        yield address

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -106,3 +108,23 @@ def test_sessions_share_the_model_fairly_and_leave_nothing_behind(server, omni):
         return await asyncio.gather(*(talk_to(number) for number in range(8)))
 
     assert asyncio.run(all_of_them()) == [f"client {number}" for number in range(8)]
+
+
+def test_a_client_that_leaves_in_the_middle_of_an_answer_leaves_nothing_behind(server, omni):
+    before = threading.active_count()
+    omni.hold(after_words=1)
+    client = openai.OpenAI(base_url=f"http://{server}/v1", api_key="none")
+    with client.realtime.connect(model="fake") as connection:
+        connection.conversation.item.create(item=message({"type": "input_text", "text": "one two three"}))
+        connection.response.create()
+        for event in connection:
+            if event.type == "response.output_audio.delta":
+                break
+    omni.release()
+    names: list[str] = ["omniloom"]
+    for _ in range(100):
+        names = [thread.name for thread in threading.enumerate() if thread.name.startswith("omniloom-")]
+        if not names:
+            break
+        time.sleep(0.05)
+    assert names == [] and threading.active_count() <= before + 6  # the event loop's own pool

@@ -5,11 +5,13 @@ Set `OMNILOOM_SCREENSHOTS` to a folder to keep what the page looked like, in lig
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import shutil
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,10 @@ import numpy as np
 import pytest
 import soxr
 from PIL import Image as PillowImage
+
+from omniloom.data.scene_reader import read_scene
+from omniloom.data.scenes import describe
+from omniloom.stream.parts import Image
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the package playwright is missing; pip install playwright"
@@ -70,8 +76,9 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def page(server: str, voice: Path) -> Iterator[Any]:
+@contextmanager
+def opened_page(address: str, voice: Path) -> Iterator[Any]:
+    """The page in a browser that hears the voice; it must end without an error in its console."""
     flags = [*FLAGS, f"--use-file-for-fake-audio-capture={voice}"]
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=flags)
@@ -79,11 +86,23 @@ def page(server: str, voice: Path) -> Iterator[Any]:
         problems: list[str] = []
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto(f"http://{server}")
+        page.goto(f"http://{address}")
         page.get_by_text("Ready", exact=True).wait_for()
         yield page
         browser.close()
     assert problems == []
+
+
+@pytest.fixture
+def page(server: str, voice: Path) -> Iterator[Any]:
+    with opened_page(server, voice) as page:
+        yield page
+
+
+@pytest.fixture
+def tiny_page(tiny_server: str, voice: Path) -> Iterator[Any]:
+    with opened_page(tiny_server, voice) as page:
+        yield page
 
 
 @pytest.fixture
@@ -219,3 +238,23 @@ def test_it_is_whole_in_the_dark_and_on_a_phone(
     page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     show(page, f"palette-{name}")
+
+
+def test_the_shipped_model_answers_by_text_voice_and_picture(tiny_page: Any, show: Show) -> None:
+    page = tiny_page
+    page.get_by_role("button", name="what is 7 plus 5").click()
+    last_answer(page).get_by_text("first word").wait_for()
+    assert last_answer(page).locator(".words").inner_text() == "twelve"
+    page.get_by_role("button", name="New conversation").click()
+    page.get_by_role("button", name="draw a big red circle").click()
+    last_answer(page).get_by_text("drawn in").wait_for()
+    drawn = last_answer(page).locator("img.drawn").get_attribute("src")
+    picture = Image.open(base64.b64decode(drawn.partition(",")[2]))
+    scene = read_scene(picture)
+    assert scene is not None and describe(scene) == "big red circle top left"
+    show(page, "tiny-drawn")
+    page.get_by_label("Speech", exact=True).check()
+    page.get_by_label("Hands-free").check()
+    last_answer(page).get_by_text("after your last word").wait_for(timeout=15_000)
+    assert last_answer(page).locator(".words").inner_text() == "seven"
+    show(page, "tiny-heard")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from omniloom.serving.limits import Limits, RequestError
 from omniloom.serving.protocol import CLIENT_EVENTS, ClientEvent, SessionSettings, event_type
@@ -27,8 +27,8 @@ def read_json(message: str | bytes, limits: Limits) -> dict[str, Any]:
             code="event_too_large",
         )
     try:
-        data = json.loads(message)
-    except (ValueError, RecursionError) as error:
+        data = from_json(message)  # unlike json.loads it refuses deep nesting and half surrogate pairs
+    except ValueError as error:
         raise RequestError(f"the event is not JSON: {error}", code="invalid_json") from error
     if not isinstance(data, dict):
         raise RequestError(f"an event is a JSON object, got {type(data).__name__}", code="invalid_event")

@@ -1,0 +1,49 @@
+"""A session's thread runs jobs in order and survives them; the lock goes to whoever waited longest."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+from omniloom.serving.worker import FairLock, Worker
+
+
+def test_jobs_run_in_order_and_a_broken_one_ends_nothing(caplog):
+    worker, done, order = Worker(name="test", limit=10), threading.Event(), []
+    worker.submit(lambda: order.append(1))
+    worker.submit(lambda: 1 // 0)
+    worker.submit(lambda: (order.append(2), done.set()))
+    assert done.wait(5) and order == [1, 2] and "division" in caplog.text
+    worker.stop()
+    assert worker.join(timeout_s=5)
+
+
+def test_a_full_worker_says_so_and_can_still_be_stopped():
+    worker, go = Worker(name="test", limit=2), threading.Event()
+    worker.submit(go.wait)
+    accepted = [worker.submit(lambda: None) for _ in range(4)]
+    assert accepted[-1] is False
+    worker.stop()
+    go.set()
+    assert worker.join(timeout_s=5)
+
+
+def test_a_busy_thread_cannot_keep_the_lock_from_another():
+    lock, order, is_over = FairLock(), [], threading.Event()
+
+    def greedy():
+        while not is_over.is_set():
+            with lock():
+                order.append("greedy")
+                time.sleep(0.001)
+
+    thread = threading.Thread(target=greedy)
+    thread.start()
+    for _ in range(20):
+        with lock():
+            order.append("other")
+    is_over.set()
+    thread.join()
+    places = [place for place, who in enumerate(order) if who == "other"]
+    assert max(later - earlier for earlier, later in itertools.pairwise(places)) <= 3
