@@ -20,7 +20,7 @@ help:
 setup: $(STAMP)
 
 # torch goes first and alone: a machine without an NVIDIA GPU must never download CUDA.
-$(STAMP): pyproject.toml setup.py
+$(STAMP): pyproject.toml setup.py src/omniloom/kernels/build.py $(wildcard src/omniloom/kernels/*/*.cpp src/omniloom/kernels/*/*.h)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
 	  f"omniloom needs Python 3.11 or newer, $(PYTHON) is {v[0]}.{v[1]}; run: make PYTHON=/path/to/python3.11 setup")'
 	@command -v c++ >/dev/null 2>&1 || command -v g++ >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1 || \
@@ -49,8 +49,9 @@ $(STAMP): pyproject.toml setup.py
 talk: setup
 	$(BIN)/omniloom talk
 
+# Broken off, it goes on where it stood.
 train: setup
-	$(BIN)/omniloom train tiny
+	$(BIN)/omniloom train tiny $(if $(wildcard runs/tiny),--resume)
 
 test: setup
 	$(TEST)

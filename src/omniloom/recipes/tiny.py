@@ -29,7 +29,6 @@ from omniloom.codecs.audio import AudioCodec
 from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.image import ImageCodec
 from omniloom.codecs.text import TextCodec
-from omniloom.core.checkpoint import write_folder
 from omniloom.core.config import to_text
 from omniloom.core.randomness import seeded
 from omniloom.data.packing import PackedLoader
@@ -52,9 +51,9 @@ class TinyRecipe:
     audio: AudioCodecRecipe = field(default_factory=AudioCodecRecipe)
     image: ImageCodecRecipe = field(default_factory=ImageCodecRecipe)
     mix: WorldMix = field(default_factory=WorldMix)
-    num_examples: int = 98_304
+    num_examples: int = 81_920
     model: OmniConfig = field(default_factory=lambda: OmniConfig.from_depth(7))
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(num_steps=12_000))
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(num_steps=14_000))
     num_processes: int = 2
     seed: int = 0
 
@@ -89,8 +88,11 @@ def train_tiny(recipe: TinyRecipe, *, out: Path, is_resuming: bool = False) -> P
 def train_codecs(recipe: TinyRecipe, folder: Path) -> CodecSet:
     """The three codecs; what is there already is loaded."""
     if not (folder / "text" / "codec").exists():
-        write_folder(folder / "text" / "codec", train_text_codec(recipe.text, mix=recipe.mix).save)
-    jobs = [(_audio_codec, recipe.audio, folder / "audio"), (_image_codec, recipe.image, folder / "image")]
+        train_text_codec(recipe.text, mix=recipe.mix).save(folder / "text" / "codec")
+    jobs: list[tuple[Callable[..., None], object, Path]] = [
+        (_audio_codec, recipe.audio, folder / "audio"),
+        (_image_codec, recipe.image, folder / "image"),
+    ]
     left = [job for job in jobs if not (job[2] / "codec").exists()]
     if recipe.num_processes == 1:
         for train, config, place in left:

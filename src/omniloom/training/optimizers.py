@@ -15,7 +15,7 @@ from torch import nn
 class AdamW:
     """One rate for all; decay on the blocks' matrices only."""
 
-    rate: float = 2e-3
+    rate: float = 3e-3
     beta1: float = 0.9
     beta2: float = 0.95
     weight_decay: float = 0.05
