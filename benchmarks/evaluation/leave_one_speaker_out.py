@@ -19,10 +19,10 @@ import torch
 
 from omniloom.codecs.bundle import CodecSet
 from omniloom.core.randomness import seeded
-from omniloom.data import fsdd
-from omniloom.data.listener import Listener
 from omniloom.data.packing import PackedLoader
 from omniloom.data.problems import DigitsProblem, WorldMix
+from omniloom.data.speech import fsdd
+from omniloom.data.speech.listener import Listener
 from omniloom.data.token_dataset import prepare
 from omniloom.evaluation.intervals import wilson
 from omniloom.evaluation.speakers import score_speakers

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from omniloom.core.state import load_state
-from omniloom.data.listener import Listener
 from omniloom.data.problems import CELLS
+from omniloom.data.speech.listener import Listener
 from omniloom.evaluation.world import evaluate
 from omniloom.generation import Omni
 

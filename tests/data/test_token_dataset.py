@@ -14,8 +14,8 @@ from omniloom.core.randomness import seeded
 from omniloom.data.chat_files import Conversation, write_chats
 from omniloom.data.encoding import MessageEncoder, encode_message, without_prompt
 from omniloom.data.problems import ChatFilesProblem, Mixture, ScenesProblem, SpeechProblem, SumsProblem, WorldMix
+from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.data.token_dataset import TokenDataset, prepare, shard_name
-from omniloom.data.words import REPLY_WORDS
 from omniloom.stream.layout import LossClass, lay_out
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Text

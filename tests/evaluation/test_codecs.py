@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from omniloom.codecs.text import TextCodec
-from omniloom.data import fsdd
+from omniloom.data.speech import fsdd
 from omniloom.evaluation import codecs
 from omniloom.evaluation.codecs import measure_audio, measure_image, measure_text
 from omniloom.evaluation.round_trip import round_trip

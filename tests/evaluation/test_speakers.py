@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from omniloom.data import fsdd
-from omniloom.data.words import DIGIT_WORDS
+from omniloom.data.speech import fsdd
+from omniloom.data.speech.words import DIGIT_WORDS
 from omniloom.evaluation.speakers import score_speakers
 from omniloom.stream.parts import Audio, Part, Text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omniloom.codecs.text import TextCodec
-from omniloom.data.words import REPLY_WORDS
+from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.recipes.text_codec import TextCodecRecipe, english_texts, train
 
 QUICK = TextCodecRecipe(num_examples=0, english_characters=60_000, word_repeats=200)

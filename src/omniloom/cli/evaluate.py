@@ -39,8 +39,8 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from omniloom.data.listener import Listener
     from omniloom.data.problems import CELLS
+    from omniloom.data.speech.listener import Listener
     from omniloom.evaluation.world import TESTED_SPLITS, evaluate
     from omniloom.generation import Omni
 
@@ -66,7 +66,7 @@ def write_card(options: argparse.Namespace) -> WorldReport:
     Raises:
         ValueError: If only a part was asked for, which would make a card that hides the rest.
     """
-    from omniloom.data.listener import Listener
+    from omniloom.data.speech.listener import Listener
     from omniloom.evaluation.model_card import score_checkpoint
     from omniloom.generation.loading import find
 

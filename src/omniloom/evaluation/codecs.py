@@ -16,12 +16,12 @@ import torch
 from omniloom.codecs.base import Codec
 from omniloom.codecs.text import TextCodec
 from omniloom.core.randomness import generator
-from omniloom.data import fsdd
-from omniloom.data.listener_measure import edit_distance
 from omniloom.data.problems import SpeechProblem, Transcriber, cell_examples
 from omniloom.data.scene_reader import read_scene
 from omniloom.data.scenes import MAX_OBJECTS, Pairs, random_scene, render
-from omniloom.data.words import number_words
+from omniloom.data.speech import fsdd
+from omniloom.data.speech.listener_measure import edit_distance
+from omniloom.data.speech.words import number_words
 from omniloom.evaluation.report import Ceiling
 from omniloom.evaluation.round_trip import MediaCodecs
 from omniloom.stream.parts import Audio, Image, Part

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Protocol
 
-from omniloom.data import fsdd
 from omniloom.data.problems import Transcriber
-from omniloom.data.words import number_words
+from omniloom.data.speech import fsdd
+from omniloom.data.speech.words import number_words
 from omniloom.evaluation.report import SpeakerScore
 from omniloom.stream.message import wanted
 from omniloom.stream.parts import Audio, Part, Text

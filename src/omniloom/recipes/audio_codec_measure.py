@@ -18,10 +18,10 @@ from omniloom.codecs.audio import RATE_HZ, AudioCodec
 from omniloom.codecs.audio.codec import pad_to_frame
 from omniloom.codecs.audio.losses import mel_distance
 from omniloom.core.randomness import generator
-from omniloom.data import fsdd
 from omniloom.data.problems import Transcriber
-from omniloom.data.synthesis import assistant_word
-from omniloom.data.words import REPLY_WORDS
+from omniloom.data.speech import fsdd
+from omniloom.data.speech.synthesis import assistant_word
+from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.evaluation.codecs import Ceiling, measure_audio
 from omniloom.recipes.audio_codec_sounds import spoken_sentences
 

@@ -18,9 +18,9 @@ from torch import Tensor
 from omniloom.codecs.audio import RATE_HZ, SAMPLES_PER_FRAME
 from omniloom.core.progress import track
 from omniloom.core.randomness import generator
-from omniloom.data import fsdd
-from omniloom.data.synthesis import NEW_VOICES, TRAIN_VOICES, assistant_word, synthesize
-from omniloom.data.words import REPLY_WORDS
+from omniloom.data.speech import fsdd
+from omniloom.data.speech.synthesis import NEW_VOICES, TRAIN_VOICES, assistant_word, synthesize
+from omniloom.data.speech.words import REPLY_WORDS
 
 OPENERS = (
     "what is", "draw a", "write what you hear", "which digit is this", "say", "please tell me",

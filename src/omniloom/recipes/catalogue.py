@@ -80,7 +80,7 @@ def _image_codec(config: Any, *, out: Path, is_resuming: bool) -> Path:
 
 def _measure_audio(codec: Any) -> Any:
     # Words are counted by the listener that the package ships, which never heard the codec.
-    listener = _later("omniloom.data.listener:Listener.load")()
+    listener = _later("omniloom.data.speech.listener:Listener.load")()
     return _later("omniloom.recipes.audio_codec_measure:measure_audio_codec")(codec, listener=listener)
 
 

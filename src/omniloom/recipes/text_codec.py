@@ -18,7 +18,7 @@ from pathlib import Path
 
 from omniloom.codecs.text import VOCAB_SIZE, TextCodec
 from omniloom.data.problems import Mixture, Split, WorldMix
-from omniloom.data.words import REPLY_WORDS
+from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.evaluation.codecs import TextCeiling, measure_text
 from omniloom.stream.parts import Text
 

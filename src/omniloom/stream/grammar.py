@@ -7,10 +7,10 @@ A reply is a short regular language over the ranges of the vocabulary:
     image         text* <image> picture <end>           a picture is every element of every plane, in plane order
     audio, image  (text+ frame+)+ <image> picture <end>
 
-It is written out as an explicit automaton: a state is a row number, and each row lists arcs (first id, last id + 1, next
-row). Counting the tokens of a picture or of a run is done by spending a row for each, which costs a few hundred tuples
-and keeps `advance` a range test. Rejected: one mask for every state (a picture alone would hold 80 equal masks): states
-with equal arcs share one mask. Rejected: a general regular-expression compiler, for four expressions.
+It is written out as an explicit automaton: a state is a row number, and each row lists arcs (first id, last id + 1,
+next row). Counting the tokens of a picture or of a run is done by spending a row for each, which costs a few hundred
+tuples and keeps `advance` a range test. Rejected: one mask for every state (a picture alone would hold 80 equal masks):
+states with equal arcs share one mask. Rejected: a general regular-expression compiler, for four expressions.
 """
 
 from __future__ import annotations

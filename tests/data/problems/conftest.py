@@ -7,9 +7,9 @@ import pytest
 import soundfile
 import torch
 
-from omniloom.data import fsdd
 from omniloom.data.problems import digits, turns
-from omniloom.data.synthesis import Spoken
+from omniloom.data.speech import fsdd
+from omniloom.data.speech.synthesis import Spoken
 from omniloom.stream.parts import Audio, Text
 
 

@@ -9,7 +9,7 @@ from omniloom.data.problems.holdout import HELD_OUT_KINDS, composed_bigrams
 from omniloom.data.problems.scenes_problem import DRAW
 from omniloom.data.problems.sums import LARGEST_OPERAND, SIGNS, is_composed_operands
 from omniloom.data.scenes import COLOURS, HELD_OUT_PAIRS, SHAPES
-from omniloom.data.words import REPLY_WORDS
+from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.stream.parts import Text
 
 pytestmark = pytest.mark.usefixtures("digits_at_hand", "humming")

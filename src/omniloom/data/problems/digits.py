@@ -14,12 +14,12 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
-from omniloom.data import fsdd
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
 from omniloom.data.problems.holdout import is_composed_bigram, phrase_facts
 from omniloom.data.problems.templates import Templates, as_typed, pick
 from omniloom.data.problems.turns import aloud, spoken_reply, written_reply
-from omniloom.data.words import DIGIT_WORDS
+from omniloom.data.speech import fsdd
+from omniloom.data.speech.words import DIGIT_WORDS
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Part, Text
 

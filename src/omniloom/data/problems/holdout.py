@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise
 
 from omniloom.data.scenes import HELD_OUT_PAIRS
-from omniloom.data.words import (
+from omniloom.data.speech.words import (
     COLOUR_WORDS,
     DIGIT_WORDS,
     MINUS_WORD,

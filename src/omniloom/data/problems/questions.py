@@ -11,7 +11,7 @@ import numpy as np
 
 from omniloom.data.problems.templates import Templates, pick
 from omniloom.data.scenes import COLOURS, MAX_OBJECTS, POSITIONS, SHAPES, SIZES, Scene, SceneObject, describe
-from omniloom.data.words import number_words
+from omniloom.data.speech.words import number_words
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ MODALITIES: dict[str, type[Part]] = {"text": Text, "audio": Audio, "image": Imag
 
 @runtime_checkable
 class Transcriber(Protocol):
-    """Whoever hears a spoken reply: `data.listener.Listener`, or a stand-in in tests."""
+    """Whoever hears a spoken reply: `data.speech.listener.Listener`, or a stand-in in tests."""
 
     def transcribe(self, audio: Audio) -> str: ...
 

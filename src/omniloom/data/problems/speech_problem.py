@@ -20,7 +20,7 @@ from omniloom.data.problems.holdout import (
 )
 from omniloom.data.problems.templates import Templates, as_typed, pick
 from omniloom.data.problems.turns import aloud, asked, spoken_reply, written_reply
-from omniloom.data.words import REPLY_WORDS
+from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Text
 

@@ -15,7 +15,7 @@ from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
 from omniloom.data.problems.holdout import is_composed_operands
 from omniloom.data.problems.templates import Templates, pick
 from omniloom.data.problems.turns import asked, spoken_reply, written_reply
-from omniloom.data.words import number_words
+from omniloom.data.speech.words import number_words
 from omniloom.stream.message import Message
 
 LARGEST_OPERAND = 20

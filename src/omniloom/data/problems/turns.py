@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from omniloom.data.problems.base import Split
 from omniloom.data.problems.templates import as_typed, pick
 from omniloom.data.scenes import Scene, describe, render
-from omniloom.data.synthesis import NEW_VOICES, RATE_HZ, TRAIN_VOICES, speak_reply, synthesize
+from omniloom.data.speech.synthesis import NEW_VOICES, RATE_HZ, TRAIN_VOICES, speak_reply, synthesize
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Part, Text
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from omniloom.core.randomness import seeded
-from omniloom.data.listener import Listener, LogMel, stack_spectra
-from omniloom.data.listener_measure import edit_distance, heard, measure_listener
-from omniloom.data.listener_training import ListenerTraining, disturbed, train_listener
-from omniloom.data.synthesis import ASSISTANT_VOICE, speak_reply, synthesize
-from omniloom.data.words import REPLY_WORDS
+from omniloom.data.speech.listener import Listener, LogMel, stack_spectra
+from omniloom.data.speech.listener_measure import edit_distance, heard, measure_listener
+from omniloom.data.speech.listener_training import ListenerTraining, disturbed, train_listener
+from omniloom.data.speech.synthesis import ASSISTANT_VOICE, speak_reply, synthesize
+from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.stream.parts import Audio
 
 TINY = Listener.Config(words=("red", "water", "circle"), num_bands=24, width=32, dilations=(1, 2), dropout=0.0)
@@ -128,8 +128,8 @@ def test_the_shipped_listener_hears_every_reply_word():
 
 
 def test_measures_name_what_they_are_of(listener, tmp_path, monkeypatch):
-    monkeypatch.setattr("omniloom.data.fsdd.recordings", lambda split: ())
-    monkeypatch.setattr("omniloom.data.fsdd.SPEAKERS", ())
+    monkeypatch.setattr("omniloom.data.speech.fsdd.recordings", lambda split: ())
+    monkeypatch.setattr("omniloom.data.speech.fsdd.SPEAKERS", ())
     results = measure_listener(listener, num_phrases=6)
     assert [result.what for result in results][:2] == ["assistant, 1-4 words", "assistant, 5-17 words"]
     assert len({result.what for result in results}) == len(results)

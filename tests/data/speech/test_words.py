@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omniloom.data.words import REPLY_WORDS, number_words
+from omniloom.data.speech.words import REPLY_WORDS, number_words
 
 
 def test_words_are_lower_case_and_different():

@@ -1,7 +1,7 @@
 """The words that replies are made of: a closed list, and numbers written in it.
 
 The list is closed so that speech out can be judged word by word by a recogniser that knows exactly these words
-(`data.listener`), and so that each word's sound is learned often. The everyday words were taken for sounding unlike
+(`listener`), and so that each word's sound is learned often. The everyday words were taken for sounding unlike
 one another and unlike the rest of the list; homophones ("four", "for") were left out, for no ear tells them apart.
 """
 

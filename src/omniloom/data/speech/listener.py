@@ -1,9 +1,9 @@
 """An independent ear: which reply words are said in a recording.
 
 A spoken reply is judged by a small recogniser that knows exactly the words that replies are made of. It learned from
-clean speech alone (synthesized voices and real digits, see `data.listener_training`), never from the sound of a codec
-or of a model, so it cannot learn their faults; its own errors are measured on voices that it did not learn from
-(`data.listener_measure`). It hears a log-mel spectrum through convolutions and says one word or nothing every 40 ms
+clean speech alone (synthesized voices and real digits, see `listener_training`), never from the sound of a codec or of
+a model, so it cannot learn their faults; its own errors are measured on voices that it did not learn from
+(`listener_measure`). It hears a log-mel spectrum through convolutions and says one word or nothing every 40 ms
 (connectionist temporal classification, Graves and others 2006). Whole words rather than letters, because the list is
 closed; convolutions rather than a recurrent network, because they run over all frames at once on one core.
 """
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.core.config import from_dict, to_dict
-from omniloom.data.words import REPLY_WORDS
+from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.stream.parts import Audio
 
 RATE_HZ = 16_000

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from omniloom.core.randomness import generator
-from omniloom.data import fsdd
-from omniloom.data.listener import Listener
-from omniloom.data.synthesis import NEW_VOICES, Voice, speak_reply, synthesize
-from omniloom.data.words import DIGIT_WORDS
+from omniloom.data.speech import fsdd
+from omniloom.data.speech.listener import Listener
+from omniloom.data.speech.synthesis import NEW_VOICES, Voice, speak_reply, synthesize
+from omniloom.data.speech.words import DIGIT_WORDS
 from omniloom.stream.parts import Audio
 
 _BATCH_SIZE = 16

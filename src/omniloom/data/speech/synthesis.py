@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from omniloom.data._espeak import Settings, Utterance, espeak
+from omniloom.data.speech._espeak import Settings, Utterance, espeak
 from omniloom.stream.parts import Audio, Part, Text
 
 RATE_HZ = 16_000

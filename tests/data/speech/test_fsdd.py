@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from omniloom.data import fsdd
+from omniloom.data.speech import fsdd
 from omniloom.stream.parts import Audio
 
 

@@ -20,10 +20,10 @@ from torch.nn import functional as F
 
 from omniloom.core.progress import Progress
 from omniloom.core.randomness import generator, seeded
-from omniloom.data import augmentation, fsdd
-from omniloom.data.listener import RATE_HZ, Listener, stack_spectra
-from omniloom.data.synthesis import ASSISTANT_VOICE, TRAIN_VOICES, assistant_word, synthesize
-from omniloom.data.words import DIGIT_WORDS
+from omniloom.data.speech import augmentation, fsdd
+from omniloom.data.speech.listener import RATE_HZ, Listener, stack_spectra
+from omniloom.data.speech.synthesis import ASSISTANT_VOICE, TRAIN_VOICES, assistant_word, synthesize
+from omniloom.data.speech.words import DIGIT_WORDS
 from omniloom.stream.parts import Audio
 
 Phrase = tuple[Audio, str]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from omniloom.data import synthesis
-from omniloom.data.synthesis import (
+from omniloom.data.speech import synthesis
+from omniloom.data.speech.synthesis import (
     ASSISTANT_VOICE,
     FRAME_SAMPLES,
     NEW_VOICES,
@@ -21,7 +21,7 @@ from omniloom.data.synthesis import (
     speak_reply,
     synthesize,
 )
-from omniloom.data.words import REPLY_WORDS
+from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.stream.parts import Audio, Text
 
 SENTENCE = "draw a big red circle at the top left"

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from omniloom.data import augmentation
 from omniloom.data.public import PublicSource, data_folder
+from omniloom.data.speech import augmentation
 from omniloom.stream.parts import Audio
 
 SOURCE = PublicSource(

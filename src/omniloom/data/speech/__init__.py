@@ -1,0 +1,1 @@
+"""Speech to learn from, synthesized and recorded, and the listener that judges speech out."""
