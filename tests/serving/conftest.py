@@ -14,10 +14,10 @@ import torch
 
 from omniloom.data.scenes import parse_description, render
 from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, Omni, Reply, TextDelta, Usage, shipped
-from omniloom.serving.limits import Limits
-from omniloom.serving.media import WIRE_RATE_HZ, encode_pcm
-from omniloom.serving.outbox import Outbox
-from omniloom.serving.session import RealtimeSession
+from omniloom.serving.realtime.limits import Limits
+from omniloom.serving.realtime.media import WIRE_RATE_HZ, encode_pcm
+from omniloom.serving.realtime.outbox import Outbox
+from omniloom.serving.realtime.session import RealtimeSession
 from omniloom.serving.talk import listen, make_server
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Image, Part, Text

@@ -16,9 +16,9 @@ from tests.generation.untrained import untrained_omni
 
 from omniloom.data.scenes import parse_description, render
 from omniloom.serving import create_app
-from omniloom.serving.limits import Limits
-from omniloom.serving.media import encode_pcm, to_audio
-from omniloom.serving.protocol import CLIENT_EVENTS, EXTENSIONS, SERVER_EVENTS, event_type
+from omniloom.serving.realtime.limits import Limits
+from omniloom.serving.realtime.media import encode_pcm, to_audio
+from omniloom.serving.realtime.protocol import CLIENT_EVENTS, EXTENSIONS, SERVER_EVENTS, event_type
 from omniloom.stream.parts import Image
 
 

@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 
 openai = pytest.importorskip("openai", reason="the package openai[realtime] is missing; pip install it")
 
-from omniloom.serving.media import decode_pcm  # noqa: E402
+from omniloom.serving.realtime.media import decode_pcm  # noqa: E402
 
 pytestmark = [pytest.mark.service]
 

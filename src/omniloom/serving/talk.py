@@ -21,7 +21,7 @@ from rich.console import Console
 
 from omniloom.generation import Omni
 from omniloom.serving.app import create_app
-from omniloom.serving.limits import Limits
+from omniloom.serving.realtime.limits import Limits
 
 SOCKET_BYTES = 32 * 1024 * 1024
 """Longest message that is read off a socket at all; from `Limits.event_bytes` up to this the session tells an error."""

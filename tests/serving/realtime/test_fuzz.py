@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omniloom.serving.protocol import CLIENT_EVENTS, SERVER_EVENTS, event_type
+from omniloom.serving.realtime.protocol import CLIENT_EVENTS, SERVER_EVENTS, event_type
 
 NAMES = [event_type(event) for event in (*CLIENT_EVENTS, *SERVER_EVENTS)]
 KEYS = ["type", "event_id", "session", "audio", "item", "role", "content", "text", "image_url", "response", "input"]

@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 
 from omniloom.generation import Conversation, Done, Omni
-from omniloom.serving import protocol as p
-from omniloom.serving.limits import Limits, RequestError
-from omniloom.serving.media import MODEL_RATE_HZ, WIRE_RATE_HZ, Resampler, decode_image, decode_pcm, to_audio
-from omniloom.serving.outbox import Outbox
-from omniloom.serving.parsing import change_settings, read_event, read_json
-from omniloom.serving.response import OutgoingResponse
-from omniloom.serving.silence import trim_silence
-from omniloom.serving.turns import Heard, Signal, SpeechProbability, Started, TurnDetector, silero
-from omniloom.serving.worker import FairLock, Worker
+from omniloom.serving.realtime import protocol as p
+from omniloom.serving.realtime.limits import Limits, RequestError
+from omniloom.serving.realtime.media import MODEL_RATE_HZ, WIRE_RATE_HZ, Resampler, decode_image, decode_pcm, to_audio
+from omniloom.serving.realtime.outbox import Outbox
+from omniloom.serving.realtime.parsing import change_settings, read_event, read_json
+from omniloom.serving.realtime.response import OutgoingResponse
+from omniloom.serving.realtime.silence import trim_silence
+from omniloom.serving.realtime.turns import Heard, Signal, SpeechProbability, Started, TurnDetector, silero
+from omniloom.serving.realtime.worker import FairLock, Worker
 from omniloom.stream.message import Message, wanted
 from omniloom.stream.parts import Audio, Part, Text
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-from omniloom.serving.media import MODEL_RATE_HZ
+from omniloom.serving.realtime.media import MODEL_RATE_HZ
 
 FRAME = MODEL_RATE_HZ // 100
 MARGIN_FRAMES = 4

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from omniloom.serving.media import MODEL_RATE_HZ
-from omniloom.serving.protocol import ServerVad
-from omniloom.serving.silence import trim_silence
+from omniloom.serving.realtime.media import MODEL_RATE_HZ
+from omniloom.serving.realtime.protocol import ServerVad
+from omniloom.serving.realtime.silence import trim_silence
 
 WINDOW = 512
 """Samples of one decision at 16 kHz, fixed by silero."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omniloom.serving.protocol import ErrorDetails
+from omniloom.serving.realtime.protocol import ErrorDetails
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 
-from omniloom.serving.worker import FairLock, Worker
+from omniloom.serving.realtime.worker import FairLock, Worker
 
 
 def test_jobs_run_in_order_and_a_broken_one_ends_nothing(caplog):

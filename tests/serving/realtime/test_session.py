@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from omniloom.serving.limits import Limits
-from omniloom.serving.media import decode_pcm
+from omniloom.serving.realtime.limits import Limits
+from omniloom.serving.realtime.media import decode_pcm
 
 
 def types(events):

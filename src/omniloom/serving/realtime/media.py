@@ -16,7 +16,7 @@ import soxr
 import torch
 from jaxtyping import Float32
 
-from omniloom.serving.limits import Limits, RequestError
+from omniloom.serving.realtime.limits import Limits, RequestError
 from omniloom.stream.parts import Audio, Image
 
 WIRE_RATE_HZ = 24_000

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from omniloom.serving.limits import Limits, RequestError
-from omniloom.serving.protocol import CLIENT_EVENTS, ClientEvent, SessionSettings, event_type
+from omniloom.serving.realtime.limits import Limits, RequestError
+from omniloom.serving.realtime.protocol import CLIENT_EVENTS, ClientEvent, SessionSettings, event_type
 
 EVENTS_BY_TYPE: dict[str, type[ClientEvent]] = {event_type(event): event for event in CLIENT_EVENTS}
 

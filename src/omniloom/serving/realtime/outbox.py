@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from omniloom.serving.protocol import ServerEvent
+from omniloom.serving.realtime.protocol import ServerEvent
 
 
 class Outbox:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
-from omniloom.serving.limits import Limits, RequestError
-from omniloom.serving.media import Resampler, decode_image, decode_pcm, encode_image, encode_pcm
+from omniloom.serving.realtime.limits import Limits, RequestError
+from omniloom.serving.realtime.media import Resampler, decode_image, decode_pcm, encode_image, encode_pcm
 from omniloom.stream.parts import Image
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from omniloom.serving.protocol import ServerVad
-from omniloom.serving.silence import trim_silence
-from omniloom.serving.turns import WINDOW, Heard, Started, Stopped, TurnDetector, silero
+from omniloom.serving.realtime.protocol import ServerVad
+from omniloom.serving.realtime.silence import trim_silence
+from omniloom.serving.realtime.turns import WINDOW, Heard, Started, Stopped, TurnDetector, silero
 
 MS = 16
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from omniloom.generation import AudioDelta, ImageDelta, ImageDone, TextDelta
-from omniloom.serving import protocol as p
-from omniloom.serving.media import WIRE_RATE_HZ, Resampler, encode_image, encode_pcm
+from omniloom.serving.realtime import protocol as p
+from omniloom.serving.realtime.media import WIRE_RATE_HZ, Resampler, encode_image, encode_pcm
 from omniloom.stream.parts import Image
 
 PartKind = Literal["text", "audio", "image"]
