@@ -1,6 +1,8 @@
 """Training the audio codec: it learns, resumes to the bit, and its batches are a function of seed and step."""
 
 import importlib.util
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
     def interrupt(run: recipe_module._Run, sounds: Sounds) -> dict[str, float]:
         if run.step == 7:
-            signal_self()
+            os.kill(os.getpid(), signal.SIGINT)
         return plain(run, sounds)
 
     monkeypatch.setattr(recipe_module._Run, "take_step", interrupt)
@@ -97,10 +99,3 @@ def test_sounds_without_people_need_no_download() -> None:
     again = spoken_sentences(2, split="train", seed=0)
     for first, second in zip(made.sentences, again, strict=True):
         torch.testing.assert_close(first, second, rtol=0, atol=0)
-
-
-def signal_self() -> None:
-    import os
-    import signal
-
-    os.kill(os.getpid(), signal.SIGINT)

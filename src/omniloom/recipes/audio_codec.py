@@ -7,12 +7,8 @@ on is the exponential mean of the weights over the last steps, rounded to float1
 from __future__ import annotations
 
 import copy
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -27,6 +23,7 @@ from omniloom.core.progress import Progress
 from omniloom.core.randomness import generator, seeded
 from omniloom.core.state import load_state, save_state
 from omniloom.recipes.audio_codec_sounds import Mix, Sounds, training_batch, training_sounds
+from omniloom.training.interruption import interruptible
 from omniloom.training.schedule import WarmupStableDecay
 
 STATE_FILE = "state.safetensors"
@@ -67,15 +64,17 @@ def train_audio_codec(
     if sounds is None:
         sounds = training_sounds(recipe.num_sentences, digit_copies=recipe.digit_copies, seed=recipe.seed)
     progress = Progress("audio codec", total=recipe.num_steps, done=start)
-    with _interruptible() as is_interrupted, Metrics(run.folder, resume_step=start or None) as metrics, progress:
+    with interruptible() as is_interrupted, Metrics(run.folder, resume_step=start or None) as metrics, progress:
         while run.step < recipe.num_steps:
             losses = run.take_step(sounds)
             progress.advance(1, {"loss": losses["total"], "mel": losses["mel"]})
             if run.step % recipe.log_every == 0:
                 metrics.write(run.step, losses)
-            if run.step % recipe.steps_per_checkpoint == 0 or is_interrupted():
+            # Asked once, or a signal that comes between the two lines would leave without saving.
+            is_stopping = is_interrupted()
+            if run.step % recipe.steps_per_checkpoint == 0 or is_stopping:
                 run.save()
-            if is_interrupted() and run.step < recipe.num_steps:
+            if is_stopping and run.step < recipe.num_steps:
                 raise KeyboardInterrupt
     run.average.round_weights()
     return run.average.eval()
@@ -142,25 +141,3 @@ class _Run:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
             trip = self.codec(samples)
         return codec_losses(trip, samples)
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a question that the loop asks; a second Ctrl-C ends at once."""
-    asked = False
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked = True
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: signals stay with whoever has them
-        before = {}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -31,6 +31,7 @@ from omniloom.core.randomness import generator, seeded
 from omniloom.core.state import load_state, save_state
 from omniloom.data.scenes import MAX_OBJECTS, random_scene, render
 from omniloom.stream.parts import Image
+from omniloom.training.interruption import interruptible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ class Losses(NamedTuple):
 def train_image_codec(recipe: ImageCodecRecipe | None = None, *, run_folder: str | Path) -> ImageCodec:
     """The codec, from nothing or from the newest checkpoint in `run_folder`, where metrics go as well.
 
-    Ctrl-C writes a checkpoint before it passes on.
+    Ctrl-C and SIGTERM write a checkpoint before they pass on.
     """
     recipe = recipe or ImageCodecRecipe()
     folder = Path(run_folder)
@@ -83,20 +84,20 @@ def train_image_codec(recipe: ImageCodecRecipe | None = None, *, run_folder: str
         )
     progress = Progress("image codec", total=recipe.num_steps, done=start)
     step = start
-    with Metrics(folder, resume_step=start or None) as metrics, progress:
-        try:
-            while step < recipe.num_steps:
-                pixels = training_batch(recipe, step, emoji)
-                losses = _update(codec, optimizer, pixels, recipe, step)
-                step += 1
-                progress.advance(1, {name: losses[name] for name in ("total", "coverage", "pixels")})
-                if step % 20 == 0:
-                    metrics.write(step, losses)
-                if step % recipe.steps_per_checkpoint == 0:
-                    _checkpoint(folder, step, codec, optimizer)
-        except KeyboardInterrupt:
-            _checkpoint(folder, step, codec, optimizer)
-            raise
+    with interruptible() as is_interrupted, Metrics(folder, resume_step=start or None) as metrics, progress:
+        while step < recipe.num_steps:
+            pixels = training_batch(recipe, step, emoji)
+            losses = _update(codec, optimizer, pixels, recipe, step)
+            step += 1
+            progress.advance(1, {name: losses[name] for name in ("total", "coverage", "pixels")})
+            if step % 20 == 0:
+                metrics.write(step, losses)
+            # Asked once, or a signal that comes between the two lines would leave without saving.
+            is_stopping = is_interrupted()
+            if step % recipe.steps_per_checkpoint == 0 or is_stopping:
+                _checkpoint(folder, step, codec, optimizer)
+            if is_stopping and step < recipe.num_steps:
+                raise KeyboardInterrupt
     codec.round_weights()
     return codec.eval()
 

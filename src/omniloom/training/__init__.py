@@ -1,6 +1,7 @@
 """Training: the loop, its loss, optimizers and schedule."""
 
 from omniloom.training.batches import Batches as Batches
+from omniloom.training.interruption import interruptible as interruptible
 from omniloom.training.loop import Trainer as Trainer
 from omniloom.training.loop import TrainingConfig as TrainingConfig
 from omniloom.training.loop import TrainingResult as TrainingResult

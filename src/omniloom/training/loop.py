@@ -7,13 +7,10 @@ exactly the steps, to the last bit, of one that was not. Ctrl-C and SIGTERM end 
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -25,6 +22,7 @@ from omniloom.data.packing import Batch
 from omniloom.models import OmniModel
 from omniloom.stream.layout import LossClass
 from omniloom.training.batches import Batches
+from omniloom.training.interruption import interruptible
 from omniloom.training.loss import LossWeights, weighted_loss
 from omniloom.training.optimizers import AdamW, Muon
 from omniloom.training.schedule import WarmupStableDecay
@@ -85,7 +83,7 @@ class Trainer:
         stop = c.num_steps if until is None else min(until, c.num_steps)
         metrics = Metrics(self.out, resume_step=self.step or None, has_tensorboard=c.tensorboard)
         progress = Progress("training", total=c.num_steps, done=self.step)
-        with _interruptible() as interrupted, metrics, progress:
+        with interruptible() as interrupted, metrics, progress:
             while self.step < stop and not interrupted():
                 self.take_step()
                 if self.step % c.log_every == 0 or self.step == stop:
@@ -194,25 +192,3 @@ class _Window:
         self.last = means
         self._open()
         return means, rate
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a question that the loop asks; a second Ctrl-C ends at once."""
-    asked = False
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked = True
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: signals stay with whoever has them
-        before = {}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
