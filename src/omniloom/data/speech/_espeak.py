@@ -133,7 +133,7 @@ class Espeak:
             heard = self._speak(text.encode(), settings)
         if not heard.pieces:
             raise ValueError(f"espeak-ng found nothing to say in {text!r}; give at least one word")
-        samples = np.concatenate(heard.pieces).astype(np.float32) / 32768
+        samples = np.concatenate(heard.pieces).astype(np.float32) / np.float32(32768)
         return Utterance(samples=samples, rate_hz=heard.rate_hz, words=tuple(heard.words))
 
     def _speak(self, text: bytes, settings: Settings) -> _Heard:
