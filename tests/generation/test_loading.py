@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from omniloom import Omni
-from omniloom.generation import save_for_use
+from omniloom.generation import save_for_use, shipped
 from omniloom.generation.loading import load
 from tests.generation.untrained import untrained_codecs, untrained_model
 
@@ -43,6 +43,13 @@ def test_an_unknown_name_lists_the_shipped(monkeypatch, tmp_path):
         load("small")
     with pytest.raises(ValueError, match="there is no checkpoint folder nowhere/at/all"):
         load("nowhere/at/all")
+
+
+def test_the_shipped_listener_is_not_offered_as_a_model():
+    assert "listener" not in shipped()
+    assert all((folder / "model.safetensors").is_file() for folder in shipped().values())
+    with pytest.raises(ValueError, match="unknown checkpoint 'listener'"):
+        load("listener")
 
 
 def test_a_foreign_folder_is_refused(tmp_path):

@@ -26,6 +26,7 @@ from omniloom.models import OmniConfig, OmniModel
 from omniloom.stream.vocabulary import Vocabulary
 
 KIND = "omni"
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +41,10 @@ class Checkpoint:
 
 
 def shipped() -> dict[str, Path]:
-    """The checkpoints that come with the package, by name."""
+    """The models that come with the package, by name; what else lies there, as the listener does, is no model."""
     home = Path(str(files("omniloom"))) / "checkpoints"
     folders = sorted(home.iterdir()) if home.is_dir() else []
-    return {path.name: path for path in folders if (path / "config.json").is_file()}
+    return {path.name: path for path in folders if (path / WEIGHTS).is_file()}
 
 
 def find(name_or_folder: str | Path) -> Path:
@@ -78,7 +79,7 @@ def load(name_or_folder: str | Path) -> Checkpoint:
     vocabulary.require(codecs.specs)
     model = OmniModel(config, vocabulary)
     try:
-        state = load_file(str(folder / "model.safetensors"))
+        state = load_file(str(folder / WEIGHTS))
         model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in state.items()})
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"{folder} does not hold the weights that its config.json describes: {error}") from error
@@ -115,7 +116,7 @@ def save_for_use(
         weights = {
             name: tensor.detach().cpu().to(torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()
         }
-        save_file(weights, str(path / "model.safetensors"))
+        save_file(weights, str(path / WEIGHTS))
         (path / "codecs").mkdir()
         codecs.save(path / "codecs")
 
