@@ -18,10 +18,14 @@ def tone(seconds: float, rate_hz: int = 16_000) -> Audio:
     return Audio(0.5 * torch.sin(2 * torch.pi * 440 * time_s), rate_hz)
 
 
-def png(width: int, height: int) -> bytes:
+def picture(width: int, height: int, kind: str) -> bytes:
     buffer = io.BytesIO()
-    PillowImage.new("RGB", (width, height), "red").save(buffer, "PNG")
+    PillowImage.new("RGB", (width, height), "red").save(buffer, kind)
     return buffer.getvalue()
+
+
+def png(width: int, height: int) -> bytes:
+    return picture(width, height, "PNG")
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
@@ -77,6 +81,17 @@ def test_ten_minutes_of_sound_are_refused_by_the_header(tmp_path):
 def test_truncated_picture_is_one_clear_error():
     with pytest.raises(ValueError, match="not a picture that can be read"):
         Image.open(png(200, 200)[:150])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+def test_common_picture_formats_are_read(kind):
+    assert Image.open(picture(6, 4, kind)).pixels.shape == (3, 4, 6)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "TIFF", "ICO", "PPM", "PDF"])
+def test_other_picture_formats_never_reach_their_readers(kind):
+    with pytest.raises(ValueError, match="use PNG, JPEG, WebP, GIF or BMP"):
+        Image.open(picture(16, 16, kind))
 
 
 def test_twenty_megapixels_are_refused_from_the_header():

@@ -27,6 +27,9 @@ MAX_AUDIO_S = 60.0
 MAX_IMAGE_PIXELS = 16_000_000
 """Largest picture that is decoded; refused from its header alone, before memory is spent on it."""
 
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+"""Pillow's readers that may be reached; it has dozens, and some (EPS) run other programs."""
+
 
 @dataclass(frozen=True)
 class Text:
@@ -137,7 +140,7 @@ class Image:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)  # our own limit is lower
-                picture = PillowImage.open(io.BytesIO(data))
+                picture = PillowImage.open(io.BytesIO(data), formats=IMAGE_FORMATS)
             if picture.width * picture.height > MAX_IMAGE_PIXELS:
                 raise ValueError(
                     f"{name} has {picture.width} x {picture.height} pixels, at most {MAX_IMAGE_PIXELS:,} are taken; "
@@ -145,7 +148,7 @@ class Image:
                 )
             picture.load()
         except (UnidentifiedImageError, PillowImage.DecompressionBombError, OSError, SyntaxError) as error:
-            remedy = "use PNG, JPEG, WebP or GIF"
+            remedy = "use PNG, JPEG, WebP, GIF or BMP"
             raise ValueError(f"{name} is not a picture that can be read ({error}); {remedy}") from error
         return cls.from_pillow(picture)
 
