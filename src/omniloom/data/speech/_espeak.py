@@ -4,8 +4,9 @@ The same text in the same settings must give the same samples, whatever was said
 be made again. espeak-ng carries the phase of its pitch flutter and its wave table from one utterance to the next, and
 neither re-initialising it nor its random seed resets them (measured: samples differ by up to full scale). So every
 utterance opens the library afresh and unloads it: 0.2 ms, and about 2 kB that the library never frees. That also
-leaves nothing behind for a forked process to inherit but one lock, which is held around `fork`. The synchronous mode
-is used: the asynchronous retrieval mode runs a thread of its own.
+leaves nothing behind for a forked process to inherit but one lock, which is held around `fork`. The breath of some
+voices is noise, seeded by the clock's second unless the seed is set. The synchronous mode is used: the asynchronous
+retrieval mode runs a thread of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SYNCHRONOUS_OUTPUT = 2
+_SEED = 1
 _DONT_EXIT_ON_ERROR = 1 << 15
 _CHARACTERS_UTF8 = 1
 _RATE, _VOLUME, _PITCH, _RANGE, _WORD_GAP = 1, 2, 3, 4, 7
@@ -149,6 +151,8 @@ class Espeak:
                     f"espeak-ng did not find its data in {self._data}; reinstall the package espeakng-loader"
                 )
             library.espeak_SetSynthCallback(callback)
+            # The C library's: breath in a voice is made of it.
+            library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
             if library.espeak_SetVoiceByName(settings.voice.encode()):
                 raise ValueError(f"espeak-ng has no voice {settings.voice!r}")
             for parameter, value in settings.parameters():
