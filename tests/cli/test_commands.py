@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import torch
 from omniloom.cli import main
 from omniloom.cli.ask import chosen_wants
 from omniloom.cli.parsing import settings
+from omniloom.data.speech.listener import Listener
+from omniloom.data.speech.listener_measure import Heard
 from omniloom.recipes import recipes
 from omniloom.recipes.catalogue import Recipe
 from omniloom.stream.parts import Audio, Image, Text
@@ -133,9 +136,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, Path, bool]]:
     return calls
 
 
-def test_train_overrides_runs_and_resumes(
-    runs: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_overrides_runs_and_resumes(runs: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "run")]
     assert main(["train", "remembered", *out, "--resume"]) == 2
     assert "holds no run to resume" in capsys.readouterr().err
@@ -171,6 +172,40 @@ def test_every_recipe_can_be_configured() -> None:
     for name in recipes:
         assert recipes.get(name).summary
         assert recipes.get(name).configure() == recipes.get(name).configure()
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, int]]:
+    """Replaces the listening, which takes minutes."""
+    calls: list[tuple[Any, int]] = []
+
+    def measure(listener: Any, *, num_phrases: int) -> list[Heard]:
+        calls.append((listener, num_phrases))
+        return [Heard(what="new voice en+m1", n=num_phrases, exact=0.75, word_error=0.125)]
+
+    monkeypatch.setattr("omniloom.data.speech.listener_measure.measure_listener", measure)
+    return calls
+
+
+def test_evaluate_listener_shows_its_own_error(
+    measured: list[tuple[Any, int]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "listener", "--limit", "8", "--json", str(tmp_path / "ear.json")]) == 0
+    out = capsys.readouterr().out
+    assert all(text in out for text in ("new voice en+m1", "0.750", "0.125"))
+    assert json.loads((tmp_path / "ear.json").read_text())[0]["word_error"] == 0.125
+    ((listener, limit),) = measured
+    assert isinstance(listener, Listener) and limit == 8
+
+
+def test_evaluate_listener_refuses_what_is_for_models(
+    measured: list[tuple[Any, int]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "listener", "--splits", "new"]) == 2
+    assert "belong to a model" in capsys.readouterr().err
+    assert main(["evaluate", "listener", "--listener", str(tmp_path)]) == 2
+    assert "is an empty folder" in capsys.readouterr().err
+    assert measured == []
 
 
 def test_problems_lists_tasks_and_shows_an_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,18 +1,22 @@
 """`omniloom evaluate world`: the nine cells, each on two splits that training never saw.
 
 `omniloom evaluate card` measures everything at once, codecs and human voices too, and leaves the numbers and a card in
-the checkpoint's folder.
+the checkpoint's folder. `omniloom evaluate listener` measures no model but the ear that judges spoken replies: its own
+errors stand under every score of speech.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omniloom.cli.parsing import Parser, positive_int
 
 if TYPE_CHECKING:
+    from omniloom.data.speech.listener_measure import Heard
     from omniloom.evaluation.report import WorldReport
 
 SUMMARY = "Measure a model: every direction of {text, audio, image}, beside its ceiling and two controls."
@@ -21,14 +25,19 @@ EXAMPLES = (
     "omniloom evaluate world --checkpoint runs/mine/checkpoint --limit 50 --json world.json",
     "omniloom evaluate world --cells audio-to-image image-to-text --splits new",
     "omniloom evaluate card --checkpoint runs/mine/checkpoint",
+    "omniloom evaluate listener --limit 100      # how well the judge of speech hears by itself",
 )
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "what", choices=("world", "card"), metavar="world|card", help="the nine cells; or all, written into the folder"
+        "what",
+        choices=("world", "card", "listener"),
+        metavar="world|card|listener",
+        help="the nine cells; all, written into the folder; or the judge of speech",
     )
     parser.add_argument("--checkpoint", default="tiny", help="a shipped model's name or a folder (default: tiny)")
+    parser.add_argument("--listener", type=Path, metavar="FOLDER", help="judge speech by this one, not the shipped one")
     parser.add_argument("--limit", type=positive_int, default=300, metavar="N", help="examples a cell (default: 300)")
     parser.add_argument("--cells", nargs="+", metavar="CELL", help="only these, as audio-to-text (default: all nine)")
     parser.add_argument("--splits", nargs="+", choices=("new", "composed"), help="only these (default: both)")
@@ -38,6 +47,13 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from rich.console import Console
+
+    if options.what == "listener":
+        from omniloom.evaluation.table import LISTENER_COLUMNS, listener_rows, rich_table
+
+        rows = listener_rows(measure_listener(options))
+        Console().print(rich_table("The listener, on speech it did not learn from", LISTENER_COLUMNS, rows))
+        return 0
 
     from omniloom.data.problems import CELLS
     from omniloom.data.speech.listener import Listener
@@ -53,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         cells=options.cells or CELLS,
         splits=options.splits or TESTED_SPLITS,
         seed=options.seed,
-        listener=Listener.load(),
+        listener=Listener.load(options.listener),
         out=options.json,
     )
     Console().print(report.table())
@@ -73,4 +89,23 @@ def write_card(options: argparse.Namespace) -> WorldReport:
     if options.cells or options.splits or options.json:
         raise ValueError("a card reports everything; leave out --cells, --splits and --json, or evaluate world")
     folder = find(options.checkpoint)
-    return score_checkpoint(folder, listener=Listener.load(), limit=options.limit, seed=options.seed)
+    return score_checkpoint(folder, listener=Listener.load(options.listener), limit=options.limit, seed=options.seed)
+
+
+def measure_listener(options: argparse.Namespace) -> list[Heard]:
+    """How well the listener hears clean speech, also written as JSON where that is asked for.
+
+    Raises:
+        ValueError: If an option was given that says something about a model.
+    """
+    from omniloom.data.speech import listener_measure
+    from omniloom.data.speech.listener import Listener
+
+    if options.cells or options.splits or options.seed or options.checkpoint != "tiny":
+        raise ValueError(
+            "--checkpoint, --cells, --splits and --seed belong to a model; leave them out for the listener"
+        )
+    found = listener_measure.measure_listener(Listener.load(options.listener), num_phrases=options.limit)
+    if options.json is not None:
+        options.json.write_text(json.dumps([dataclasses.asdict(kind) for kind in found], indent=1) + "\n")
+    return found

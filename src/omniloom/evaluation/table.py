@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.table import Table
 
+from omniloom.data.speech.listener_measure import Heard
 from omniloom.evaluation.intervals import wilson
 from omniloom.evaluation.report import Ceiling, CellScore, SpeakerScore, TaskScore, WorldReport
 
@@ -16,6 +17,7 @@ CELL_COLUMNS = (
 TASK_COLUMNS = ("cell", "split", "task", "n", "score", "ceiling", "right in part")
 CODEC_COLUMNS = ("codec", "what", "n", "direct", "after", "95 % interval")
 SPEAKER_COLUMNS = ("speaker", "n", "written", "95 % interval", "spoken")
+LISTENER_COLUMNS = ("what", "n", "exact", "95 % interval", "word error")
 
 NAMES = ("cell", "split", "task", "speaker", "codec", "what")
 """Columns of words, which stand to the left."""
@@ -78,6 +80,10 @@ def _parts(task: TaskScore) -> str:
 
 def codec_rows(ceilings: Sequence[Ceiling]) -> Rows:
     return [(c.codec, c.what, str(c.n), share(c.direct), share(c.after), interval(c.after, c.n)) for c in ceilings]
+
+
+def listener_rows(heard: Sequence[Heard]) -> Rows:
+    return [(h.what, str(h.n), share(h.exact), interval(h.exact, h.n), share(h.word_error)) for h in heard]
 
 
 def rich_table(title: str, columns: Sequence[str], rows: Rows) -> Table:

@@ -130,3 +130,11 @@ recipes.add(
         measure=_later("omniloom.recipes.image_codec_measure:measure_image_codec"),
     ),
 )
+recipes.add(
+    "listener",
+    Recipe(
+        summary="the ear that judges spoken replies: about 12 minutes of one core",
+        configure=_later("omniloom.data.speech.listener_training:ListenerTraining"),
+        run=_later("omniloom.recipes.listener:train"),
+    ),
+)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
 from omniloom.core.randomness import seeded
+from omniloom.core.state import equal_states
 from omniloom.data.speech.listener import Listener, LogMel, stack_spectra
 from omniloom.data.speech.listener_measure import edit_distance, heard, measure_listener
-from omniloom.data.speech.listener_training import ListenerTraining, disturbed, train_listener
+from omniloom.data.speech.listener_training import Course, ListenerTraining, disturbed, train_listener
 from omniloom.data.speech.synthesis import ASSISTANT_VOICE, speak_reply, synthesize
 from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.stream.parts import Audio
@@ -101,17 +104,24 @@ def test_disturbed_is_repeatable_and_keeps_its_range():
         assert one.shape == spectrum.shape and one.min() >= -1 and one.max() <= 0
 
 
-def test_training_again_gives_the_same_listener():
-    config = ListenerTraining(listener=TINY, num_steps=3, batch_size=4, pool_size=40)
-    one, two = train_listener(config), train_listener(config)
-    for name, value in one.state_dict().items():
-        assert torch.equal(two.state_dict()[name], value), name
+@pytest.mark.parametrize("stops", [(2,), (3, 1, 4)], ids=str)
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, stops):
+    listener = dataclasses.replace(TINY, dropout=0.2)
+    course = Course(num_steps=5, batch_size=4, pool_size=40)
+    config = ListenerTraining(listener=listener, first=course, second=dataclasses.replace(course, num_steps=4, seed=1))
+    whole = train_listener(config, run_folder=tmp_path / "whole")
+    for num_steps in stops:
+        left = iter([*[False] * (num_steps - 1), True])
+        with pytest.raises(KeyboardInterrupt):
+            train_listener(config, run_folder=tmp_path / "parts", is_interrupted=lambda left=left: next(left))
+    resumed = train_listener(config, run_folder=tmp_path / "parts")
+    assert equal_states(dict(whole.state_dict()), dict(resumed.state_dict()))
 
 
 def test_it_learns_three_words(tmp_path):
-    config = ListenerTraining(listener=TINY, num_steps=120, batch_size=16, pool_size=200, peak_rate=5e-3)
-    train_listener(config, tmp_path / "listener")
-    learned = Listener.load(tmp_path / "listener")
+    course = Course(num_steps=120, batch_size=16, pool_size=200, peak_rate=5e-3)
+    config = ListenerTraining(listener=TINY, first=course, second=dataclasses.replace(course, num_steps=0))
+    learned = train_listener(config, run_folder=tmp_path)
     phrases = ["red", "water", "circle", "red water", "circle red", "water circle"]
     said = [torch.cat([p.samples for p in speak_reply(phrase) if isinstance(p, Audio)]) for phrase in phrases]
     result = heard(learned, "assistant", [(Audio(s, 16_000), phrase) for s, phrase in zip(said, phrases, strict=True)])

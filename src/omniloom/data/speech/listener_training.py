@@ -3,12 +3,14 @@
 Synthesizing every training phrase would cost more than learning from it, so phrases stay in a pool as spectra, a few
 of them replaced at every step. What microphones, rooms and codecs might do to a spectrum is then done to the spectrum
 itself: noise of any colour, tilt, missing highs, smearing in time and in frequency, and masks (SpecAugment, Park and
-others 2019). No codec and no model is heard. Single words come first, which this loss learns soonest.
+others 2019). No codec and no model is heard. Single words come first, which this loss learns soonest. A phrase is a
+function of its number, so an interrupted run resumes to the same bits without keeping the pool.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,22 +20,25 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from omniloom.core.checkpoint import keep_newest, latest, write_folder
+from omniloom.core.metrics import Metrics
 from omniloom.core.progress import Progress
 from omniloom.core.randomness import generator, seeded
+from omniloom.core.state import load_state, save_state
 from omniloom.data.speech import augmentation, fsdd
 from omniloom.data.speech.listener import RATE_HZ, Listener, stack_spectra
 from omniloom.data.speech.synthesis import ASSISTANT_VOICE, TRAIN_VOICES, assistant_word, synthesize
 from omniloom.data.speech.words import DIGIT_WORDS
 from omniloom.stream.parts import Audio
 
-Phrase = tuple[Audio, str]
+LOG_EVERY = 20
+STATE_FILE = "state.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListenerTraining:
-    """One course of lessons; the defaults are the first of the two that the shipped listener had."""
+class Course:
+    """One course of lessons."""
 
-    listener: Listener.Config = Listener.Config()
     num_steps: int = 3000
     batch_size: int = 32
     peak_rate: float = 2e-3
@@ -47,61 +52,118 @@ class ListenerTraining:
     longest_phrase: int = 6
     real_digits_share: float = 0.22
     """Share of the phrases that real people say; the rest is divided among the synthesized voices."""
+    steps_per_checkpoint: int = 500
     seed: int = 0
 
-
-SECOND_COURSE = ListenerTraining(
-    num_steps=2800,
-    peak_rate=1.2e-3,
-    single_words_share=0.0,
-    single_words_later=0.3,
-    real_digits_share=0.45,
-    renewed_per_step=6,
-    seed=1,
-)
-"""After the first course one real digit in twelve was still misheard; this one has more of them, and more alone."""
+    def is_early(self, step: int) -> bool:
+        return step < self.single_words_share * self.num_steps
 
 
-def train_shipped_listener(out: str | Path) -> Listener:
-    """The listener that the package ships, from nothing, in two courses: about 12 minutes of one core."""
-    return train_listener(SECOND_COURSE, out, start=train_listener(ListenerTraining()))
+@dataclass(frozen=True, kw_only=True)
+class ListenerTraining:
+    """Two courses, about 12 minutes of one core; the defaults made the listener that the package ships.
+
+    After the first course one real digit in twelve was still misheard; the second has more of them, and more alone.
+    """
+
+    listener: Listener.Config = Listener.Config()
+    first: Course = Course()
+    second: Course = Course(
+        num_steps=2800,
+        peak_rate=1.2e-3,
+        single_words_share=0.0,
+        single_words_later=0.3,
+        real_digits_share=0.45,
+        renewed_per_step=6,
+        seed=1,
+    )
 
 
 def train_listener(
-    config: ListenerTraining, out: str | Path | None = None, *, start: Listener | None = None
+    config: ListenerTraining, *, run_folder: str | Path, is_interrupted: Callable[[], bool] = lambda: False
 ) -> Listener:
-    """Train from nothing or on from `start`; written to `out` at the end, and now and then before."""
-    with seeded("listener", config.seed):
-        listener = Listener(config.listener) if start is None else start
-        school = _School(config)
-        optimizer = torch.optim.AdamW(
-            listener.parameters(), lr=1.0, betas=(0.9, 0.98), weight_decay=config.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(config, step))
-        with Progress("training the listener", total=config.num_steps) as progress:
-            for step in range(config.num_steps):
-                listener.train()
-                is_early = step < config.single_words_share * config.num_steps
-                loss = _loss(listener, *school.batch(step, listener, is_early=is_early), is_early=is_early)
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                torch.nn.utils.clip_grad_norm_(listener.parameters(), 2.0)
-                optimizer.step()
-                schedule.step()
-                progress.advance(1, {"loss": float(loss.detach())})
-                if out is not None and (step + 1) % 500 == 0:
-                    listener.save(out)
-    if out is not None:
-        listener.save(out)
+    """The listener, from nothing or from the newest checkpoint in `run_folder`, where metrics go as well.
+
+    Raises:
+        KeyboardInterrupt: If `is_interrupted` came true between two steps; a checkpoint is written first.
+    """
+    folder = Path(run_folder)
+    with seeded("listener", config.first.seed):
+        listener = Listener(config.listener)
+        _Lessons(listener, config.first, folder / "first").take(is_interrupted)
+    with seeded("listener", config.second.seed):
+        _Lessons(listener, config.second, folder / "second").take(is_interrupted)
     return listener.eval()
 
 
-def _rate(config: ListenerTraining, step: int) -> float:
+class _Lessons:
+    """A listener on its way through a course, its optimizer, what it hears, and the step it stands at."""
+
+    def __init__(self, listener: Listener, course: Course, folder: Path) -> None:
+        self.listener, self.course, self.folder = listener, course, folder
+        self.optimizer = torch.optim.AdamW(
+            listener.parameters(), lr=course.peak_rate, betas=(0.9, 0.98), weight_decay=course.weight_decay
+        )
+        self.step = 0
+        path = latest(folder / "checkpoints")
+        if path is not None:
+            self._load(path)
+        self.school = _School(listener, course, step=self.step)
+
+    def take(self, is_interrupted: Callable[[], bool]) -> None:
+        """Every step that is left."""
+        num_steps, start = self.course.num_steps, self.step
+        progress = Progress(f"listener, {self.folder.name} course", total=num_steps, done=start)
+        with Metrics(self.folder, resume_step=start or None) as metrics, progress:
+            while self.step < num_steps:
+                loss = self._take_step()
+                progress.advance(1, {"loss": loss})
+                if self.step % LOG_EVERY == 0:
+                    metrics.write(self.step, {"loss": loss})
+                # Asked once, or a signal that comes between the two lines would leave without saving.
+                is_stopping = is_interrupted()
+                if is_stopping or self.step % self.course.steps_per_checkpoint == 0 or self.step == num_steps:
+                    self._save()
+                if is_stopping:
+                    raise KeyboardInterrupt(f"training stopped at step {self.step}; add --resume to go on")
+
+    def _take_step(self) -> float:
+        self.listener.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = _rate(self.course, self.step)
+        loss = _loss(self.listener, *self.school.batch(self.step), is_early=self.course.is_early(self.step))
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.listener.parameters(), 2.0)
+        self.optimizer.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def _save(self) -> None:
+        state = {
+            "step": self.step,
+            "listener": dict(self.listener.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "dropout": torch.get_rng_state(),
+        }
+        checkpoints = self.folder / "checkpoints"
+        write_folder(checkpoints / f"step-{self.step:06d}", lambda path: save_state(path / STATE_FILE, state))
+        keep_newest(checkpoints, num_kept=2)
+
+    def _load(self, path: Path) -> None:
+        state = load_state(path / STATE_FILE)
+        self.listener.load_state_dict(state["listener"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["dropout"])
+        self.step = int(state["step"])
+
+
+def _rate(course: Course, step: int) -> float:
     """Warm-up over a twentieth, then half a cosine down to nothing."""
-    warm_up = max(1, config.num_steps // 20)
+    warm_up = max(1, course.num_steps // 20)
     if step < warm_up:
-        return config.peak_rate * (step + 1) / warm_up
-    return config.peak_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, config.num_steps - warm_up)))
+        return course.peak_rate * (step + 1) / warm_up
+    return course.peak_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, course.num_steps - warm_up)))
 
 
 def _loss(listener: Listener, spectra: list[Tensor], targets: list[list[int]], *, is_early: bool) -> Tensor:
@@ -125,69 +187,81 @@ def _whole_word_loss(scores: Tensor, num_frames: Tensor, targets: list[list[int]
     return F.cross_entropy(said[is_single], wanted[is_single])
 
 
-class _School:
-    """The pool of spectra and what they say."""
+@dataclass(kw_only=True)
+class _Phrase:
+    """A phrase of the pool: which one it is says all about it; it is made when it is first heard."""
 
-    def __init__(self, config: ListenerTraining) -> None:
-        self._config = config
-        self._classes = {word: 1 + index for index, word in enumerate(config.listener.words)}
-        self._pool: list[tuple[Tensor, list[int]]] = []
+    number: int
+    is_early: bool
+    heard: tuple[Tensor, list[int]] | None = None
+
+
+class _School:
+    """The pool of phrases: its spectra and what they say."""
+
+    def __init__(self, listener: Listener, course: Course, *, step: int) -> None:
+        self._listener, self._course = listener, course
+        self._words = listener.config.words
+        self._classes = {word: 1 + index for index, word in enumerate(self._words)}
+        self._pool: list[_Phrase] = []
         self._num_made = 0
-        knows_digits = set(DIGIT_WORDS) <= set(self._classes)
-        self._digits = fsdd.recordings("train") if knows_digits else ()
+        hears_digits = course.real_digits_share > 0 and set(DIGIT_WORDS) <= set(self._classes)
+        self._digits = fsdd.recordings("train") if hears_digits else ()
         # One speaker's recordings together: a row of digits is said by one person.
         self._speakers = sorted({item.speaker for item in self._digits})
+        for past in range(step):
+            self._renew(past)
 
-    def batch(self, step: int, listener: Listener, *, is_early: bool) -> tuple[list[Tensor], list[list[int]]]:
-        config = self._config
-        fill = min(config.pool_size, 8 * config.batch_size) if not self._pool else 0
-        grow = 3 * config.renewed_per_step if len(self._pool) < config.pool_size else config.renewed_per_step
-        for _ in range(fill or grow):
-            self._renew(is_early, listener)
-        rng = generator("listener", config.seed, "step", step)
-        chosen = [self._pool[index] for index in rng.integers(len(self._pool), size=config.batch_size)]
-        return [disturbed(spectrum.float(), rng) for spectrum, _ in chosen], [target for _, target in chosen]
+    def batch(self, step: int) -> tuple[list[Tensor], list[list[int]]]:
+        """Disturbed spectra and the classes of their words; steps are asked for in order."""
+        self._renew(step)
+        rng = generator("listener", self._course.seed, "step", step)
+        chosen = [self._pool[index] for index in rng.integers(len(self._pool), size=self._course.batch_size)]
+        heard = [self._hear(phrase) for phrase in chosen]
+        return [disturbed(spectrum.float(), rng) for spectrum, _ in heard], [target for _, target in heard]
 
-    def _renew(self, is_early: bool, listener: Listener) -> None:
-        rng = generator("listener", self._config.seed, "phrase", self._num_made)
-        is_single = rng.random() < (0.9 if is_early else self._config.single_words_later)
-        num_words = 1 if is_single else int(rng.integers(1, self._config.longest_phrase + 1))
-        audio, text = self._phrase(num_words, rng)
-        with torch.no_grad():
-            entry = (
-                listener.log_mel(audio.resampled(RATE_HZ).samples).half(),
-                [self._classes[w] for w in text.split()],
-            )
-        if len(self._pool) < self._config.pool_size:
-            self._pool.append(entry)
-        else:
-            self._pool[self._num_made % self._config.pool_size] = entry
-        self._num_made += 1
+    def _renew(self, step: int) -> None:
+        course = self._course
+        num_new = course.renewed_per_step * (3 if len(self._pool) < course.pool_size else 1)
+        for _ in range(num_new if self._pool else min(course.pool_size, 8 * course.batch_size)):
+            slot = self._num_made % course.pool_size
+            self._pool[slot : slot + 1] = [_Phrase(number=self._num_made, is_early=course.is_early(step))]
+            self._num_made += 1
 
-    def _phrase(self, num_words: int, rng: np.random.Generator) -> Phrase:
-        if self._digits and rng.random() < self._config.real_digits_share:
+    def _hear(self, phrase: _Phrase) -> tuple[Tensor, list[int]]:
+        if phrase.heard is None:
+            rng = generator("listener", self._course.seed, "phrase", phrase.number)
+            is_single = rng.random() < (0.9 if phrase.is_early else self._course.single_words_later)
+            num_words = 1 if is_single else int(rng.integers(1, self._course.longest_phrase + 1))
+            audio, text = self._phrase(num_words, rng)
+            with torch.no_grad():
+                spectrum = self._listener.log_mel(audio.resampled(RATE_HZ).samples).half()
+            phrase.heard = spectrum, [self._classes[word] for word in text.split()]
+        return phrase.heard
+
+    def _phrase(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
+        if self._digits and rng.random() < self._course.real_digits_share:
             return self._in_real_digits(num_words, rng)
         draw = rng.random()
         if draw < 0.58:
             return self._in_train_voice(num_words, rng)
         return self._in_assistant_words(num_words, rng) if draw < 0.9 else self._in_assistant_sentence(num_words, rng)
 
-    def _words(self, num_words: int, rng: np.random.Generator) -> list[str]:
-        words = self._config.listener.words
-        return [words[index] for index in rng.integers(len(words), size=num_words)]
+    def _chosen(self, num_words: int, rng: np.random.Generator) -> list[str]:
+        return [self._words[index] for index in rng.integers(len(self._words), size=num_words)]
 
-    def _in_train_voice(self, num_words: int, rng: np.random.Generator) -> Phrase:
+    def _in_train_voice(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
         voice = TRAIN_VOICES[rng.integers(len(TRAIN_VOICES))].varied(rng)
-        text = " ".join(self._words(num_words, rng))
+        text = " ".join(self._chosen(num_words, rng))
         return synthesize(text, voice).audio, text
 
-    def _in_assistant_sentence(self, num_words: int, rng: np.random.Generator) -> Phrase:
-        text = " ".join(self._words(num_words, rng))
+    def _in_assistant_sentence(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
+        text = " ".join(self._chosen(num_words, rng))
         return synthesize(text, ASSISTANT_VOICE.varied(rng)).audio, text
 
-    def _in_assistant_words(self, num_words: int, rng: np.random.Generator) -> Phrase:
+    def _in_assistant_words(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
         """As replies are spoken, word by word; for half of them a little faster or slower, and with longer pauses."""
-        words = self._words(num_words, rng)
+        words = self._chosen(num_words, rng)
         sounds = [assistant_word(word).samples.numpy() for word in words]
         if rng.random() < 0.5:
             speed = rng.uniform(0.85, 1.15)
@@ -195,7 +269,7 @@ class _School:
             sounds = [augmentation.with_offset(sound, rng.uniform(0, 0.15), rate_hz=RATE_HZ) for sound in sounds]
         return Audio(torch.from_numpy(np.concatenate(sounds)), RATE_HZ), " ".join(words)
 
-    def _in_real_digits(self, num_words: int, rng: np.random.Generator) -> Phrase:
+    def _in_real_digits(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
         speaker = self._speakers[rng.integers(len(self._speakers))]
         own = [item for item in self._digits if item.speaker == speaker]
         takes = [own[index] for index in rng.integers(len(own), size=num_words)]
