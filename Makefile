@@ -72,7 +72,7 @@ browser:
 	  { echo "omniloom: could not install Chromium; install it yourself and run make test-all again"; exit 1; }
 
 lint: setup
-	$(BIN)/ruff check src tests setup.py
+	$(BIN)/ruff check src tests benchmarks setup.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
