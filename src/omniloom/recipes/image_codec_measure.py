@@ -85,9 +85,7 @@ def measure_image_codec(codec: ImageCodec, *, num_scenes: int = 1000) -> ImageCo
 def measure_ceiling(codec: ImageCodec, *, pairs: Pairs, is_jittered: bool, num_scenes: int) -> Ceiling:
     """How many new scenes are read right before and after the codec."""
     rng = generator("image codec measure", pairs, int(is_jittered))
-    scenes = [
-        random_scene(rng, num_objects=1 + index % MAX_OBJECTS, pairs=pairs) for index in range(num_scenes)
-    ]
+    scenes = [random_scene(rng, num_objects=1 + index % MAX_OBJECTS, pairs=pairs) for index in range(num_scenes)]
     drawn = [render(scene, jitter=rng if is_jittered else None) for scene in scenes]
     pixels = _batch(drawn)
     decoded = codec.decode_codes(codec.encode_pixels(pixels))
