@@ -1,0 +1,50 @@
+"""Each benchmark that takes long runs once at its smallest, so that none rots."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from omniloom.recipes.tiny import train_tiny
+from tests.end_to_end.test_tiny_recipe import MICRO
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+def run(script: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / script), *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_learning_curve_scores_every_kept_checkpoint(tmp_path: Path) -> None:
+    train_tiny(MICRO, out=tmp_path / "run")
+    run("training/learning_curve.py", str(tmp_path / "run"), "--limit", "1", "--out", str(tmp_path / "figures"))
+    entries = json.loads((tmp_path / "figures" / "learning_curve.json").read_text())
+    assert [entry["step"] for entry in entries] == [MICRO.training.num_steps]
+    assert len(entries[0]["cells"]) == 18
+    assert (tmp_path / "figures" / "learning_curve.png").stat().st_size > 10_000
+
+
+@pytest.mark.skipif("OMNILOOM_DATA" not in os.environ, reason="people's digits are needed: set OMNILOOM_DATA")
+def test_leave_one_speaker_out_reports_the_speaker_and_the_others(tmp_path: Path) -> None:
+    train_tiny(MICRO, out=tmp_path / "run")
+    smallest = ("--steps", "2", "--examples", "16", "--depth", "1", "--speakers", "george")
+    run("evaluation/leave_one_speaker_out.py", str(tmp_path / "run" / "checkpoint"), *smallest, "--out", str(tmp_path))
+    (row,) = json.loads((tmp_path / "leave_one_speaker_out.json").read_text())
+    assert row["left_out"] == "george"
+    assert row["n"] == 80
+    assert 0 <= row["low"] <= row["written"] <= row["high"] <= 1

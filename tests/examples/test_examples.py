@@ -1,0 +1,48 @@
+"""The examples run as they are shown, with the shipped model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from omniloom.data.chat_files import read_chats
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(name: str, *arguments: str, folder: Path) -> str:
+    """What an example prints, run in another folder with one thread."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name), *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_first_conversation_keeps_what_was_said_and_drawn(tmp_path: Path) -> None:
+    printed = run("first_conversation.py", "--out", "answers", folder=tmp_path)
+    assert printed.count("->") == 4
+    assert {path.name for path in (tmp_path / "answers").iterdir()} == {"drawing.png", "question.wav"}
+
+
+def test_streaming_shows_text_ahead_of_its_sound(tmp_path: Path) -> None:
+    kinds = [line.split()[2] for line in run("streaming.py", "say red star", folder=tmp_path).splitlines()]
+    assert kinds[0] == "text"
+    assert "sound" in kinds
+    assert kinds[-1] == "done"
+
+
+@pytest.mark.parametrize("folder", ["chats", "deeper/chats"])
+def test_own_data_is_read_back(tmp_path: Path, folder: str) -> None:
+    run("own_data.py", folder, folder=tmp_path)
+    assert len(list(read_chats(tmp_path / folder / "chats.jsonl"))) == 2
