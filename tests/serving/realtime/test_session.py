@@ -238,6 +238,27 @@ def test_wrong_content_is_one_error_and_adds_nothing(client, omni, content, code
     assert omni.conversations[0].given == []
 
 
+def test_many_pictures_that_are_small_only_on_the_wire_are_refused_together(new_client, omni):
+    client = new_client(limits=Limits(image_pixels=100))
+    content = [{"type": "input_image", "image_url": picture_uri(side=8)}]
+    client.send(type="conversation.item.create", item={"type": "message", "role": "user", "content": content * 2})
+    error = client.next()["error"]
+    assert (error["code"], error["param"]) == ("image_too_large", "item.content.1.image_url")
+    client.send(type="conversation.item.create", item={"type": "message", "role": "user", "content": content})
+    assert client.next()["type"] == "conversation.item.added"
+
+
+def test_a_client_that_fills_the_memory_of_what_waits_is_closed(new_client, omni):
+    client = new_client(limits=Limits(waiting_bytes=300))
+    omni.hold(after_words=0)
+    client.say("one")
+    client.until("response.output_item.added")
+    content = [{"type": "input_image", "image_url": picture_uri(side=8)}]
+    for _ in range(2):
+        client.send(type="conversation.item.create", item={"type": "message", "role": "user", "content": content})
+    assert client.outbox.closed_because is not None
+
+
 def test_an_event_beyond_the_size_limit_is_refused(new_client):
     client = new_client(limits=Limits(event_bytes=1000))
     client.send(type="input_audio_buffer.append", audio="A" * 1000)

@@ -22,10 +22,13 @@ class Limits:
     """Shortest sound that can be committed, as in the GA protocol."""
     text_chars: int = 4_000
     image_pixels: int = 16_000_000
+    """In all pictures of one message together: a blank one of that size takes a few kilobytes on the wire."""
     unsent_bytes: int = 16 * 1024 * 1024
     """Events that wait for a slow reader; beyond this it is cut off."""
     waiting_jobs: int = 4_096
     """Pieces of input that wait for the model."""
+    waiting_bytes: int = 128 * 1024 * 1024
+    """Sound and pixels, decoded, that wait for the model: two pictures of the largest size."""
     response_tokens: int = 512
     """Longest reply where the session says "inf"."""
     sessions: int = 16

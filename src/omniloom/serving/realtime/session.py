@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from omniloom.serving.realtime.silence import trim_silence
 from omniloom.serving.realtime.turns import Heard, Signal, SpeechProbability, Started, TurnDetector, silero
 from omniloom.serving.realtime.worker import FairLock, Worker
 from omniloom.stream.message import Message, wanted
-from omniloom.stream.parts import Audio, Part, Text
+from omniloom.stream.parts import Audio, Image, Part, Text
 
 LOGGER = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class RealtimeSession:
         self._conversation = omni.conversation()
         self._before_speech: tuple[Message, ...] = ()
         self._conversation_id = p.new_id("conv")
-        self._worker = Worker(name=f"omniloom-{self.id}", limit=limits.waiting_jobs)
+        self._worker = Worker(name=f"omniloom-{self.id}", limit=limits.waiting_jobs, limit_bytes=limits.waiting_bytes)
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._last_item_id: str | None = None
@@ -215,13 +215,28 @@ class RealtimeSession:
                 code="unsupported_value",
                 param="previous_item_id",
             )
-        parts = [self._part(content, f"item.content.{index}") for index, content in enumerate(item.content)]
-        self._give(parts)
+        self._give(self._parts(item.content))
         content: list[p.InputContent] = [
             content if isinstance(content, p.InputText) else type(content).model_validate({"type": content.type})
             for content in item.content
         ]
         self._announce(item.model_copy(update={"id": item.id or p.new_id("item"), "content": content}))
+
+    def _parts(self, contents: Sequence[p.InputContent]) -> list[Part]:
+        parts: list[Part] = []
+        num_pixels = 0
+        for index, content in enumerate(contents):
+            part = self._part(content, f"item.content.{index}")
+            num_pixels += part.pixels[0].numel() if isinstance(part, Image) else 0
+            if num_pixels > self._limits.image_pixels:
+                raise RequestError(
+                    f"the pictures of one message have over {self._limits.image_pixels:,} pixels together; send fewer, "
+                    "or make them smaller first",
+                    code="image_too_large",
+                    param=f"item.content.{index}.image_url",
+                )
+            parts.append(part)
+        return parts
 
     def _part(self, content: p.InputText | p.InputAudio | p.InputImage, param: str) -> Part:
         if isinstance(content, p.InputImage):
@@ -267,7 +282,7 @@ class RealtimeSession:
                     else:
                         self._conversation.add(part)
 
-        self._submit(take_in)
+        self._submit(take_in, num_bytes=sum(_num_bytes(part) for part in parts))
         self._has_unanswered = True
 
     # Responses
@@ -382,7 +397,7 @@ class RealtimeSession:
             with self._model_lock():
                 self._conversation = self._omni.conversation(history=history[len(history) - 2 * kept :])
 
-    def _submit(self, job: Callable[[], None]) -> None:
+    def _submit(self, job: Callable[[], None], *, num_bytes: int = 0) -> None:
         """Have the worker do something; where that fails, the client is told and the conversation starts over."""
 
         def run() -> None:
@@ -391,7 +406,7 @@ class RealtimeSession:
             except Exception as error:
                 self._start_over(error)
 
-        if not self._worker.submit(run):
+        if not self._worker.submit(run, num_bytes=num_bytes):
             self._outbox.close("input comes faster than the model can take it in; the session was closed")
             raise RequestError("input comes faster than the model can take it in", code="overloaded")
 
@@ -407,6 +422,12 @@ class RealtimeSession:
         if is_told:
             self._outbox.put(p.Error(error=details))
         return details
+
+
+def _num_bytes(part: Part) -> int:
+    if isinstance(part, Text):
+        return len(part.text)
+    return part.samples.nbytes if isinstance(part, Audio) else part.pixels.nbytes
 
 
 def _internal_error(event_id: str | None) -> p.ErrorDetails:

@@ -49,20 +49,30 @@ class FairLock:
 
 
 class Worker:
-    """A thread that runs jobs in order until it is stopped."""
+    """A thread that runs jobs in order until it is stopped.
 
-    def __init__(self, *, name: str, limit: int) -> None:
-        self._jobs: queue.Queue[Job | None] = queue.Queue(limit)
+    At most `limit` jobs wait, and `limit_bytes` of what they hold, the job that runs included.
+    """
+
+    def __init__(self, *, name: str, limit: int, limit_bytes: int) -> None:
+        self._jobs: queue.Queue[tuple[Job, int] | None] = queue.Queue(limit)
+        self._limit_bytes = limit_bytes
+        self._bytes = 0
+        self._guard = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> bool:
-        """Queue a job; False where too many wait already."""
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            return False
+    def submit(self, job: Job, *, num_bytes: int = 0) -> bool:
+        """Queue a job that holds so much sound or pictures; False where too many or too much wait already."""
+        with self._guard:
+            if self._bytes + num_bytes > self._limit_bytes:
+                return False
+            try:
+                self._jobs.put_nowait((job, num_bytes))
+            except queue.Full:
+                return False
+            self._bytes += num_bytes
         return True
 
     def stop(self) -> None:
@@ -78,10 +88,13 @@ class Worker:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            job = self._jobs.get()
-            if job is None or self._stopping.is_set():
+            waiting = self._jobs.get()
+            if waiting is None or self._stopping.is_set():
                 return
+            job, num_bytes = waiting
             try:
                 job()
             except Exception:  # A job reports its own errors; this keeps a bug in that from ending the session.
                 LOGGER.exception("a job of a session failed unexpectedly")
+            with self._guard:
+                self._bytes -= num_bytes
