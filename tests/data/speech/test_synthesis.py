@@ -140,5 +140,6 @@ def test_nothing_to_say_is_refused(text):
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     synthesis.espeak.cache_clear()
-    with pytest.raises(ImportError, match=r"omniloom\[speech\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"omniloom\[speech\]") as error:
         synthesize("yes", ASSISTANT_VOICE)
+    assert error.value.name == "espeakng_loader"  # by which the command line knows what is missing

@@ -151,7 +151,7 @@ class Espeak:
                     f"espeak-ng did not find its data in {self._data}; reinstall the package espeakng-loader"
                 )
             library.espeak_SetSynthCallback(callback)
-            # The C library's: breath in a voice is made of it.
+            # Breath in a voice is noise made of it; opening the library seeds it by the clock.
             library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
             if library.espeak_SetVoiceByName(settings.voice.encode()):
                 raise ValueError(f"espeak-ng has no voice {settings.voice!r}")
@@ -170,8 +170,9 @@ def _loader() -> Any:
     try:
         import espeakng_loader
     except ImportError as error:
-        raise ImportError(
-            "speech synthesis needs the package espeakng-loader; install it with: pip install 'omniloom[speech]'"
+        raise ModuleNotFoundError(
+            "speech synthesis needs the package espeakng-loader; install it with: pip install 'omniloom[speech]'",
+            name=error.name,
         ) from error
     return espeakng_loader
 
