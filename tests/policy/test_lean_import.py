@@ -45,7 +45,7 @@ def test_kernels_load_core_and_torch_only() -> None:
     modules = imported("omniloom.kernels")["modules"]
     floors = {name.split(".")[1] for name in modules if name.startswith("omniloom.")}
     assert floors <= {"core", "kernels"}
-    assert not {"rich", "av", "tokenizers", "soundfile", "PIL"} & set(modules)
+    assert not {"rich", "tokenizers", "soundfile", "PIL"} & set(modules)
 
 
 def test_importing_starts_no_threads() -> None:

@@ -18,7 +18,7 @@ EXAMPLES = ("omniloom doctor", "omniloom doctor --checkpoint runs/mine/checkpoin
 
 LIBRARIES = {
     "train": ("tensorboard", "matplotlib"),
-    "serve": ("fastapi", "uvicorn", "websockets", "python-multipart", "silero-vad"),
+    "serve": ("fastapi", "uvicorn", "websockets", "pydantic", "silero-vad"),
     "speech": ("espeakng-loader",),
 }
 

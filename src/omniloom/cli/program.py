@@ -36,6 +36,7 @@ EXTRAS = {
     "fastapi": "serve",
     "uvicorn": "serve",
     "websockets": "serve",
+    "pydantic": "serve",
     "silero_vad": "serve",
     "espeakng_loader": "speech",
     "tensorboard": "train",
