@@ -40,7 +40,7 @@ CARD_FILE = "README.md"
 ABOUT = """\
 One transformer over one stream of tokens, trained from nothing together with its codecs: it takes text, speech and
 64x64 pictures in any mix and answers in text, speech and pictures. It knows a small world and nothing else: scenes of
-coloured shapes, sums up to twenty, a closed list of words, and spoken digits.
+coloured shapes, sums of numbers up to twenty, a closed list of words, and spoken digits.
 
 ## Limits
 

@@ -20,7 +20,8 @@ from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Part, Text
 
 BREATHY_VARIANTS = ("f2", "f3", "f5", "Alicia")
-"""espeak-ng draws the breath of these from the C library's `rand`: the same words would sound different each time."""
+"""Left out of the world: when its voices were chosen, their breath was another noise each second. `synthesize` seeds that
+now; they stay out, for with them examples would be others than those that the shipped model learned from."""
 
 VOICES = {
     "train": tuple(voice for voice in TRAIN_VOICES if voice.variant not in BREATHY_VARIANTS),
