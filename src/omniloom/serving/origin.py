@@ -1,7 +1,8 @@
 """Who may talk to a local server: the page it served itself, and programs on this machine.
 
 Any web page that a user has open can reach 127.0.0.1, so a request is refused where its Origin is another site's, or
-where its Host is not a name of this machine (another site's name pointed at 127.0.0.1). Programs send no Origin.
+where its Host is not a name of this machine (another site's name pointed at 127.0.0.1). Pages of other servers on this
+machine may use it, and so may programs, which send no Origin.
 """
 
 from __future__ import annotations
