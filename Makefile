@@ -51,7 +51,7 @@ talk: setup
 
 # Broken off, it goes on where it stood.
 train: setup
-	$(BIN)/omniloom train tiny $(if $(wildcard runs/tiny),--resume)
+	$(BIN)/omniloom train tiny $(if $(wildcard runs/tiny/*),--resume)
 
 test: setup
 	$(TEST)
@@ -72,7 +72,7 @@ browser:
 	  { echo "omniloom: could not install Chromium; install it yourself and run make test-all again"; exit 1; }
 
 lint: setup
-	$(BIN)/ruff check src tests benchmarks setup.py
+	$(BIN)/ruff check src tests benchmarks examples setup.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/figures"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    listener = Listener.load(options.listener) if options.listener else Listener.load()
+    listener = Listener.load(options.listener)
     options.out.mkdir(parents=True, exist_ok=True)
     entries = score_checkpoints(options.run, limit=options.limit, listener=listener)
     (options.out / "learning_curve.json").write_text(json.dumps(entries, indent=1) + "\n")
