@@ -20,8 +20,8 @@ from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Part, Text
 
 BREATHY_VARIANTS = ("f2", "f3", "f5", "Alicia")
-"""Left out of the world: when its voices were chosen, their breath was another noise each second. `synthesize` seeds that
-now; they stay out, for with them examples would be others than those that the shipped model learned from."""
+"""Left out of the world: when its voices were chosen, their breath was another noise each second. `synthesize` seeds
+that now; they stay out, for with them examples would be others than those that the shipped model learned from."""
 
 VOICES = {
     "train": tuple(voice for voice in TRAIN_VOICES if voice.variant not in BREATHY_VARIANTS),
