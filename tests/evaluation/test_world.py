@@ -177,6 +177,56 @@ def test_other_settings_do_not_resume(tmp_path: Path) -> None:
     assert all(cell.n == N for cell in run(perfect(), out=out).cells)
 
 
+class OtherEar(Ear):
+    """Another judge that hears the same."""
+
+
+class Judge(torch.nn.Linear):
+    config = SimpleNamespace(words=WORDS)
+
+    def transcribe(self, audio: Audio) -> str:
+        return Ear().transcribe(audio)
+
+
+def changed(judge: Judge) -> Judge:
+    with torch.no_grad():
+        judge.bias[0] += 1
+    return judge
+
+
+def test_another_judge_or_text_codec_does_not_resume(tmp_path: Path) -> None:
+    judge = Judge(2, 2)
+    texts = [SimpleNamespace(spec=SimpleNamespace(fingerprint=name)) for name in ("first", "second")]
+    omnis = [perfect(), perfect()]
+    for omni, text in zip(omnis, texts, strict=True):
+        omni.codecs = SimpleNamespace(audio=CODECS.audio, image=CODECS.image, text=text)
+    for name, before, after, is_same in (
+        ("class", (perfect(), Ear()), (perfect(), OtherEar()), False),
+        ("same", (perfect(), judge), (perfect(), judge), True),
+        ("text", (omnis[0], judge), (omnis[1], judge), False),
+        ("weights", (perfect(), judge), lambda: (perfect(), changed(judge)), False),
+    ):
+        out = tmp_path / f"{name}.json"
+        run(before[0], limit=6, listener=before[1], out=out)
+        out.rename(tmp_path / f"{name}.json.partial")
+        omni, listener = after() if callable(after) else after
+        omni.prompts.clear()
+        run(omni, limit=6, listener=listener, out=out)
+        assert (not omni.prompts) == is_same, name
+
+
+def test_the_identity_follows_what_a_codec_decodes_with() -> None:
+    decoder = torch.nn.Linear(2, 2)
+    decoder.spec = SimpleNamespace(fingerprint="encoder alone")  # type: ignore[assignment]
+    omni = perfect()
+    omni.codecs = SimpleNamespace(audio=decoder, image=CODECS.image)
+    before = world.identity(omni)
+    assert world.identity(omni) == before
+    with torch.no_grad():
+        decoder.weight[0, 0] += 1
+    assert world.identity(omni) != before
+
+
 def test_the_table_shows_every_cell() -> None:
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(run(perfect(), limit=6).table())

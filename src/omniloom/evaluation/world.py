@@ -2,8 +2,8 @@
 
 Every number stands beside what it means: the ceiling of the reply's codec (see `round_trip`), the majority baseline,
 and the same model with shuffled inputs. Replies are greedy, so a model has one score and not a spread of them. A cell
-that is done is kept in FILE.partial, so that an evaluation that was stopped goes on where it was, provided model and
-settings are the same; the file goes when the report is whole.
+that is done is kept in FILE.partial, so that an evaluation that was stopped goes on where it was, provided model,
+judge and settings are the same; the file goes when the report is whole.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def evaluate(
         ValueError: If a cell or split is unknown, or `limit` is not positive.
     """
     _check(cells, splits, limit)
-    settings = {"limit": limit, "seed": seed, "model": identity(omni)}
+    settings = {"limit": limit, "seed": seed, "model": identity(omni), "listener": judge_identity(listener)}
     partial = None if out is None else Path(out).with_name(Path(out).name + ".partial")
     done = _resume(partial, settings)
     with Progress("world", total=len(cells) * len(splits), unit="cell") as progress:
@@ -131,11 +131,33 @@ def answers(omni: Talker, examples: Sequence[Example], *, seed: int) -> list[tup
 
 
 def identity(omni: Talker) -> str:
-    """Sixteen digits that change with the model's weights or its codecs."""
+    """Sixteen digits that change with the model's weights or its codecs.
+
+    A codec's own fingerprint may leave out its decoder, which the scores depend on; its weights are therefore added.
+    """
     model = getattr(omni, "model", None)
-    weights = model.state_dict() if isinstance(model, torch.nn.Module) else {}
-    codecs = {name: getattr(omni.codecs, name).spec.fingerprint for name in ("audio", "image")}
+    weights = dict(model.state_dict()) if isinstance(model, torch.nn.Module) else {}
+    codecs = {}
+    for name in ("text", "audio", "image"):
+        codec = getattr(omni.codecs, name, None)  # a stand-in may have no text codec
+        if codec is not None:
+            codecs[name] = codec.spec.fingerprint
+            weights |= _weights(codec, f"{name} codec.")
     return fingerprint(codecs, weights)
+
+
+def judge_identity(listener: Transcriber) -> str:
+    """The listener's class, and for a model sixteen digits that change with its configuration or weights."""
+    name = type(listener).__qualname__
+    if not isinstance(listener, torch.nn.Module):
+        return name
+    return f"{name} {fingerprint({'config': getattr(listener, 'config', None)}, listener.state_dict())}"
+
+
+def _weights(codec: object, prefix: str) -> dict[str, torch.Tensor]:
+    if not isinstance(codec, torch.nn.Module):
+        return {}
+    return {prefix + name: weight for name, weight in codec.state_dict().items()}
 
 
 def _only_turn(example: Example) -> tuple[Part, ...]:
