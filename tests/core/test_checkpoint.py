@@ -77,6 +77,11 @@ def flip(path: Path) -> None:
         (lambda f: (f / "manifest.json").unlink(), "not written by omniloom: it has no manifest.json"),
         (lambda f: (f / "manifest.json").write_text('{"name": "a web app"}'), "was not written by omniloom"),
         (lambda f: set_version(f / "manifest.json", 99), "version 99"),
+        (lambda f: set_files(f / "manifest.json", None), "torn: its manifest.json lists no files"),
+        (lambda f: set_files(f / "manifest.json", ["config.json"]), "torn: its manifest.json lists no files"),
+        (lambda f: set_files(f / "manifest.json", {"config.json": {"bytes": 2}}), "torn: .* says {'bytes': 2} of con"),
+        (lambda f: set_files(f / "manifest.json", {"config.json": {"bytes": "2", "sha256": ""}}), "torn: .* of config"),
+        (lambda f: set_files(f / "manifest.json", {"config.json": 2}), "torn: .* says 2 of config.json"),
     ],
 )
 def test_torn_and_foreign_folders_are_refused(checkpoint: Path, damage, message: str) -> None:
@@ -91,6 +96,10 @@ def truncate_to(path: Path, size: int) -> None:
 
 def set_version(path: Path, version: int) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": version}))
+
+
+def set_files(path: Path, files: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"files": files}))
 
 
 def test_a_quick_check_still_finds_what_is_cut_short(checkpoint: Path) -> None:

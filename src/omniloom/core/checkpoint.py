@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 MANIFEST = "manifest.json"
 FORMAT = "omniloom-folder"
@@ -94,7 +95,7 @@ def read_manifest(path: str | Path, *, is_thorough: bool = True) -> Manifest:
     if data.get("version") != VERSION:
         version = data.get("version")
         raise ValueError(f"{path} is of version {version}, this omniloom reads {VERSION}; use the one that wrote it")
-    files = {name: FileEntry(num_bytes=item["bytes"], sha256=item["sha256"]) for name, item in data["files"].items()}
+    files = _parse_files(path, data)
     for name, entry in files.items():
         _check_file(path, name, entry, is_thorough=is_thorough)
     return Manifest(files=files)
@@ -162,6 +163,20 @@ def _parse_manifest(path: Path) -> dict:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"{path} was not written by omniloom; give a folder that one of its commands made")
     return data
+
+
+def _parse_files(path: Path, data: dict[str, Any]) -> dict[str, FileEntry]:
+    items = data.get("files")
+    if not isinstance(items, dict):
+        raise ValueError(f"{path} is torn: its {MANIFEST} lists no files; copy the folder again")
+    files = {}
+    for name, item in items.items():
+        match item:
+            case {"bytes": int(num_bytes), "sha256": str(sha256)}:
+                files[name] = FileEntry(num_bytes=num_bytes, sha256=sha256)
+            case _:
+                raise ValueError(f"{path} is torn: its {MANIFEST} says {item!r} of {name}; copy the folder again")
+    return files
 
 
 def _refuse_foreign(path: Path) -> None:
