@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
-from omniloom.stream import Audio, Image, Text, as_parts, wanted
+from omniloom.stream import Audio, Image, Text, as_parts, parts, wanted
 
 
 def tone(seconds: float, rate_hz: int = 16_000) -> Audio:
@@ -48,6 +48,38 @@ def test_channels_are_averaged():
     buffer = io.BytesIO()
     soundfile.write(buffer, np.array([[0.5, -0.5], [0.25, 0.75]]), 8000, format="WAV", subtype="FLOAT")
     assert Audio.open(buffer.getvalue()).samples.tolist() == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("kind", [Audio, Image])
+def test_a_file_too_large_is_refused_unread(tmp_path, kind):
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(parts.MAX_FILE_BYTES + 1)  # sparse: no disk is spent
+    with pytest.raises(ValueError, match=r"large holds 96,000,001 bytes, at most 96,000,000 are taken; make it"):
+        kind.open(path)
+
+
+@pytest.mark.parametrize("kind", [Audio, Image])
+def test_bytes_too_many_are_refused(monkeypatch, kind):
+    monkeypatch.setattr(parts, "MAX_FILE_BYTES", 10)
+    with pytest.raises(ValueError, match="the given bytes holds 11 bytes"):
+        kind.open(bytes(11))
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "num_channels", "message"),
+    [
+        (2_000, 1, "rate_hz must be between 4000 and 192000, got 2000"),
+        (384_000, 1, "rate_hz must be between 4000 and 192000, got 384000"),
+        (8_000, 9, "has 9 channels, at most 8 are taken"),
+    ],
+)
+def test_rate_and_channels_are_refused_before_decoding(monkeypatch, rate_hz, num_channels, message):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros((10, num_channels)), rate_hz, format="WAV")
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *args, **options: pytest.fail("decoded"))
+    with pytest.raises(ValueError, match=message):
+        Audio.open(buffer.getvalue())
 
 
 def test_transparent_pixels_become_paper():

@@ -8,6 +8,7 @@ audio and Pillow reads pictures; both are handed bytes, never a path from the ne
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,14 @@ from torch import Tensor
 
 MAX_AUDIO_S = 60.0
 """Longest audio that one part may hold; at 50 tokens a second it already fills any context we train."""
+
+MAX_CHANNELS = 8
+"""Most channels that are averaged, those of surround sound; a file may claim a thousand, all decoded at once."""
+
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 192_000
+
+MAX_FILE_BYTES = 96_000_000
+"""Largest file that is read: a minute of 32-bit stereo at 192 kHz is 92 MB, a bitmap at the pixel limit 64 MB."""
 
 MAX_IMAGE_PIXELS = 16_000_000
 """Largest picture that is decoded; refused from its header alone, before memory is spent on it."""
@@ -55,8 +64,7 @@ class Audio:
                 f"audio samples must be float32 of shape (N,), got {self.samples.dtype} of shape "
                 f"{tuple(self.samples.shape)}; mix channels down and convert first"
             )
-        if not 4_000 <= self.rate_hz <= 192_000:
-            raise ValueError(f"rate_hz must be between 4000 and 192000, got {self.rate_hz}")
+        _require_rate("audio", self.rate_hz)
         if self.samples.numel() == 0:
             raise ValueError("audio holds no samples; record at least one frame")
         _require_short("audio", self.duration_s)
@@ -68,13 +76,16 @@ class Audio:
         """Read a sound file (WAV, FLAC, MP3, Ogg) from a path or from its bytes; channels are averaged.
 
         Raises:
-            ValueError: If it cannot be decoded, is empty, or lasts longer than `MAX_AUDIO_S`.
+            ValueError: If it cannot be decoded, is empty, has more than `MAX_CHANNELS` or a rate out of bounds, lasts
+                longer than `MAX_AUDIO_S`, or is a file of more than `MAX_FILE_BYTES`.
             FileNotFoundError: If there is no such file.
         """
         name = "the given bytes" if isinstance(source, bytes) else str(source)
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        data = _read(source, name)
         try:
             with soundfile.SoundFile(io.BytesIO(data)) as file:
+                _require_rate(name, file.samplerate)
+                _require_few_channels(name, file.channels)
                 _require_short(name, file.frames / file.samplerate)
                 samples = file.read(dtype="float32", always_2d=True)
                 rate_hz = file.samplerate
@@ -132,11 +143,12 @@ class Image:
         """Read a picture from a path or from its bytes; what is transparent becomes white.
 
         Raises:
-            ValueError: If it cannot be decoded, is cut short, or has more than `MAX_IMAGE_PIXELS`.
+            ValueError: If it cannot be decoded, is cut short, has more than `MAX_IMAGE_PIXELS`, or is a file of more
+                than `MAX_FILE_BYTES`.
             FileNotFoundError: If there is no such file.
         """
         name = "the given bytes" if isinstance(source, bytes) else str(source)
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        data = _read(source, name)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)  # our own limit is lower
@@ -186,6 +198,35 @@ class Image:
 
 
 Part = Text | Audio | Image
+
+
+def _read(source: str | Path | bytes, name: str) -> bytes:
+    """The bytes, of which a path's are counted before they are read."""
+    if isinstance(source, bytes):
+        _require_small(name, len(source))
+        return source
+    with Path(source).open("rb") as file:
+        _require_small(name, os.fstat(file.fileno()).st_size)
+        data = file.read(MAX_FILE_BYTES + 1)  # a pipe has no size beforehand
+    _require_small(name, len(data))
+    return data
+
+
+def _require_small(name: str, num_bytes: int) -> None:
+    if num_bytes > MAX_FILE_BYTES:
+        raise ValueError(f"{name} holds {num_bytes:,} bytes, at most {MAX_FILE_BYTES:,} are taken; make it smaller")
+
+
+def _require_rate(name: str, rate_hz: int) -> None:
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise ValueError(
+            f"rate_hz must be between {MIN_RATE_HZ} and {MAX_RATE_HZ}, got {rate_hz} from {name}; resample it first"
+        )
+
+
+def _require_few_channels(name: str, num_channels: int) -> None:
+    if num_channels > MAX_CHANNELS:
+        raise ValueError(f"{name} has {num_channels} channels, at most {MAX_CHANNELS} are taken; mix them down first")
 
 
 def _require_short(name: str, duration_s: float) -> None:
