@@ -56,6 +56,17 @@ def test_heard_in_pieces_equals_given_whole(piece_ms, rate_hz):
     assert torch.equal(heard.history[0].parts[1].samples, whole.samples)
 
 
+def test_history_keeps_pictures_as_small_as_their_codec_sees_them():
+    large = Image(torch.randint(0, 256, (3, 300, 200), dtype=torch.uint8))
+    added, written_open = OMNI.conversation(), OMNI.conversation([Message("user", (large,))])
+    added.add(large)
+    written_before = OMNI.conversation([Message("user", (large,)), Message("assistant", written("say"))])
+    for conversation in (added, written_open, written_before):
+        (kept,) = conversation.history[0].parts
+        assert kept.pixels.shape == (3, 64, 64)
+        assert untrained_codecs().image.encode(kept) == untrained_codecs().image.encode(large)
+
+
 def test_sound_is_fed_while_it_is_heard():
     conversation = OMNI.conversation()
     conversation.hear(sound(0.2))

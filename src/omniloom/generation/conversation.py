@@ -19,6 +19,7 @@ import soxr
 import torch
 
 from omniloom.codecs.bundle import CodecSet
+from omniloom.codecs.image.separation import SIDE
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.reply import Done, Event, FinishReason, Reply, ReplyBuilder
 from omniloom.generation.sampling import Picker, Sampling, guided
@@ -26,7 +27,7 @@ from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
 from omniloom.stream.layout import EncodedMessage, lay_out, open_reply, prompt_part_ids
 from omniloom.stream.message import Message, Want, as_parts, wanted
-from omniloom.stream.parts import MAX_AUDIO_S, Audio, Part, Text
+from omniloom.stream.parts import MAX_AUDIO_S, Audio, Image, Part, Text
 from omniloom.stream.vocabulary import Modality
 
 MAX_REPLY_TOKENS = 768
@@ -49,13 +50,13 @@ class Conversation:
         if history:
             self._row.append(lay_out([encode(message, codecs) for message in history], prepared.vocabulary).ids)
             is_open = history[-1].role == "user"
-            self._history = list(history[:-1] if is_open else history)
-            self._user_parts = list(history[-1].parts) if is_open else []
+            self._history = [_kept_message(message) for message in (history[:-1] if is_open else history)]
+            self._user_parts = [_kept(part) for part in history[-1].parts] if is_open else []
             self._row.feed()
 
     @property
     def history(self) -> tuple[Message, ...]:
-        """The finished turns, and the user's open one if it holds anything yet."""
+        """The finished turns, and the user's open one if it holds anything yet; pictures as small as the model saw."""
         parts = [*self._user_parts, *([self._hearing.audio()] if self._hearing else [])]
         turns = [turn if isinstance(turn, Message) else self._message(turn) for turn in self._history]
         self._history = [*turns]
@@ -84,7 +85,7 @@ class Conversation:
             for token in prompt_part_ids(modality_of(part), encode_part(part, self._codecs), self._prepared.vocabulary)
         ]
         self._give(ids)
-        self._user_parts += found
+        self._user_parts += [_kept(part) for part in found]
 
     def hear(self, audio: Audio) -> None:
         """Add a piece of sound, of any length, that follows the last one without a gap; whole frames are fed at once.
@@ -322,6 +323,15 @@ class _Guide:
 def guide_prompt(wants: frozenset[Want]) -> list[int]:
     """A picture's opening without any prompt; training shows it in the same form."""
     return [v.BOS, v.USER, *open_reply(wants), v.IMAGE]
+
+
+def _kept(part: Part) -> Part:
+    """The part as history keeps it: a picture as its codec sees it, 12 kB and not up to 48 MB."""
+    return part.resized(SIDE) if isinstance(part, Image) else part
+
+
+def _kept_message(message: Message) -> Message:
+    return Message(message.role, tuple(_kept(part) for part in message.parts))
 
 
 def modality_of(part: Part) -> Modality:
