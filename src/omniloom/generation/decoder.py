@@ -1,9 +1,8 @@
 """The model made ready for use, and one row being decoded with it.
 
-Tokens go through the native decode step, one or a whole prompt of them: it is several times faster than eager torch at
-one token and no slower at many, and each token's result is the same to the last bit however many go at once. Where it
-is not built, prompts go through the torch model and single tokens through the step's reference; they write the same
-cache.
+Tokens go through the native decode step, one or a whole prompt of them: each token's result is the same to the last bit
+however many go at once. `benchmarks/generation/bench_decode.py` times it beside eager torch. Where it is not built,
+prompts go through the torch model and single tokens through the step's reference; they write the same cache.
 """
 
 from __future__ import annotations

@@ -116,7 +116,9 @@ class Omni:
         max_tokens: int = MAX_REPLY_TOKENS,
         batch_rows: int = 64,
     ) -> list[Reply]:
-        """A reply to each prompt, as `reply` gives it, in about a fifth of the time.
+        """A reply to each prompt, as `reply` gives it, but decoded together.
+
+        `benchmarks/generation/bench_decode.py` times a token of 64 rows together beside one alone.
 
         `want` is one for all, or a list with a frozenset for each; so is `seed`.
         """

@@ -31,7 +31,7 @@ STATE_FILE = "state.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class AudioCodecRecipe:
-    """About nine minutes on two cores with the defaults."""
+    """What the audio codec is made from, and how long and how fast it learns."""
 
     codec: AudioCodec.Config = field(default_factory=AudioCodec.Config)
     mix: Mix = field(default_factory=Mix)
@@ -137,7 +137,7 @@ class _Run:
         self.step = int(state["step"])
 
     def _losses(self, samples: Float[Tensor, "B N"]) -> Losses:
-        # bfloat16 makes the matrix products four times as fast here; spectra and losses stay in float32.
+        # Only the matrix products are in bfloat16; spectra and losses stay in float32.
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
             trip = self.codec(samples)
         return codec_losses(trip, samples)

@@ -1,8 +1,9 @@
 """`omniloom talk`: load a model, serve the page, say where it is.
 
-The address is taken before the model is loaded, so a port in use is told at once. One torch thread: with two under
-contention decoding was measured to collapse from hundreds to tens of tokens a second. The server speaks no TLS and asks
-for no key, so it stays on this machine unless told otherwise in so many words.
+The address is taken before the model is loaded, so a port in use is told at once. One torch thread, as
+`benchmarks/generation/bench_decode.py` measures: threads would wait for each other at every token where another process
+holds a core. The server speaks no TLS and asks for no key, so it stays on this machine unless told otherwise in so many
+words.
 """
 
 from __future__ import annotations
