@@ -5,7 +5,9 @@ Everything here is exact on purpose. A canonical drawing places the same object 
 drawing is what a user shows: moved, turned, scaled and shaded a little. Shapes are polygons rasterised at four times
 the size and averaged; drawing with Pillow's own anti-aliasing was rejected, as it has none for polygons.
 
-Eight of the eighty colour-shape pairs are held out of all training, to measure whether pairs are composed.
+Eight of the eighty colour-shape pairs are held out of every picture and every example that the model or the image codec
+learns from, to measure whether pairs are composed. The audio codec's training joins reply words at random: there the
+two words of such a pair may sound together, with nothing that says what they mean.
 """
 
 from __future__ import annotations
