@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniloom.core.config import flatten, from_dict, override, paths, to_dict, to_text, unflatten
+from omniloom.core.config import changed_lines, flatten, from_dict, override, paths, to_dict, to_text, unflatten
 
 
 class Dense:
@@ -198,3 +198,11 @@ def test_a_configuration_stays_frozen() -> None:
 def test_what_is_no_configuration_is_refused() -> None:
     with pytest.raises(ValueError, match="dataclass instance"):
         to_dict({"depth": 1})
+
+
+def test_changed_lines_show_what_went_and_what_came() -> None:
+    before = "depth = 1\nname = tiny\nwidth = 2\n"
+    assert changed_lines(before, before) == []
+    assert changed_lines(before, "depth = 3\nheads = 4\nwidth = 2\n") == [
+        "- depth = 1", "+ depth = 3", "+ heads = 4", "- name = tiny",
+    ]  # fmt: skip

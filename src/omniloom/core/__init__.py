@@ -6,6 +6,7 @@ from omniloom.core.checkpoint import keep_newest as keep_newest
 from omniloom.core.checkpoint import latest as latest
 from omniloom.core.checkpoint import read_manifest as read_manifest
 from omniloom.core.checkpoint import write_folder as write_folder
+from omniloom.core.config import changed_lines as changed_lines
 from omniloom.core.config import flatten as flatten
 from omniloom.core.config import from_dict as from_dict
 from omniloom.core.config import override as override

@@ -61,6 +61,15 @@ def to_text(config: Any) -> str:
     return "".join(f"{path} = {_leaf_text(value)}\n" for path, value in flatten(config).items())
 
 
+def changed_lines(before_text: str, after_text: str) -> list[str]:
+    """The settings that differ between two texts of `to_text`: `- path = old` and `+ path = new`, sorted by path."""
+    before, after = before_text.splitlines(), after_text.splitlines()
+    lines = [f"- {line}" for line in before if line not in after] + [
+        f"+ {line}" for line in after if line not in before
+    ]
+    return sorted(lines, key=lambda line: line[2:].partition(" = ")[0])  # stable: what went stays before what came
+
+
 def override(config: C, changes: Mapping[str, str]) -> C:
     """The configuration with settings changed, each by its path and the text of its new value.
 

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import torch
 
-from omniloom.core.config import to_text
 from omniloom.data.packing import PackedLoader
 from omniloom.data.problems import ChatFilesProblem, WorldMix
 from omniloom.data.token_dataset import prepare
 from omniloom.generation import load, save_for_use
-from omniloom.training import AdamW, Trainer, TrainingConfig
+from omniloom.training import AdamW, Trainer, TrainingConfig, record_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +44,7 @@ def train_finetune(recipe: FinetuneRecipe, *, out: Path, is_resuming: bool = Fal
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
     """
     start = load(recipe.start)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.txt").write_text(to_text(recipe))
+    record_config(out, recipe)
     data = prepare(
         out / "data",
         mix=WorldMix(chat_files=recipe.data),

@@ -8,4 +8,5 @@ from omniloom.training.loop import TrainingResult as TrainingResult
 from omniloom.training.loss import LossWeights as LossWeights
 from omniloom.training.optimizers import AdamW as AdamW
 from omniloom.training.optimizers import Muon as Muon
+from omniloom.training.record import record_config as record_config
 from omniloom.training.schedule import WarmupStableDecay as WarmupStableDecay
