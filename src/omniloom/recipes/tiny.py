@@ -29,7 +29,6 @@ from omniloom.codecs.audio import AudioCodec
 from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.image import ImageCodec
 from omniloom.codecs.text import TextCodec
-from omniloom.core.config import to_text
 from omniloom.core.randomness import seeded
 from omniloom.data.packing import PackedLoader
 from omniloom.data.problems import WorldMix
@@ -40,7 +39,7 @@ from omniloom.recipes.audio_codec import AudioCodecRecipe, train_audio_codec
 from omniloom.recipes.image_codec import ImageCodecRecipe, train_image_codec
 from omniloom.recipes.text_codec import TextCodecRecipe
 from omniloom.recipes.text_codec import train as train_text_codec
-from omniloom.training import Trainer, TrainingConfig
+from omniloom.training import LossWeights, Trainer, TrainingConfig, record_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,9 @@ class TinyRecipe:
     mix: WorldMix = field(default_factory=WorldMix)
     num_examples: int = 81_920
     model: OmniConfig = field(default_factory=lambda: OmniConfig.from_depth(7))
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(num_steps=14_000))
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(num_steps=13_300, weights=LossWeights(reply_text=2.0, prompt_audio=0.01))
+    )
     num_processes: int = 2
     seed: int = 0
 
@@ -64,8 +65,7 @@ def train_tiny(recipe: TinyRecipe, *, out: Path, is_resuming: bool = False) -> P
     Raises:
         KeyboardInterrupt: If the training stage was asked to stop; its checkpoint is written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.txt").write_text(to_text(recipe))
+    record_config(out, recipe)
     times = _Times(out / "times.json")
     with times.stage("codecs"):
         codecs = train_codecs(recipe, out / "codecs")
