@@ -44,7 +44,7 @@ from omniloom.training import LossWeights, Trainer, TrainingConfig, record_confi
 
 @dataclass(frozen=True, kw_only=True)
 class TinyRecipe:
-    """Codecs, 12 minutes of data, 60 of training on two idle cores; `training.num_steps` says how long the model learns."""
+    """Codecs, 12 minutes of data, an hour of training on two idle cores; `training.num_steps` sets the last."""
 
     text: TextCodecRecipe = field(default_factory=TextCodecRecipe)
     audio: AudioCodecRecipe = field(default_factory=AudioCodecRecipe)
