@@ -132,7 +132,7 @@ def test_somebody_elses_folder_is_never_replaced(tmp_path: Path) -> None:
 
 def test_an_empty_folder_may_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    read_manifest(write_folder(tmp_path / "out", fill))
+    assert read_manifest(write_folder(tmp_path / "out", fill)).files
 
 
 def test_latest_goes_by_number_and_skips_torn_ones(tmp_path: Path) -> None:
