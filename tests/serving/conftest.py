@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from omniloom.data.scenes import parse_description, render
-from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, Omni, Reply, TextDelta, Usage, shipped
+from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, Omni, Reply, TextDelta, Usage
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.realtime.media import WIRE_RATE_HZ, encode_pcm
 from omniloom.serving.realtime.outbox import Outbox
@@ -221,7 +221,5 @@ def server(omni: FakeOmni) -> Iterator[str]:
 @pytest.fixture
 def tiny_server() -> Iterator[str]:
     """The address of a real server that serves the shipped model."""
-    if "tiny" not in shipped():
-        pytest.skip("no model named tiny comes with this package; make train makes it")
     with running_server(Omni.load("tiny"), model_name="tiny") as address:
         yield address

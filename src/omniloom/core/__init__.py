@@ -1,4 +1,4 @@
-"""What every other floor rests on; `core.state` and `core.streaming`, which load torch, are imported by path."""
+"""What every other floor rests on; `core.state`, which loads torch, is imported by path."""
 
 from omniloom.core.checkpoint import FileEntry as FileEntry
 from omniloom.core.checkpoint import Manifest as Manifest
