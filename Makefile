@@ -51,7 +51,7 @@ talk: setup
 
 # Broken off, it goes on where it stood.
 train: setup
-	$(BIN)/omniloom train tiny $(if $(wildcard runs/tiny/*),--resume)
+	$(BIN)/omniloom train tiny $(if $(wildcard runs/tiny/*),--resume) $(ARGS)
 
 test: setup
 	$(TEST)

@@ -16,7 +16,7 @@ from omniloom.core.randomness import generator
 from omniloom.recipes import audio_codec as recipe_module
 from omniloom.recipes.audio_codec import AudioCodecRecipe, train_audio_codec
 from omniloom.recipes.audio_codec_measure import codes_kept_after_other_words
-from omniloom.recipes.audio_codec_sounds import Mix, Sounds, spoken_sentences, training_batch, training_sounds
+from omniloom.recipes.audio_codec_sounds import NOISE_DB, Mix, Sounds, spoken_sentences, training_batch, training_sounds
 from omniloom.training.schedule import WarmupStableDecay
 
 needs_synthesizer = pytest.mark.skipif(
@@ -73,9 +73,17 @@ def test_batches_depend_on_the_generator_alone(sounds: Sounds) -> None:
     first, again, other = (
         training_batch(sounds, Mix(), generator("batch", step), num_rows=12, num_frames=4) for step in (3, 3, 4)
     )
-    assert first.shape == (12, 4 * 640)
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    assert first.heard.shape == first.wanted.shape == (12, 4 * 640)
+    assert torch.equal(first.heard, again.heard) and torch.equal(first.wanted, again.wanted)
+    assert not torch.equal(first.wanted, other.wanted)
+
+
+def test_the_encoder_hears_noise_that_is_in_no_target(sounds: Sounds) -> None:
+    batch = training_batch(sounds, Mix(), generator("noise"), num_rows=40, num_frames=4)
+    added = (batch.heard - batch.wanted).square().mean(1).sqrt()
+    noisy = added[added > 0]
+    assert 8 <= len(noisy) <= 24
+    assert 10 ** (NOISE_DB[0] / 20) * 0.9 < float(noisy.min()) and float(noisy.max()) < 10 ** (NOISE_DB[1] / 20) * 1.1
 
 
 def test_shares_beyond_the_whole_are_refused() -> None:

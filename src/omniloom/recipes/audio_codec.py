@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from omniloom.codecs.audio import AudioCodec
 from omniloom.codecs.audio.losses import Losses, codec_losses
@@ -22,7 +20,7 @@ from omniloom.core.metrics import Metrics
 from omniloom.core.progress import Progress
 from omniloom.core.randomness import generator, seeded
 from omniloom.core.state import load_state, save_state
-from omniloom.recipes.audio_codec_sounds import Mix, Sounds, training_batch, training_sounds
+from omniloom.recipes.audio_codec_sounds import Batch, Mix, Sounds, training_batch, training_sounds
 from omniloom.training.interruption import interruptible
 from omniloom.training.schedule import WarmupStableDecay
 
@@ -36,9 +34,9 @@ class AudioCodecRecipe:
     codec: AudioCodec.Config = field(default_factory=AudioCodec.Config)
     mix: Mix = field(default_factory=Mix)
     schedule: WarmupStableDecay = field(default_factory=lambda: WarmupStableDecay(warmup_steps=60, decay_fraction=0.5))
-    num_sentences: int = 2400
-    digit_copies: int = 2
-    num_steps: int = 2400
+    num_sentences: int = 3600
+    digit_copies: int = 3
+    num_steps: int = 4000
     num_rows: int = 16
     num_frames: int = 32
     learning_rate: float = 4e-3
@@ -100,10 +98,10 @@ class _Run:
         """One update; the losses before it."""
         recipe = self.recipe
         rng = generator("audio codec batch", recipe.seed, self.step)
-        samples = training_batch(sounds, recipe.mix, rng, num_rows=recipe.num_rows, num_frames=recipe.num_frames)
+        batch = training_batch(sounds, recipe.mix, rng, num_rows=recipe.num_rows, num_frames=recipe.num_frames)
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.learning_rate * recipe.schedule.scale(self.step, num_steps=recipe.num_steps)
-        losses = self._losses(samples)
+        losses = self._losses(batch)
         self.optimizer.zero_grad()
         losses.total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.codec.parameters(), recipe.clip_norm)
@@ -136,8 +134,8 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
 
-    def _losses(self, samples: Float[Tensor, "B N"]) -> Losses:
+    def _losses(self, batch: Batch) -> Losses:
         # Only the matrix products are in bfloat16; spectra and losses stay in float32.
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
-            trip = self.codec(samples)
-        return codec_losses(trip, samples)
+            trip = self.codec(batch.heard)
+        return codec_losses(trip, batch.wanted)

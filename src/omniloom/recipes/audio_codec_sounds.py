@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from omniloom.codecs.audio import RATE_HZ, SAMPLES_PER_FRAME
 from omniloom.core.progress import track
 from omniloom.core.randomness import generator
-from omniloom.data.speech import fsdd
+from omniloom.data.speech import augmentation, fsdd
 from omniloom.data.speech.synthesis import NEW_VOICES, TRAIN_VOICES, assistant_word, synthesize
 from omniloom.data.speech.words import REPLY_WORDS
 
@@ -29,6 +29,18 @@ OPENERS = (
     "could you", "what shape is", "i would like", "thanks",
 )  # fmt: skip
 """Function words that questions hold beside the reply words; none is a whole question of the tests."""
+
+
+NOISE_SHARE = 0.4
+NOISE_DB = (-75.0, -40.0)
+"""White noise in what the encoder hears, against full scale. It is in no target: codes need not tell it."""
+
+
+class Batch(NamedTuple):
+    """What the encoder hears, and what shall come back: the same without noise."""
+
+    heard: Float[Tensor, "B N"]
+    wanted: Float[Tensor, "B N"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,7 @@ class Sounds:
 class Mix:
     """Shares of a batch's rows; digits take the rest."""
 
-    words: float = 0.22
+    words: float = 0.18
     sentences: float = 0.42
 
     def __post_init__(self) -> None:
@@ -53,9 +65,12 @@ class Mix:
 
 
 def training_sounds(num_sentences: int, *, digit_copies: int, seed: int) -> Sounds:
-    """Make them: about 2 s of speech a sentence, at a hundred times real time; `digit_copies` 0 leaves people out."""
+    """Make them: about 2 s of speech a sentence, at a hundred times real time; `digit_copies` 0 leaves people out.
+
+    The first copy of a digit is as it was recorded, the others are augmented.
+    """
     digits = [
-        fsdd.augmented(fsdd.load(take), generator("audio codec digit", seed, index, copy)).samples
+        _digit(take, generator("audio codec digit", seed, index, copy), is_plain=copy == 0)
         for index, take in enumerate(fsdd.recordings("train") if digit_copies else ())
         for copy in range(digit_copies)
     ]
@@ -75,25 +90,40 @@ def spoken_sentences(num_sentences: int, *, split: Literal["train", "new"], seed
         opener = [OPENERS[int(rng.integers(len(OPENERS)))]] if rng.random() < 0.5 else []
         words = [REPLY_WORDS[i] for i in rng.integers(len(REPLY_WORDS), size=rng.integers(2, 6))]
         voice = voices[index % len(voices)].varied(rng)
-        spoken.append(synthesize(" ".join([*opener, *words]), voice).audio.samples)
+        samples = synthesize(" ".join([*opener, *words]), voice).audio.samples
+        spoken.append(_as_another_speaker(samples, rng) if split == "train" else samples)
     return spoken
 
 
-def training_batch(
-    sounds: Sounds, mix: Mix, rng: np.random.Generator, *, num_rows: int, num_frames: int
-) -> Float[Tensor, "B N"]:
-    """Excerpts of `num_frames` frames."""
+def _digit(take: fsdd.Recording, rng: np.random.Generator, *, is_plain: bool) -> Tensor:
+    sound = fsdd.load(take)
+    return (sound.resampled(RATE_HZ) if is_plain else fsdd.augmented(sound, rng)).samples
+
+
+def _as_another_speaker(samples: Tensor, rng: np.random.Generator) -> Tensor:
+    return torch.from_numpy(augmentation.as_another_speaker(samples.numpy(), rng, rate_hz=RATE_HZ))
+
+
+def training_batch(sounds: Sounds, mix: Mix, rng: np.random.Generator, *, num_rows: int, num_frames: int) -> Batch:
+    """Excerpts of `num_frames` frames, some with noise in what is heard."""
     size = num_frames * SAMPLES_PER_FRAME
-    rows = []
+    heard, wanted = [], []
     for _ in range(num_rows):
         draw = rng.random()
         if draw < mix.words:
-            rows.append(_joined_words(sounds.words, size, rng))
+            excerpt = _joined_words(sounds.words, size, rng)
         elif draw < mix.words + mix.sentences or not sounds.digits:
-            rows.append(_sentence(sounds.sentences, size, rng))
+            excerpt = _sentence(sounds.sentences, size, rng)
         else:
-            rows.append(_joined_digits(sounds.digits, size, rng))
-    return torch.stack(rows).clamp(-1, 1)
+            excerpt = _joined_digits(sounds.digits, size, rng)
+        wanted.append(excerpt)
+        heard.append(_with_noise(excerpt, rng) if rng.random() < NOISE_SHARE else excerpt)
+    return Batch(torch.stack(heard).clamp(-1, 1), torch.stack(wanted).clamp(-1, 1))
+
+
+def _with_noise(samples: Tensor, rng: np.random.Generator) -> Tensor:
+    level = 10 ** (rng.uniform(*NOISE_DB) / 20)
+    return samples + level * torch.from_numpy(rng.standard_normal(samples.numel(), dtype=np.float32))
 
 
 def _joined_words(words: Sequence[Tensor], size: int, rng: np.random.Generator) -> Tensor:
@@ -108,11 +138,7 @@ def _sentence(sentences: Sequence[Tensor], size: int, rng: np.random.Generator) 
     samples = sentences[int(rng.integers(len(sentences)))]
     start = int(rng.integers(max(1, samples.numel() - size + 1)))
     excerpt = samples[start : start + size] * float(np.exp(rng.uniform(-0.9, 0.5)))
-    excerpt = torch.nn.functional.pad(excerpt, (0, size - excerpt.numel()))
-    if rng.random() < 0.35:
-        noise = torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
-        excerpt = excerpt + noise * float(10 ** rng.uniform(-4.5, -2.3))
-    return excerpt
+    return torch.nn.functional.pad(excerpt, (0, size - excerpt.numel()))
 
 
 def _joined_digits(digits: Sequence[Tensor], size: int, rng: np.random.Generator) -> Tensor:

@@ -44,16 +44,16 @@ from omniloom.training import LossWeights, Trainer, TrainingConfig, record_confi
 
 @dataclass(frozen=True, kw_only=True)
 class TinyRecipe:
-    """Codecs, 12 minutes of data, an hour of training on two idle cores; `training.num_steps` sets the last."""
+    """Codecs, data and an hour of training on two idle cores; `training.num_steps` sets the last."""
 
     text: TextCodecRecipe = field(default_factory=TextCodecRecipe)
     audio: AudioCodecRecipe = field(default_factory=AudioCodecRecipe)
     image: ImageCodecRecipe = field(default_factory=ImageCodecRecipe)
     mix: WorldMix = field(default_factory=WorldMix)
-    num_examples: int = 81_920
+    num_examples: int = 114_688
     model: OmniConfig = field(default_factory=lambda: OmniConfig.from_depth(7))
     training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(num_steps=13_300, weights=LossWeights(reply_text=2.0, prompt_audio=0.01))
+        default_factory=lambda: TrainingConfig(num_steps=11_000, weights=LossWeights(reply_text=2.0, prompt_audio=0.01))
     )
     num_processes: int = 2
     seed: int = 0

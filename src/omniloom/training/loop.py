@@ -36,7 +36,7 @@ class TrainingConfig:
     row_length: int = 384
     num_rows: int = 5
     accumulate: int = 1
-    optimizer: AdamW | Muon = field(default_factory=AdamW)
+    optimizer: AdamW | Muon = field(default_factory=Muon)
     schedule: WarmupStableDecay = field(default_factory=WarmupStableDecay)
     weights: LossWeights = field(default_factory=LossWeights)
     clip_norm: float = 1.0

@@ -81,7 +81,7 @@ def test_a_timed_word_holds_its_sound():
 
 def test_every_voice_exists_and_no_two_sound_the_same():
     voices = (*TRAIN_VOICES, *NEW_VOICES, ASSISTANT_VOICE)
-    assert len(TRAIN_VOICES) >= 20 and len(NEW_VOICES) >= 5
+    assert len(TRAIN_VOICES) >= 60 and len(NEW_VOICES) >= 5
     assert len({voice.name for voice in voices}) == len(voices)
     sounds = {synthesize("seven", voice).audio.samples.numpy().tobytes() for voice in voices}
     assert len(sounds) == len(voices)

@@ -47,11 +47,11 @@ class DigitsProblem(WeightedTasks):
     class Config:
         """How often each task is drawn, and whose voices are heard."""
 
-        digit_text: float = 2.0
-        digit_audio: float = 2.5
-        digit_asked_audio: float = 0.5
-        digits_text: float = 1.0
-        digits_audio: float = 1.0
+        digit_text: float = 4.0
+        digit_audio: float = 3.125
+        digit_asked_audio: float = 0.625
+        digits_text: float = 2.0
+        digits_audio: float = 1.25
         speakers: tuple[str, ...] = fsdd.SPEAKERS
 
     cells: ClassVar[dict[str, str | None]] = {

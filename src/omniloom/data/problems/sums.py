@@ -41,8 +41,8 @@ class SumsProblem(WeightedTasks):
 
         sum_text: float = 3.0
         sum_audio: float = 1.5
-        sum_spoken_text: float = 1.5
-        sum_spoken_audio: float = 1.5
+        sum_spoken_text: float = 3.0
+        sum_spoken_audio: float = 1.875
 
     cells: ClassVar[dict[str, str | None]] = {
         "sum_text": "text-to-text",

@@ -15,19 +15,12 @@ from numpy.typing import NDArray
 from omniloom.data.problems.base import Split
 from omniloom.data.problems.templates import as_typed, pick
 from omniloom.data.scenes import Scene, describe, render
+from omniloom.data.speech.augmentation import as_another_speaker
 from omniloom.data.speech.synthesis import NEW_VOICES, RATE_HZ, TRAIN_VOICES, speak_reply, synthesize
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Part, Text
 
-BREATHY_VARIANTS = ("f2", "f3", "f5", "Alicia")
-"""Left out of the world: when its voices were chosen, their breath was another noise each second. `synthesize` seeds
-that now; they stay out, for with them examples would be others than those that the shipped model learned from."""
-
-VOICES = {
-    "train": tuple(voice for voice in TRAIN_VOICES if voice.variant not in BREATHY_VARIANTS),
-    "new": NEW_VOICES,
-    "composed": tuple(voice for voice in TRAIN_VOICES if voice.variant not in BREATHY_VARIANTS),
-}
+VOICES = {"train": TRAIN_VOICES, "new": NEW_VOICES, "composed": TRAIN_VOICES}
 
 RATES_WPM = (165, 225)
 """Brisk speech: each second of it costs 50 tokens."""
@@ -50,10 +43,12 @@ def asked(
 
 
 def aloud(words: str, random: np.random.Generator, split: Split) -> tuple[Audio, list[str]]:
-    """Words said by a voice of the split in some mood, trimmed and worn."""
+    """Words said by a voice of the split in some mood, trimmed and worn; in training, by a speaker like that voice."""
     voice = pick(random, VOICES[split])
     mood = replace(voice.varied(random), rate_wpm=int(random.integers(*RATES_WPM)))
     sound = synthesize(words, mood).audio.samples.numpy()
+    if split == "train":
+        sound = as_another_speaker(sound, random, rate_hz=RATE_HZ)
     return Audio(torch.from_numpy(worn(trimmed(sound), random)), RATE_HZ), [f"voice:{voice.name}"]
 
 

@@ -53,3 +53,9 @@ def with_offset(samples: Samples, offset_s: float, *, rate_hz: int) -> Samples:
 def with_peak(samples: Samples, peak: float) -> Samples:
     """As loud as makes the largest sample `peak`; silence stays silent."""
     return samples * np.float32(peak / max(float(np.abs(samples).max()), 1e-6))
+
+
+def as_another_speaker(samples: Samples, rng: np.random.Generator, *, rate_hz: int) -> Samples:
+    """A longer or shorter throat: up to 15 % faster or slower, pitch and formants with it, and a tilt of up to 6 dB."""
+    samples = with_speed(samples, float(2 ** rng.uniform(-0.2, 0.2)), rate_hz=rate_hz)
+    return with_tilt(samples, rng.uniform(-6, 6), rate_hz=rate_hz)

@@ -27,7 +27,7 @@ from omniloom.core.randomness import generator, seeded
 from omniloom.core.state import load_state, save_state
 from omniloom.data.speech import augmentation, fsdd
 from omniloom.data.speech.listener import RATE_HZ, Listener, stack_spectra
-from omniloom.data.speech.synthesis import ASSISTANT_VOICE, TRAIN_VOICES, assistant_word, synthesize
+from omniloom.data.speech.synthesis import ASSISTANT_VOICE, LISTENER_VOICES, assistant_word, synthesize
 from omniloom.data.speech.words import DIGIT_WORDS
 from omniloom.stream.parts import Audio
 
@@ -251,7 +251,7 @@ class _School:
         return [self._words[index] for index in rng.integers(len(self._words), size=num_words)]
 
     def _in_train_voice(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
-        voice = TRAIN_VOICES[rng.integers(len(TRAIN_VOICES))].varied(rng)
+        voice = LISTENER_VOICES[rng.integers(len(LISTENER_VOICES))].varied(rng)
         text = " ".join(self._chosen(num_words, rng))
         return synthesize(text, voice).audio, text
 
