@@ -13,7 +13,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 help:
 	@echo "make talk      set up, then serve the tiny model and print the address of the page"
 	@echo "make test      set up, then run the tests (minutes, offline)"
-	@echo "make train     remake the tiny model from nothing"
+	@echo "make train     remake the tiny model from nothing; more options in ARGS"
 	@echo "make test-all  also the slow, compile and browser tests"
 	@echo "make lint | bench | docs | wheel"
 
@@ -51,7 +51,7 @@ talk: setup
 
 # Broken off, it goes on where it stood.
 train: setup
-	$(BIN)/omniloom train tiny $(if $(wildcard runs/tiny/*),--resume) $(ARGS)
+	GOMP_SPINCOUNT=20000 $(BIN)/omniloom train tiny $(if $(wildcard runs/tiny/*),--resume) $(ARGS)
 
 test: setup
 	$(TEST)
