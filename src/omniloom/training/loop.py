@@ -33,8 +33,8 @@ class TrainingConfig:
     """How a model is trained. A step takes `num_rows x row_length x accumulate` tokens."""
 
     num_steps: int
-    row_length: int = 384
-    num_rows: int = 5
+    row_length: int = 480
+    num_rows: int = 4
     accumulate: int = 1
     optimizer: AdamW | Muon = field(default_factory=Muon)
     schedule: WarmupStableDecay = field(default_factory=WarmupStableDecay)
