@@ -125,9 +125,9 @@ def last_answer(page: Any) -> Any:
 
 def test_it_answers_typed_words_by_text_speech_and_picture(page: Any, show: Show) -> None:
     show(page, "welcome-light")
-    page.get_by_role("button", name="what is 6 plus 8").click()
+    page.get_by_role("button", name="I see a green circle").click()
     last_answer(page).get_by_text("first word").wait_for()
-    assert last_answer(page).locator(".words").inner_text() == "what is 6 plus 8"
+    assert last_answer(page).locator(".words").inner_text() == "I see a green circle. What colour is the circle?"
 
     page.get_by_label("Speech").check()
     page.get_by_label("Message", exact=True).fill("say red star")
@@ -211,12 +211,12 @@ def test_a_picture_is_made_shown_and_asked_about_with_the_keyboard_alone(page: A
 
 
 def test_a_new_conversation_starts_with_an_empty_page(page: Any) -> None:
-    page.get_by_role("button", name="what is 6 plus 8").click()
+    page.get_by_role("button", name="I see a green circle").click()
     last_answer(page).get_by_text("first word").wait_for()
     page.get_by_role("button", name="New conversation").click()
     page.get_by_text("Ready", exact=True).wait_for()
     assert page.locator(".turn").count() == 0 and page.get_by_role("heading", level=1).is_visible()
-    page.get_by_role("button", name="what is 6 plus 8").click()
+    page.get_by_role("button", name="I see a green circle").click()
     last_answer(page).get_by_text("first word").wait_for()
 
 
@@ -242,9 +242,9 @@ def test_it_is_whole_in_the_dark_and_on_a_phone(
 
 def test_the_shipped_model_answers_by_text_voice_and_picture(tiny_page: Any, show: Show) -> None:
     page = tiny_page
-    page.get_by_role("button", name="what is 6 plus 8").click()
+    page.get_by_role("button", name="I see a green circle").click()
     last_answer(page).get_by_text("first word").wait_for()
-    assert last_answer(page).locator(".words").inner_text() == "fourteen"
+    assert last_answer(page).locator(".words").inner_text() == "green"
     page.get_by_role("button", name="New conversation").click()
     page.get_by_role("button", name="draw a big red circle").click()
     last_answer(page).get_by_text("drawn in").wait_for()

@@ -4,7 +4,7 @@ import { element, icon } from "./conversation.js";
 import { sceneAddress } from "./pictures.js";
 
 const EXAMPLES = [
-  { words: "what is 6 plus 8", note: "a small sum, in text", form: "text" },
+  { words: "I see a green circle. What colour is the circle?", note: "reading, in text", form: "text" },
   { words: "say red star", note: "the model speaks", form: "audio" },
   { words: "draw a big red circle at the top left", note: "the model draws", form: "image" },
   { words: "what is this?", note: "about this picture, aloud", form: "audio", scene: "big blue star top left", seed: 3 },
