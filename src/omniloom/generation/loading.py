@@ -92,13 +92,16 @@ def load(name_or_folder: str | Path) -> Checkpoint:
     )
 
 
+UNMEASURED = "Not measured yet: `omniloom evaluate card --checkpoint FOLDER` writes scores and a card into this folder.\n"
+
+
 def save_for_use(
     folder: str | Path,
     *,
     model: OmniModel,
     codecs: CodecSet,
     scores: Mapping[str, Any] | None = None,
-    card: str = "",
+    card: str = UNMEASURED,
 ) -> Path:
     """Write a checkpoint for use; it appears whole or not at all.
 
