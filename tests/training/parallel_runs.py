@@ -79,10 +79,10 @@ def start(work: Any, out: Path, *arguments: Any, num_processes: int = 2) -> list
     return started
 
 
-def end(processes: list[BaseProcess], out: Path) -> list[str]:
+def end(processes: list[BaseProcess], out: Path, *, patience_s: float = 60) -> list[str]:
     """What each process said, after its end."""
     for process in processes:
-        process.join(60)
+        process.join(patience_s)
         assert process.exitcode is not None, "a process hangs"
     said = [out / f"said-{rank}.json" for rank in range(len(processes))]
     return [json.loads(path.read_text()) if path.exists() else "" for path in said]

@@ -35,6 +35,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"folder": f"{name}-one-then-two", "optimizer": optimizer, "parallel": parallel},
             {"folder": f"{name}-two-then-one", "optimizer": optimizer, "parallel": parallel, "until": CUT},
         ]
+    cases.append({"folder": "bf16-two", "parallel": "fsdp2", "autocast": True})
     assert end(start(train, out, cases), out) == ["done", "done"]
     for optimizer, parallel in CASES:
         trainer(out / f"{optimizer}-one", Processes(), optimizer=optimizer).run()
@@ -53,6 +54,21 @@ def test_losses_are_those_of_one_process(runs: Path, optimizer: str, parallel: s
     tolerance = 1e-5 if optimizer == "AdamW" else 1e-4
     for one, two in zip(expected, found, strict=True):
         assert one == pytest.approx(two, abs=tolerance, rel=0)
+
+
+def test_under_autocast_losses_agree_within_its_rounding(runs: Path) -> None:
+    for one, two in zip(curve(runs / "AdamW-one"), curve(runs / "bf16-two"), strict=True):
+        assert one == pytest.approx(two, abs=5 * 2**-8, rel=0)  # losses of about 5 nats, in steps of 2**-8 of them
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp2"])
+def test_compiled_equals_eager(tmp_path: Path, parallel: str) -> None:
+    cases = [{"folder": "compiled", "parallel": parallel, "compile": True, "num_steps": 2}]
+    assert end(start(train, tmp_path, cases), tmp_path, patience_s=600) == ["done", "done"]
+    trainer(tmp_path / "eager", Processes(), num_steps=2).run()
+    for one, two in zip(curve(tmp_path / "eager"), curve(tmp_path / "compiled"), strict=True):
+        assert one == pytest.approx(two, abs=1e-5, rel=0)
 
 
 @pytest.mark.parametrize(("optimizer", "parallel"), CASES)

@@ -57,9 +57,9 @@ def _shard(model: OmniModel, processes: Processes, *, is_compiled: bool) -> None
     for module in [*model.blocks, model]:
         if is_compiled and module is not model:
             module.compile(dynamic=False)
-        fully_shard(module, mesh=mesh)
+        sharded: Any = fully_shard(module, mesh=mesh)
         if processes.device.type == "cpu":
-            module.set_force_sum_reduction_for_comms(True)  # gloo has no average
+            sharded.set_force_sum_reduction_for_comms(True)  # gloo has no average
 
 
 def is_sharded(tensor: object) -> bool:
