@@ -29,7 +29,7 @@ COLLECTIVE_TIMEOUT = timedelta(minutes=10)
 """How long one process waits for another within a step: far longer than rank 0 takes to write a checkpoint."""
 
 POLL_S = 0.2
-DONE, FAILED = b"done", b"failed"
+DONE, FAILED = "done", "failed"
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Processes:
                 return made
             while not self.store.check([key]):
                 time.sleep(POLL_S)
-            if self.store.get(key) == FAILED:
+            if self.store.get(key).decode() == FAILED:
                 raise ConnectionError(f"rank {self.rank} stops, as rank 0 failed; rank 0 says why")
         return load()
 
