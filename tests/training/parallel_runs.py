@@ -79,7 +79,7 @@ def start(work: Any, out: Path, *arguments: Any, num_processes: int = 2) -> list
     return started
 
 
-def end(processes: list[BaseProcess], out: Path, *, patience_s: float = 60) -> list[str]:
+def end(processes: list[BaseProcess], out: Path, *, patience_s: float = 120) -> list[str]:
     """What each process said, after its end."""
     for process in processes:
         process.join(patience_s)

@@ -102,7 +102,7 @@ def train_long(out: Path, processes: Processes, parallel: str) -> str:
 def begin(out: Path, parallel: str) -> list[Any]:
     """Two processes that train until they are told to stop, after their first checkpoint."""
     started = start(train_long, out, parallel)
-    for _ in range(600):
+    for _ in range(1200):
         if latest(out / "checkpoints") is not None:
             return started
         time.sleep(0.05)

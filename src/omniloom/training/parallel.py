@@ -136,17 +136,9 @@ def joined() -> Iterator[Processes]:
     if world_size == 1:
         yield alone()
         return
-    device = _own_device()
-    store, rank, world_size = next(rendezvous("env://", timeout=COLLECTIVE_TIMEOUT))
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        store=dist.PrefixStore("collectives", store),
-        rank=rank,
-        world_size=world_size,
-        timeout=COLLECTIVE_TIMEOUT,
-        device_id=device if device.type == "cuda" else None,
-    )
-    processes = Processes(rank, world_size, device, dist.PrefixStore("omniloom", store))
+    processes = Processes(int(os.environ["RANK"]), world_size, _own_device())
+    with processes.explaining_loss():
+        _meet(processes)
     try:
         yield processes
     except KeyboardInterrupt:
@@ -157,6 +149,20 @@ def joined() -> Iterator[Processes]:
     # After any other error the group is left as it is: parting waits for processes that may be gone.
     processes.wait()
     dist.destroy_process_group()
+
+
+def _meet(processes: Processes) -> None:
+    store, rank, world_size = next(rendezvous("env://", timeout=COLLECTIVE_TIMEOUT))
+    is_on_gpu = processes.device.type == "cuda"
+    dist.init_process_group(
+        "nccl" if is_on_gpu else "gloo",
+        store=dist.PrefixStore("collectives", store),
+        rank=rank,
+        world_size=world_size,
+        timeout=COLLECTIVE_TIMEOUT,
+        device_id=processes.device if is_on_gpu else None,
+    )
+    processes.store = dist.PrefixStore("omniloom", store)
 
 
 def _own_device() -> torch.device:
