@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -166,6 +166,35 @@ def test_settings_are_listed_without_running(runs: list[Any], capsys: pytest.Cap
     assert main(["recipes"]) == 0
     assert "remembered   for this test\n" in capsys.readouterr().out
     assert runs == []
+
+
+def test_a_dry_run_says_what_the_run_will_take(
+    runs: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = replace(recipes.get("remembered"), plan=lambda config, **given: f"# {config} {given}\n", num_processes=8)
+    monkeypatch.setitem(recipes._values, "remembered", planned)
+    assert main(["train", "remembered", "--dry-run"]) == 0
+    expected = "num_steps = 10\n# Config(num_steps=10) {'num_processes': 8, 'tokens_per_second': None}\n"
+    assert capsys.readouterr().out == expected
+    assert main(["train", "remembered", "--dry-run", "--processes", "2", "--tokens-per-second", "9"]) == 0
+    assert "{'num_processes': 2, 'tokens_per_second': 9}" in capsys.readouterr().out
+    assert main(["train", "remembered", "--processes", "2"]) == 2
+    assert "belong to --dry-run; torchrun says how many train" in capsys.readouterr().err
+    assert runs == []
+
+
+def test_only_some_recipes_are_shared_by_processes(
+    runs: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert main(["train", "remembered", "--out", str(tmp_path)]) == 2
+    assert "remembered is trained by one process, not 2; start it without torchrun" in capsys.readouterr().err
+    monkeypatch.setitem(recipes._values, "remembered", replace(recipes.get("remembered"), is_parallel=True))
+    (tmp_path / "begun").write_text("rank 0 looks whether there is a run; it may have begun to write")
+    assert main(["train", "remembered", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == ""
+    assert [recipes.get(name).is_parallel for name in ("tiny", "finetune", "audio-codec")] == [True, True, False]
 
 
 def test_every_recipe_can_be_configured() -> None:

@@ -85,14 +85,19 @@ def test_a_later_step_asked_for_first_is_the_same() -> None:
         assert (getattr(wanted, name) == getattr(at_once, name)).all()
 
 
-def test_ranks_share_out_the_rows_of_one() -> None:
+@pytest.mark.parametrize("world_size", [2, 3, 4])
+def test_ranks_share_out_the_rows_of_one(world_size: int) -> None:
     dataset = Numbered(list(range(3, 33)))
-    alone = PackedLoader(dataset, row_length=40, batch_rows=4, seed=0).batch(2)  # type: ignore[arg-type]
-    halves = [
-        PackedLoader(dataset, row_length=40, batch_rows=2, seed=0, rank=rank, world_size=2).batch(2)  # type: ignore[arg-type]
-        for rank in (0, 1)
+    alone, *shares = [
+        PackedLoader(dataset, row_length=40, batch_rows=4, seed=0, rank=rank, world_size=size).batch(2)  # type: ignore[arg-type]
+        for rank, size in [(0, 1), *((rank, world_size) for rank in range(world_size))]
     ]
-    assert alone.ids.tolist() == [row for half in halves for row in half.ids.tolist()]
+    assert alone.ids.tolist() == [row for share in shares for row in share.ids.tolist()]
+
+
+def test_more_ranks_than_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="a step has 4 rows for 5 processes"):
+        PackedLoader(Numbered([3]), row_length=40, batch_rows=4, seed=0, rank=0, world_size=5)  # type: ignore[arg-type]
 
 
 def test_an_example_longer_than_a_row_is_refused_by_number() -> None:

@@ -1,19 +1,27 @@
-"""`omniloom train RECIPE`: a named run, any of its settings changed by path."""
+"""`omniloom train RECIPE`: a named run, any of its settings changed by path.
+
+Several processes share a run where torchrun starts them: `torchrun --nproc-per-node 2 -m omniloom.cli train tiny`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
-from omniloom.cli.parsing import Parser, settings
+from omniloom.cli.parsing import Parser, positive_int, settings
+from omniloom.cli.program import EXIT_STOPPED
 from omniloom.core.config import override, to_text
 
-SUMMARY = "Train a model by a recipe; Ctrl-C keeps a checkpoint, and --resume goes on from it to the same bits."
+SUMMARY = (
+    "Train a model by a recipe; Ctrl-C keeps a checkpoint, and --resume goes on from it to the same bits. "
+    "torchrun --nproc-per-node 2 -m omniloom.cli train RECIPE has two processes share it."
+)
 EXAMPLES = (
     "omniloom train tiny",
     "omniloom train tiny --out runs/mine --set training.num_steps=500",
     "omniloom train tiny --out runs/mine --resume",
-    "omniloom train tiny --dry-run          # every setting, and nothing else",
+    "omniloom train base --dry-run          # every setting, and what it will take",
 )
 
 
@@ -24,7 +32,15 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the run goes (default: runs/RECIPE)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's newest whole checkpoint")
-    parser.add_argument("--dry-run", action="store_true", help="print every setting and stop")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print every setting and what the run will take, and stop"
+    )
+    parser.add_argument(
+        "--processes", type=positive_int, help="with --dry-run: for so many (default: those the recipe is meant for)"
+    )
+    parser.add_argument(
+        "--tokens-per-second", type=positive_int, help="with --dry-run: at this rate of all (default: measured here)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,11 +50,26 @@ def run(options: argparse.Namespace) -> int:
     config = override(recipe.configure(), settings(options.set))
     if options.dry_run:
         print(to_text(config), end="")
+        if recipe.plan is not None:
+            processes = options.processes or recipe.num_processes
+            print(recipe.plan(config, num_processes=processes, tokens_per_second=options.tokens_per_second), end="")
         return 0
+    if options.processes or options.tokens_per_second:
+        raise ValueError("--processes and --tokens-per-second belong to --dry-run; torchrun says how many train")
+    rank, num_processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    if num_processes > 1 and not recipe.is_parallel:
+        raise ValueError(f"{options.recipe} is trained by one process, not {num_processes}; start it without torchrun")
     out = options.out or Path("runs") / options.recipe
-    check_folder(out, is_resuming=options.resume)
-    written = recipe.run(config, out=out, is_resuming=options.resume)
-    print(f"trained {options.recipe}: {written}")
+    if rank == 0:
+        check_folder(out, is_resuming=options.resume)
+    try:
+        written = recipe.run(config, out=out, is_resuming=options.resume)
+    except KeyboardInterrupt:
+        if rank == 0:
+            raise
+        return EXIT_STOPPED
+    if rank == 0:
+        print(f"trained {options.recipe}: {written}")
     return 0
 
 

@@ -110,7 +110,11 @@ class Batch:
 
 
 class PackedLoader:
-    """Batches by step number: step s of rank r is the same however one came there."""
+    """Batches by step number: step s of rank r is the same however one came there.
+
+    A step has `batch_rows` rows whatever the number of ranks, and each rank takes its share, one row more or less where
+    they do not divide; so a run may go on with another number of processes.
+    """
 
     def __init__(
         self,
@@ -124,6 +128,10 @@ class PackedLoader:
     ) -> None:
         if batch_rows < 1 or not 0 <= rank < world_size:
             raise ValueError(f"need batch_rows >= 1 and 0 <= rank < world_size, got {batch_rows}, {rank}, {world_size}")
+        if batch_rows < world_size:
+            raise ValueError(
+                f"a step has {batch_rows} rows for {world_size} processes; give it more rows, or start fewer processes"
+            )
         self.dataset, self.row_length, self.batch_rows, self.seed = dataset, row_length, batch_rows, seed
         self.rank, self.world_size = rank, world_size
         self._first_rows = [0]
@@ -131,9 +139,9 @@ class PackedLoader:
         self._packed: dict[int, PackedRows] = {}
 
     def batch(self, step: int) -> Batch:
-        """The rows of a step; an epoch's end and the next one's start may share a step."""
-        first = (step * self.world_size + self.rank) * self.batch_rows
-        return self.rows([self.row(first + offset) for offset in range(self.batch_rows)])
+        """This rank's rows of a step; an epoch's end and the next one's start may share a step."""
+        start, stop = (self.batch_rows * rank // self.world_size for rank in (self.rank, self.rank + 1))
+        return self.rows([self.row(step * self.batch_rows + place) for place in range(start, stop)])
 
     def row(self, number: int) -> NDArray[np.int64]:
         """The examples of a row, counted over all epochs."""

@@ -25,11 +25,18 @@ class Run(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A named run: one line on what it makes, its complete configuration, and how it is carried out."""
+    """A named run: one line on what it makes, its complete configuration, and how it is carried out.
+
+    `plan(config, num_processes=…, tokens_per_second=…)` says what it will take, as text, on `num_processes` unless
+    told otherwise. `is_parallel` is whether several processes may share it.
+    """
 
     summary: str
     configure: Callable[[], Any]
     run: Run
+    plan: Callable[..., str] | None = None
+    num_processes: int = 1
+    is_parallel: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +97,29 @@ recipes.add(
         summary="a model like the shipped one from nothing, codecs included: under 90 minutes on two cores",
         configure=_later("omniloom.recipes.tiny:TinyRecipe"),
         run=_later("omniloom.recipes.tiny:train_tiny"),
+        plan=_later("omniloom.recipes.sizes:plan"),
+        is_parallel=True,
+    ),
+)
+recipes.add(
+    "small",
+    Recipe(
+        summary="tiny's world at 91 M parameters, for one GPU: planned (--dry-run), not yet trained",
+        configure=_later("omniloom.recipes.sizes:small"),
+        run=_later("omniloom.recipes.tiny:train_tiny"),
+        plan=_later("omniloom.recipes.sizes:plan"),
+        is_parallel=True,
+    ),
+)
+recipes.add(
+    "base",
+    Recipe(
+        summary="tiny's world at 1.07 B parameters, for eight GPUs: planned (--dry-run), not yet trained",
+        configure=_later("omniloom.recipes.sizes:base"),
+        run=_later("omniloom.recipes.tiny:train_tiny"),
+        plan=_later("omniloom.recipes.sizes:plan"),
+        num_processes=8,
+        is_parallel=True,
     ),
 )
 recipes.add(
@@ -98,6 +128,7 @@ recipes.add(
         summary="a trained model taken further on your own conversations: --set data.folder=FOLDER",
         configure=_later("omniloom.recipes.finetune:FinetuneRecipe"),
         run=_later("omniloom.recipes.finetune:train_finetune"),
+        is_parallel=True,
     ),
 )
 recipes.add(

@@ -11,13 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
-from omniloom.data.packing import PackedLoader
 from omniloom.data.problems import ChatFilesProblem, WorldMix
-from omniloom.data.token_dataset import prepare
+from omniloom.data.token_dataset import TokenDataset, prepare
 from omniloom.generation import load, save_for_use
-from omniloom.training import AdamW, Trainer, TrainingConfig, record_config
+from omniloom.training import AdamW, TrainingConfig, fit, joined, record_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,24 +39,25 @@ def train_finetune(recipe: FinetuneRecipe, *, out: Path, is_resuming: bool = Fal
     Raises:
         ValueError: If the folder holds no conversations, or a line of it is bad (named by file and line).
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
+        ConnectionError: If it was started as several processes and another one ended.
     """
     start = load(recipe.start)
-    record_config(out, recipe)
-    data = prepare(
-        out / "data",
-        mix=WorldMix(chat_files=recipe.data),
-        codecs=start.codecs,
-        num_examples=recipe.num_examples,
-        seed=recipe.seed,
-        processes=recipe.num_processes,
-        max_tokens=recipe.training.row_length,
-    )
-    training = recipe.training
-    model = start.model.to("cuda" if torch.cuda.is_available() else "cpu")
-    loader = PackedLoader(data, row_length=training.row_length, batch_rows=training.num_rows, seed=recipe.seed)
-    trainer = Trainer(model, loader, training, out / "model")
-    trainer.resume()
-    result = trainer.run()
-    if not result.finished:
-        raise KeyboardInterrupt(f"training stopped at step {result.step}; add --resume to go on")
-    return save_for_use(out / "checkpoint", model=model, codecs=start.codecs)
+
+    def make() -> TokenDataset:
+        record_config(out, recipe)
+        return prepare(
+            out / "data",
+            mix=WorldMix(chat_files=recipe.data),
+            codecs=start.codecs,
+            num_examples=recipe.num_examples,
+            seed=recipe.seed,
+            processes=recipe.num_processes,
+            max_tokens=recipe.training.row_length,
+        )
+
+    with joined() as processes:
+        data = processes.after_first(make, lambda: TokenDataset.open(out / "data"))
+        model = fit(start.model, data, recipe.training, out / "model", seed=recipe.seed, processes=processes)
+        if processes.is_first:
+            save_for_use(out / "checkpoint", model=model, codecs=start.codecs)
+    return out / "checkpoint"

@@ -8,7 +8,7 @@ the training stage at its last checkpoint:
     model/       the training run: metrics, TensorBoard, checkpoints
     checkpoint/  what `Omni.load` takes
 
-`times.json` says what each stage took.
+`times.json` says what each stage took. Under torchrun, rank 0 does the first two stages and the last, and all train.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,6 @@ from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.image import ImageCodec
 from omniloom.codecs.text import TextCodec
 from omniloom.core.randomness import seeded
-from omniloom.data.packing import PackedLoader
 from omniloom.data.problems import WorldMix
 from omniloom.data.token_dataset import TokenDataset, prepare
 from omniloom.generation import save_for_use
@@ -39,7 +39,7 @@ from omniloom.recipes.audio_codec import AudioCodecRecipe, train_audio_codec
 from omniloom.recipes.image_codec import ImageCodecRecipe, train_image_codec
 from omniloom.recipes.text_codec import TextCodecRecipe
 from omniloom.recipes.text_codec import train as train_text_codec
-from omniloom.training import LossWeights, Trainer, TrainingConfig, record_config
+from omniloom.training import LossWeights, Processes, TrainingConfig, alone, fit, joined, record_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +64,28 @@ def train_tiny(recipe: TinyRecipe, *, out: Path, is_resuming: bool = False) -> P
 
     Raises:
         KeyboardInterrupt: If the training stage was asked to stop; its checkpoint is written.
+        ConnectionError: If it was started as several processes and another one ended.
     """
+    with joined() as processes:
+        data = processes.after_first(lambda: prepare_stages(recipe, out), lambda: TokenDataset.open(out / "data"))
+        times = _Times(out / "times.json") if processes.is_first else None
+        with times.stage("model") if times else nullcontext():
+            model = train_model(recipe, data, out / "model", processes=processes)
+        if processes.is_first:
+            facts = {"training": json.loads((out / "times.json").read_text())}
+            codecs = train_codecs(recipe, out / "codecs")
+            save_for_use(out / "checkpoint", model=model, codecs=codecs, scores=facts)
+    return out / "checkpoint"
+
+
+def prepare_stages(recipe: TinyRecipe, out: Path) -> TokenDataset:
+    """What comes before the training stage, by one process."""
     record_config(out, recipe)
     times = _Times(out / "times.json")
     with times.stage("codecs"):
         codecs = train_codecs(recipe, out / "codecs")
     with times.stage("data"):
-        data = prepare(
+        return prepare(
             out / "data",
             mix=recipe.mix,
             codecs=codecs,
@@ -79,10 +94,6 @@ def train_tiny(recipe: TinyRecipe, *, out: Path, is_resuming: bool = False) -> P
             processes=recipe.num_processes,
             max_tokens=recipe.training.row_length,
         )
-    with times.stage("model"):
-        model = train_model(recipe, data, out / "model")
-    facts = {"training": json.loads((out / "times.json").read_text())}
-    return save_for_use(out / "checkpoint", model=model, codecs=codecs, scores=facts)
 
 
 def train_codecs(recipe: TinyRecipe, folder: Path) -> CodecSet:
@@ -108,19 +119,13 @@ def train_codecs(recipe: TinyRecipe, folder: Path) -> CodecSet:
     )
 
 
-def train_model(recipe: TinyRecipe, data: TokenDataset, folder: Path) -> OmniModel:
-    """The transformer, from nothing or from the newest checkpoint in `folder`."""
-    training = recipe.training
-    loader = PackedLoader(data, row_length=training.row_length, batch_rows=training.num_rows, seed=recipe.seed)
+def train_model(
+    recipe: TinyRecipe, data: TokenDataset, folder: Path, *, processes: Processes | None = None
+) -> OmniModel:
+    """The transformer, from nothing or from the newest checkpoint in `folder`; whole on rank 0."""
     with seeded("omni weights", recipe.seed):
         model = OmniModel(recipe.model, data.vocabulary)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = Trainer(model, loader, training, folder)
-    trainer.resume()
-    result = trainer.run()
-    if not result.finished:
-        raise KeyboardInterrupt(f"training stopped at step {result.step}; add --resume to go on")
-    return model
+    return fit(model, data, recipe.training, folder, seed=recipe.seed, processes=processes or alone())
 
 
 def _audio_codec(recipe: AudioCodecRecipe, folder: Path) -> None:

@@ -5,8 +5,12 @@ from omniloom.training.interruption import interruptible as interruptible
 from omniloom.training.loop import Trainer as Trainer
 from omniloom.training.loop import TrainingConfig as TrainingConfig
 from omniloom.training.loop import TrainingResult as TrainingResult
+from omniloom.training.loop import fit as fit
 from omniloom.training.loss import LossWeights as LossWeights
 from omniloom.training.optimizers import AdamW as AdamW
 from omniloom.training.optimizers import Muon as Muon
+from omniloom.training.parallel import Processes as Processes
+from omniloom.training.parallel import alone as alone
+from omniloom.training.parallel import joined as joined
 from omniloom.training.record import record_config as record_config
 from omniloom.training.schedule import WarmupStableDecay as WarmupStableDecay

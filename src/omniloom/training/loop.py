@@ -1,16 +1,19 @@
-"""The training loop: one process, any device, safe to interrupt at any time.
+"""The training loop: one process or several, any device, safe to interrupt at any time.
 
 A run is a folder: its flattened configuration, metrics as JSON lines and TensorBoard events, and checkpoints that hold
 weights, optimizer state and the step. Batches are drawn by number, so a run that was interrupted and resumed takes
-exactly the steps, to the last bit, of one that was not. Ctrl-C and SIGTERM end the current step and save.
+exactly the steps, to the last bit, of one that was not. Ctrl-C and SIGTERM end the current step and save. Several
+processes stop at the same step, whichever was asked to; rank 0 writes, and what it writes does not tell how many they
+were.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,19 +21,32 @@ from omniloom.core.checkpoint import keep_newest, latest, write_folder
 from omniloom.core.metrics import Metrics
 from omniloom.core.progress import Progress
 from omniloom.core.state import load_state, save_state
-from omniloom.data.packing import Batch
+from omniloom.data.packing import Batch, PackedLoader
+from omniloom.data.token_dataset import TokenDataset
 from omniloom.models import OmniModel
 from omniloom.stream.layout import LossClass
 from omniloom.training.batches import Batches
 from omniloom.training.interruption import interruptible
 from omniloom.training.loss import LossWeights, weighted_loss
 from omniloom.training.optimizers import AdamW, Muon
+from omniloom.training.parallel import Processes
 from omniloom.training.schedule import WarmupStableDecay
+from omniloom.training.sharding import (
+    Parallel,
+    gathered,
+    is_sharded,
+    load_model_state,
+    load_optimizer_state,
+    spread,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a model is trained. A step takes `num_rows x row_length x accumulate` tokens."""
+    """How a model is trained. A step takes `num_rows x row_length x accumulate` tokens, over all processes together.
+
+    `parallel` is what each of several processes holds: the whole model (`ddp`) or a shard of it (`fsdp2`).
+    """
 
     num_steps: int
     row_length: int = 480
@@ -46,6 +62,7 @@ class TrainingConfig:
     checkpoint_every_s: float = 180.0
     keep_checkpoints: int = 2
     tensorboard: bool = True
+    parallel: Parallel = "ddp"
 
     @property
     def tokens_per_step(self) -> int:
@@ -63,42 +80,62 @@ class TrainingResult:
 
 
 class Trainer:
-    """A model, its optimizers and its place in the run."""
+    """A model, its optimizers and its place in the run; `processes` are those that share it, `batches` this one's."""
 
-    def __init__(self, model: OmniModel, batches: Batches, config: TrainingConfig, out: Path) -> None:
+    def __init__(
+        self,
+        model: OmniModel,
+        batches: Batches,
+        config: TrainingConfig,
+        out: Path,
+        *,
+        processes: Processes | None = None,
+    ) -> None:
         self.model, self.batches, self.config, self.out = model, batches, config, out
+        self.processes = processes or Processes()
         self.device = next(model.parameters()).device
-        self.optimizers = config.optimizer.build(model)
+        self.spread = spread(model, self.processes, parallel=config.parallel, is_compiled=config.compile)
+        self.is_sharded = is_sharded(next(model.parameters()))
+        self.optimizers = config.optimizer.build(model, is_sharded=self.is_sharded)
         self.base_rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         self.weights = config.weights.by_class().to(self.device)
-        self.forward: Callable[..., torch.Tensor] = torch.compile(model, dynamic=False) if config.compile else model
         self.step = 0
+        self.saved_step: int | None = None
         self.seconds_before, self.started = 0.0, time.monotonic()
-        self.window = _Window(len(self.weights))
+        self.window = _Window(len(self.weights), self.processes)
 
     def run(self, *, until: int | None = None) -> TrainingResult:
-        """Train to the last step, or to step `until`, or until a signal asks to stop; always ends with a checkpoint."""
+        """Train to the last step, or to step `until`, or until a signal asks to stop; always ends with a checkpoint.
+
+        Raises:
+            ConnectionError: If another process of the run has ended.
+        """
         c = self.config
         self.started = last_save = time.monotonic()
         stop = c.num_steps if until is None else min(until, c.num_steps)
-        metrics = Metrics(self.out, resume_step=self.step or None, has_tensorboard=c.tensorboard)
-        progress = Progress("training", total=c.num_steps, done=self.step)
-        with interruptible() as interrupted, metrics, progress:
-            while self.step < stop and not interrupted():
+        with ExitStack() as stack:
+            interrupted = stack.enter_context(interruptible())
+            stack.enter_context(self.processes.explaining_loss())
+            journal = stack.enter_context(_Journal(self)) if self.processes.is_first else None
+            (is_asked,) = self.processes.any(interrupted())
+            while self.step < stop and not is_asked:
                 self.take_step()
                 if self.step % c.log_every == 0 or self.step == stop:
-                    self._report(metrics, progress)
-                if time.monotonic() - last_save > c.checkpoint_every_s:
+                    self._report(journal)
+                is_due = self.processes.is_first and time.monotonic() - last_save > c.checkpoint_every_s
+                is_asked, is_due = self.processes.any(interrupted(), is_due)
+                if is_due:
                     self.save()
                     last_save = time.monotonic()
-        checkpoint = self.save()
+            checkpoint = self.save()
         return TrainingResult(self.step, self.step >= c.num_steps, checkpoint, self.window.last)
 
     def take_step(self) -> None:
         """One optimizer step over `accumulate` batches."""
         c = self.config
         self.accumulate_gradients()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip_norm)
+        norm: Any = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip_norm)
+        norm = norm.full_tensor() if self.is_sharded else norm
         if not bool(torch.isfinite(norm)):
             raise FloatingPointError(f"the gradient at step {self.step} is not finite; lower the rate and resume")
         scale = c.schedule.scale(self.step, num_steps=c.num_steps)
@@ -114,38 +151,49 @@ class Trainer:
         c = self.config
         for part in range(c.accumulate):
             batch = self.batches.batch(self.step * c.accumulate + part)
-            (self._loss(batch) / c.accumulate).backward()
+            is_last = part == c.accumulate - 1
+            with nullcontext() if is_last else self.spread.unsynced():
+                (self._loss(batch) * self.processes.world_size / c.accumulate).backward()
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         device = self.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.autocast):
-            hidden = self.forward(batch.ids.to(device), batch.slots.to(device), documents=batch.documents.to(device))
-            loss = weighted_loss(self.model, hidden, batch.targets.to(device), batch.classes.to(device), self.weights)
+            inputs = batch.ids.to(device), batch.slots.to(device)
+            hidden = self.spread.forward(*inputs, documents=batch.documents.to(device))
+            targets, classes = batch.targets.to(device), batch.classes.to(device)
+            loss = weighted_loss(self.model, hidden, targets, classes, self.weights, over_all=self.processes.sum)
         self.window.add(loss.sums, loss.counts, batch.num_tokens)
         return loss.total
 
-    def _report(self, metrics: Metrics, progress: Progress) -> None:
+    def _report(self, journal: _Journal | None) -> None:
         losses, rate = self.window.close()
-        scale = self.config.schedule.scale(self.step, num_steps=self.config.num_steps)
-        seconds = self.seconds_before + time.monotonic() - self.started
-        values = {f"loss/{name}": value for name, value in losses.items()}
-        metrics.write(self.step, {**values, "tokens_per_s": rate, "rate_scale": scale, "seconds": seconds})
-        shown = {name.removeprefix("reply_"): value for name, value in losses.items() if name.startswith("reply_")}
-        progress.advance(self.step - progress.done, {"tokens/s": rate, **shown})
+        if journal is not None:
+            journal.write(losses, rate)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has trained, over all its interruptions."""
+        return self.seconds_before + time.monotonic() - self.started
 
     def save(self) -> Path:
-        """Write the checkpoint of this step and drop the oldest beyond `keep_checkpoints`."""
+        """Write the checkpoint of this step, which all wait for, and drop the oldest beyond `keep_checkpoints`."""
         folder = self.out / "checkpoints"
         path = folder / f"step-{self.step:08d}"
-        if not path.exists():
-            state = {
-                "step": self.step,
-                "seconds": self.seconds_before + time.monotonic() - self.started,
-                "model": self.model.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            }
+        if self.saved_step == self.step:
+            return path
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+        is_first = self.processes.is_first
+        state = gathered(state, keeps=is_first) if self.is_sharded else state
+        if is_first and not path.exists():
             write_folder(path, lambda temporary: save_state(temporary / STATE_FILE, state))
             keep_newest(folder, num_kept=self.config.keep_checkpoints)
+        self.processes.wait()
+        self.saved_step = self.step
         return path
 
     def resume(self) -> bool:
@@ -154,11 +202,77 @@ class Trainer:
         if path is None:
             return False
         state = load_state(path / STATE_FILE)
-        self.model.load_state_dict(state["model"])
+        load_model_state(self.model, state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.step, self.seconds_before = state["step"], state["seconds"]
+            load_optimizer_state(optimizer, saved)
+        self.step = self.saved_step = state["step"]
+        self.seconds_before = state["seconds"]
         return True
+
+    def whole_model(self) -> OmniModel:
+        """The trained model, on rank 0 with every weight whole; all processes must ask."""
+        if not self.is_sharded:
+            return self.model
+        with self.processes.explaining_loss():
+            state = gathered(self.model.state_dict(), keeps=self.processes.is_first)
+        if not self.processes.is_first:
+            return self.model
+        model = OmniModel(self.model.config, self.model.vocabulary)
+        model.load_state_dict(state)
+        return model
+
+
+class _Journal:
+    """A run's metrics and progress, open while it trains."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        c = trainer.config
+        self.trainer = trainer
+        self.metrics = Metrics(trainer.out, resume_step=trainer.step or None, has_tensorboard=c.tensorboard)
+        self.progress = Progress("training", total=c.num_steps, done=trainer.step)
+
+    def __enter__(self) -> _Journal:
+        self.progress.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.progress.__exit__(*error)
+        self.metrics.close()
+
+    def write(self, losses: dict[str, float], rate: float) -> None:
+        """The losses since the last report and the rate, tokens a second of all processes."""
+        t = self.trainer
+        values = {f"loss/{name}": value for name, value in losses.items()}
+        scale = t.config.schedule.scale(t.step, num_steps=t.config.num_steps)
+        t_values = {"tokens_per_s": rate, "rate_scale": scale, "seconds": t.seconds}
+        self.metrics.write(t.step, {**values, **t_values})
+        shown = {name.removeprefix("reply_"): value for name, value in losses.items() if name.startswith("reply_")}
+        self.progress.advance(t.step - self.progress.done, {"tokens/s": rate, **shown})
+
+
+def fit(
+    model: OmniModel, data: TokenDataset, config: TrainingConfig, out: Path, *, seed: int, processes: Processes
+) -> OmniModel:
+    """Train on a dataset's packed rows, from the newest checkpoint in `out` if there is one; whole on rank 0.
+
+    Raises:
+        KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
+        ConnectionError: If another process of the run has ended.
+    """
+    loader = PackedLoader(
+        data,
+        row_length=config.row_length,
+        batch_rows=config.num_rows,
+        seed=seed,
+        rank=processes.rank,
+        world_size=processes.world_size,
+    )
+    trainer = Trainer(model.to(processes.device), loader, config, out, processes=processes)
+    trainer.resume()
+    result = trainer.run()
+    if not result.finished:
+        raise KeyboardInterrupt(f"training stopped at step {result.step}; add --resume to go on")
+    return trainer.whole_model()
 
 
 STATE_FILE = "state.safetensors"
@@ -167,8 +281,8 @@ STATE_FILE = "state.safetensors"
 class _Window:
     """Losses and tokens since the last report."""
 
-    def __init__(self, num_classes: int) -> None:
-        self.num_classes = num_classes
+    def __init__(self, num_classes: int, processes: Processes) -> None:
+        self.num_classes, self.processes = num_classes, processes
         self.last: dict[str, float] = {}
         self._open()
 
@@ -184,11 +298,11 @@ class _Window:
         self.tokens += tokens
 
     def close(self) -> tuple[dict[str, float], float]:
-        """Mean loss of each class that occurred (nats a token), and tokens a second; then start anew."""
-        means = {
-            kind.name.lower(): float(self.sums[kind] / self.counts[kind]) for kind in LossClass if self.counts[kind] > 0
-        }
-        rate = self.tokens / max(1e-9, time.perf_counter() - self.start)
+        """Mean loss of each class that occurred (nats a token), and tokens a second, of all; then start anew."""
+        sums, counts = self.processes.sum(torch.stack([self.sums, self.counts]))
+        means = {kind.name.lower(): float(sums[kind] / counts[kind]) for kind in LossClass if counts[kind] > 0}
+        tokens = int(self.processes.sum(torch.tensor(self.tokens)))
+        rate = tokens / max(1e-9, time.perf_counter() - self.start)
         self.last = means
         self._open()
         return means, rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +32,10 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class WeightedLoss:
-    """`total`, the weighted mean to descend, and for every class its summed loss (nats) and its token count."""
+    """`total`, the weighted mean to descend, and for every class its summed loss (nats) and its token count.
+
+    `total` is a sum over these rows, divided by the weight of all rows of the step.
+    """
 
     total: Float[Tensor, ""]
     sums: Float[Tensor, " classes"]
@@ -44,13 +48,18 @@ def weighted_loss(
     targets: Int[Tensor, "B T"],
     classes: Int[Tensor, "B T"],
     weights: Float[Tensor, " classes"],
+    *,
+    over_all: Callable[[Tensor], Tensor] = lambda own: own,
 ) -> WeightedLoss:
-    """Cross-entropy over the tokens that carry weight; the others never reach the output matrix."""
+    """Cross-entropy over the tokens that carry weight; the others never reach the output matrix.
+
+    `over_all` sums the rows' weight over all processes that share a step.
+    """
     token_weights = weights[classes.long()]
     chosen = token_weights > 0
     weight, kind = token_weights[chosen], classes[chosen].long()
     logits = model.logits(hidden[chosen])
     losses = F.cross_entropy(logits.float(), targets[chosen], reduction="none")
-    total = (losses * weight).sum() / weight.sum().clamp_min(1e-9)
+    total = (losses * weight).sum() / over_all(weight.sum()).clamp_min(1e-9)
     sums = torch.zeros_like(weights).index_add_(0, kind, losses.detach())
     return WeightedLoss(total, sums, torch.bincount(kind, minlength=len(weights)).to(weights.dtype))

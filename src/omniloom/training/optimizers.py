@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from omniloom.training.sharded_muon import ShardedMuon
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW:
@@ -21,7 +23,7 @@ class AdamW:
     beta2: float = 0.95
     weight_decay: float = 0.05
 
-    def build(self, model: nn.Module) -> list[torch.optim.Optimizer]:
+    def build(self, model: nn.Module, *, is_sharded: bool = False) -> list[torch.optim.Optimizer]:
         matrices, others = _split(model)
         groups = [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
         return [torch.optim.AdamW(groups, lr=self.rate, betas=(self.beta1, self.beta2), fused=True)]
@@ -36,11 +38,12 @@ class Muon:
     weight_decay: float = 0.01
     embedding: AdamW = AdamW(rate=4e-3)
 
-    def build(self, model: nn.Module) -> list[torch.optim.Optimizer]:
+    def build(self, model: nn.Module, *, is_sharded: bool = False) -> list[torch.optim.Optimizer]:
         matrices, others = _split(model)
         e = self.embedding
+        muon = ShardedMuon if is_sharded else torch.optim.Muon
         return [
-            torch.optim.Muon(matrices, lr=self.rate, momentum=self.momentum, weight_decay=self.weight_decay),
+            muon(matrices, lr=self.rate, momentum=self.momentum, weight_decay=self.weight_decay),
             torch.optim.AdamW(others, lr=e.rate, betas=(e.beta1, e.beta2), weight_decay=0.0, fused=True),
         ]
 

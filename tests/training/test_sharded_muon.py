@@ -1,0 +1,48 @@
+"""Muon over shards takes the steps of torch's Muon over whole matrices, to the last bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from omniloom.training import Processes
+from omniloom.training.sharded_muon import ShardedMuon, orthogonalized
+from tests.training.parallel_runs import end, start
+
+SHAPES = [(8, 6), (6, 8), (7, 5), (33, 16), (1, 4)]
+"""Tall, wide, not divisible by two, and with a row for one process only."""
+
+SETTINGS = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}
+
+
+def step_both(out: Path, processes: Processes) -> str:
+    from torch.distributed.tensor import Shard, distribute_tensor, init_device_mesh
+
+    mesh = init_device_mesh("cpu", (processes.world_size,))
+    torch.manual_seed(0)
+    wholes = [torch.nn.Parameter(torch.randn(shape)) for shape in SHAPES]
+    shards = [torch.nn.Parameter(distribute_tensor(whole.detach(), mesh, [Shard(0)])) for whole in wholes]
+    expected, found = torch.optim.Muon(wholes, **SETTINGS), ShardedMuon(shards, **SETTINGS)
+    for _ in range(3):
+        for whole, shard in zip(wholes, shards, strict=True):
+            whole.grad = torch.randn(whole.shape)
+            shard.grad = distribute_tensor(whole.grad, mesh, [Shard(0)])
+        expected.step()
+        found.step()
+    pairs = zip(wholes, shards, strict=True)
+    return str([torch.equal(whole.detach(), shard.full_tensor().detach()) for whole, shard in pairs])
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_steps_are_those_of_torchs_muon(tmp_path: Path, num_processes: int) -> None:
+    said = end(start(step_both, tmp_path, num_processes=num_processes), tmp_path)
+    assert said == [str([True] * len(SHAPES))] * num_processes
+
+
+def test_orthogonalizing_brings_singular_values_near_one() -> None:
+    """Jordan et al. 2024: their quintic leaves them between 0.68 and 1.13, here in bf16."""
+    settings = torch.optim.Muon([torch.nn.Parameter(torch.zeros(2, 2))]).param_groups[0]
+    values = torch.linalg.svdvals(orthogonalized(torch.randn(12, 5).bfloat16(), settings).float())
+    assert values.min() > 0.6 and values.max() < 1.2
