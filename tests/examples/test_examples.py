@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from omniloom.data.chat_files import read_chats
+from omniloom.data.chat_shards import read_shard
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +47,8 @@ def test_streaming_shows_text_ahead_of_its_sound(tmp_path: Path) -> None:
 def test_own_data_is_read_back(tmp_path: Path, folder: str) -> None:
     run("own_data.py", folder, folder=tmp_path)
     assert len(list(read_chats(tmp_path / folder / "chats.jsonl"))) == 2
+
+
+def test_own_data_is_read_back_from_a_shard(tmp_path: Path) -> None:
+    run("own_data.py", "chats", "--shards", folder=tmp_path)
+    assert len(read_shard(tmp_path / "chats" / "chats-000000.tar")) == 2
