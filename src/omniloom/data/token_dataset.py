@@ -119,7 +119,6 @@ class TokenDataset:
         self._shards = [_Shard(folder / shard_name(shard)) for shard in range(plan.num_shards)]
         self.lengths: NDArray[np.int64] = np.concatenate([np.diff(shard.offsets) for shard in self._shards])
         self.task_of: NDArray[np.uint8] = np.concatenate([np.asarray(shard.tasks) for shard in self._shards])
-        self.media_start = vocabulary.start_of("audio")
 
     @classmethod
     def open(cls, folder: str | Path) -> TokenDataset:
