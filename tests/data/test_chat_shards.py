@@ -186,6 +186,17 @@ def test_a_member_that_is_too_large_is_named(tmp_path: Path) -> None:
         problem(path)
 
 
+def test_a_member_that_claims_less_than_nothing_is_refused(tmp_path: Path) -> None:
+    path = tar_of(tmp_path / "s.tar", {"a.json": line("x"), "b.json": line("y")})
+    data = bytearray(path.read_bytes())
+    header = tarfile.TarInfo.frombuf(bytes(data[:512]), "utf-8", "strict")
+    header.size = -1024
+    data[:512] = header.tobuf(format=tarfile.GNU_FORMAT)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"member 'a\.json' claims -1024 bytes"):
+        Shard.open(path)
+
+
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_long_names_are_read_in_every_format(format: int, tmp_path: Path) -> None:
     key = "/".join(["chats" * 8] * 3 if format == tarfile.USTAR_FORMAT else ["chats" * 30] * 3)

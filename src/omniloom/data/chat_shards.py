@@ -101,7 +101,7 @@ class Shard:
         members: dict[str, Member] = {}
         try:
             with tarfile.open(path, "r:") as tar:
-                for info in _infos(tar):
+                for info in tar:
                     _add(members, info)
                 _require_end(path, tar.offset)
         except tarfile.TarError as error:
@@ -207,18 +207,11 @@ def _write_sample(tar: tarfile.TarFile, key: str, chat: Conversation) -> None:
         tar.addfile(info, io.BytesIO(data))
 
 
-def _infos(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The headers one by one, none kept."""
-    while (info := tar.next()) is not None:
-        if info.size < 0:
-            raise ValueError(f"member {info.name!r} claims {info.size} bytes; write the shard again")
-        tar.members.clear()
-        yield info
-
-
 def _add(members: dict[str, Member], info: tarfile.TarInfo) -> None:
     """Take a member up; folders, links, hidden files and the library's own notes are passed over."""
     name = posixpath.normpath(info.name)
+    if info.size < 0:  # tarfile would go back and read the same headers for ever
+        raise ValueError(f"member {info.name!r} claims {info.size} bytes; write the shard again")
     if not info.isreg() or _META.fullmatch(name) or not _NAME.fullmatch(name):
         return
     if name.startswith(("/", "../")):
