@@ -25,10 +25,7 @@ from pathlib import Path
 
 import torch
 
-from omniloom.codecs.audio import AudioCodec
-from omniloom.codecs.bundle import CodecSet
-from omniloom.codecs.image import ImageCodec
-from omniloom.codecs.text import TextCodec
+from omniloom.codecs.bundle import CodecSet, load_codec
 from omniloom.core.randomness import seeded
 from omniloom.data.packing import PackedLoader
 from omniloom.data.problems import WorldMix
@@ -86,7 +83,7 @@ def train_tiny(recipe: TinyRecipe, *, out: Path, is_resuming: bool = False) -> P
 
 
 def train_codecs(recipe: TinyRecipe, folder: Path) -> CodecSet:
-    """The three codecs; what is there already is loaded."""
+    """The three codecs; what is there already is loaded, so another kind of codec may be put there beforehand."""
     if not (folder / "text" / "codec").exists():
         train_text_codec(recipe.text, mix=recipe.mix).save(folder / "text" / "codec")
     jobs: list[tuple[Callable[..., None], object, Path]] = [
@@ -102,9 +99,9 @@ def train_codecs(recipe: TinyRecipe, folder: Path) -> CodecSet:
             for work in [pool.submit(train, config, place) for train, config, place in left]:
                 work.result()
     return CodecSet(
-        text=TextCodec.load(folder / "text" / "codec"),
-        audio=AudioCodec.load(folder / "audio" / "codec"),
-        image=ImageCodec.load(folder / "image" / "codec"),
+        text=load_codec(folder / "text" / "codec", "text"),
+        audio=load_codec(folder / "audio" / "codec", "audio"),
+        image=load_codec(folder / "image" / "codec", "image"),
     )
 
 
