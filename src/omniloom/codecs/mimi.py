@@ -7,7 +7,7 @@ encoder and the decoder's transformer but not the decoder's convolutions, which 
 seen last of the sound before.
 
 As with our own codec, codes are made in double precision, so that they do not depend on how a sound was cut or batched;
-that costs the encoder twice its time, and its memory once more. Sound is made in single precision.
+that makes the encoder several times slower and keeps it a second time in memory. Sound is made in single precision.
 """
 
 from __future__ import annotations
