@@ -41,7 +41,7 @@ $(STAMP): pyproject.toml setup.py src/omniloom/kernels/build.py $(wildcard src/o
 	fi
 	@echo "omniloom: 2/3 build tools (about 2 MB)"
 	@$(PIP) install -q "setuptools>=77" wheel
-	@echo "omniloom: 3/3 the package and its libraries (about 250 MB)"
+	@echo "omniloom: 3/3 the package and its libraries (about 265 MB)"
 	@$(PIP) install -q --no-build-isolation -e '.[train,serve,speech,dev]'
 	@touch $(STAMP)
 	@echo "omniloom: ready"

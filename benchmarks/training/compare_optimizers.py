@@ -56,7 +56,7 @@ class SomeTasks(TokenDataset):
         wanted = [whole.tasks.index(task) for task in tasks]
         self._whole, self._places = whole, np.flatnonzero(np.isin(whole.task_of, wanted))
         self.lengths, self.task_of = whole.lengths[self._places], whole.task_of[self._places]
-        self.tasks, self.vocabulary, self.media_start = whole.tasks, whole.vocabulary, whole.media_start
+        self.tasks, self.vocabulary = whole.tasks, whole.vocabulary
 
     def __len__(self) -> int:
         return len(self._places)

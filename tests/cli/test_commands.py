@@ -17,10 +17,13 @@ import torch
 from omniloom.cli import main
 from omniloom.cli.ask import chosen_wants
 from omniloom.cli.parsing import settings
+from omniloom.data.chat_files import Conversation
+from omniloom.data.chat_shards import write_shards
 from omniloom.data.speech.listener import Listener
 from omniloom.data.speech.listener_measure import Heard
 from omniloom.recipes import recipes
 from omniloom.recipes.catalogue import Recipe
+from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Image, Text
 
 
@@ -256,3 +259,15 @@ def test_doctor_reports_each_part_and_what_to_do(
     assert any(line.startswith("ok  torch") for line in lines)
     assert any(line.startswith("--  data") and "correct or unset it" in line for line in lines)
     assert lines[-1].startswith(f"--  {tmp_path / 'none'}")
+
+
+def test_problems_shows_how_a_shard_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = Message("user", (Text("what is this?"), Audio(torch.zeros(800), 8_000)))
+    chat = Conversation((said, Message("assistant", (Text("silence"),))))
+    (shard,) = write_shards(tmp_path / "chats", [chat])
+    for source in (tmp_path / "chats", shard):
+        assert main(["problems", "chat_files", "--folder", str(source)]) == 0
+        assert "<sound, 0.10 s at 8000 Hz>" in capsys.readouterr().out
+    shard.write_bytes(shard.read_bytes()[:600])
+    assert main(["problems", "chat_files", "--folder", str(shard)]) != 0
+    assert "is torn" in capsys.readouterr().err

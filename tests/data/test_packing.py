@@ -10,13 +10,28 @@ from omniloom.stream.layout import slots_of
 from omniloom.stream.vocabulary import PAD, CodecSpec, Plane, Vocabulary
 
 
+def vocabulary(*, text: int = 2, slot_cycle: int = 1) -> Vocabulary:
+    return Vocabulary(
+        [
+            CodecSpec(modality="text", planes=(Plane(name="text", size=text),), fingerprint=""),
+            CodecSpec(
+                modality="audio",
+                planes=(Plane(name="audio.0", size=20, count=1),),
+                fingerprint="",
+                slot_cycle=slot_cycle,
+            ),
+            CodecSpec(modality="image", planes=(Plane(name="image", size=20, count=16),), fingerprint=""),
+        ]
+    )
+
+
 class Numbered:
     """A data set whose example i is made of tokens that say so."""
 
     def __init__(self, lengths: list[int]) -> None:
         self.lengths = np.array(lengths)
         self.task_of = np.arange(len(lengths)).astype(np.uint8) % 7
-        self.media_start = 500
+        self.vocabulary = vocabulary(text=468)
 
     def __getitem__(self, example: int) -> tuple[np.ndarray, np.ndarray]:
         random = np.random.default_rng(example)
@@ -108,11 +123,17 @@ def test_an_example_longer_than_a_row_is_refused_by_number() -> None:
 @given(ids=st.lists(st.lists(st.integers(0, 60), min_size=200, max_size=200), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=20)
 def test_slots_of_rows_equal_the_streams(ids: list[list[int]]) -> None:
-    specs = [
-        CodecSpec(modality="text", planes=(Plane(name="text", size=2),), fingerprint=""),
-        CodecSpec(modality="audio", planes=(Plane(name="audio.0", size=20, count=1),), fingerprint=""),
-        CodecSpec(modality="image", planes=(Plane(name="image", size=20, count=16),), fingerprint=""),
-    ]
-    vocabulary = Vocabulary(specs)
-    found = slots_of_rows(np.array(ids), media_start=vocabulary.start_of("audio"))
-    assert found.tolist() == [slots_of(row, vocabulary) for row in ids]
+    found = slots_of_rows(np.array(ids), vocabulary())
+    assert found.tolist() == [slots_of(row, vocabulary()) for row in ids]
+
+
+@given(
+    runs=st.lists(st.tuples(st.sampled_from([0, 40, 60]), st.integers(1, 400)), min_size=1, max_size=6),
+    slot_cycle=st.sampled_from([1, 2, 3, 8, 12, 127]),
+)
+@settings(deadline=None, max_examples=50)
+def test_slots_of_long_runs_equal_the_streams(runs: list[tuple[int, int]], slot_cycle: int) -> None:
+    """Runs of text, sound and picture, parted as the layout parts them."""
+    words = vocabulary(slot_cycle=slot_cycle)
+    ids = [token for kind, length in runs for token in [0, *[kind] * length]]
+    assert slots_of_rows(np.array([ids]), words).tolist() == [slots_of(ids, words)]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from tests.codecs.small_mimi import small_model
 
 from omniloom import Audio, Image, Omni
 from omniloom.codecs.image import ImageCodec
+from omniloom.codecs.mimi import MimiCodec
 from omniloom.core.state import equal_states
 from omniloom.data.problems import WorldMix
 from omniloom.models import OmniConfig
@@ -60,6 +63,20 @@ def test_a_trained_folder_answers_what_is_heard_and_seen(run: Path, want: str | 
     assert reply.finish_reason in ("stop", "length")
     assert reply.usage.prompt_tokens > 80 + 25
     assert 0 < reply.usage.text_tokens + reply.usage.audio_tokens + reply.usage.image_tokens <= 60
+
+
+def test_a_codec_that_is_there_already_is_taken(run: Path, tmp_path: Path) -> None:
+    """Mimi, put where the recipe looks: data, training and replies go through it."""
+    pytest.importorskip("transformers", reason="the hf extra has it")
+    MimiCodec(small_model(), num_codebooks=3).save(tmp_path / "codecs" / "audio" / "codec")
+    for name in ("text", "image"):
+        shutil.copytree(run / "codecs" / name / "codec", tmp_path / "codecs" / name / "codec")
+    recipe = replace(MICRO, training=replace(MICRO.training, row_length=1024))
+    omni = Omni.load(train_tiny(recipe, out=tmp_path, is_resuming=True))
+    assert isinstance(omni.codecs.audio, MimiCodec)
+    reply = omni.reply(["say it", Audio(torch.randn(8_000) * 0.1, 16_000)], want="audio", max_tokens=60)
+    assert reply.audio is None or reply.audio.rate_hz == 24_000
+    assert reply.usage.prompt_tokens > 3 * 7
 
 
 def test_every_stage_is_timed_and_written_down(run: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from omniloom.data.chat_files import read_chats
+from omniloom.data.chat_shards import read_shard
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +47,22 @@ def test_streaming_shows_text_ahead_of_its_sound(tmp_path: Path) -> None:
 def test_own_data_is_read_back(tmp_path: Path, folder: str) -> None:
     run("own_data.py", folder, folder=tmp_path)
     assert len(list(read_chats(tmp_path / folder / "chats.jsonl"))) == 2
+
+
+def test_own_data_is_read_back_from_a_shard(tmp_path: Path) -> None:
+    run("own_data.py", "chats", "--shards", folder=tmp_path)
+    assert len(read_shard(tmp_path / "chats" / "chats-000000.tar")) == 2
+
+
+def test_own_codec_is_loaded_again_and_streams(tmp_path: Path) -> None:
+    lines = run("own_codec.py", "codecs", folder=tmp_path).splitlines()
+    assert lines[0].startswith("codecs holds a LoudnessCodec; ")
+    codes = [int(code) for code in lines[1].split()[1:]]
+    assert len(codes) == 25 and codes == sorted(codes) and codes[0] < 3 and codes[-1] > 25
+    assert lines[2] == "streamed as the whole"
+
+
+def test_the_page_on_codecs_shows_the_example() -> None:
+    page = (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8")
+    shown = next(block for block in page.split("```python\n") if block.startswith("@codec_kinds"))
+    assert shown.partition("```")[0] in (ROOT / "examples" / "own_codec.py").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import pytest
 
 from omniloom.stream import vocabulary as v
 from omniloom.stream.layout import EncodedMessage, LossClass, lay_out, open_reply, slots_of
-from omniloom.stream.vocabulary import Vocabulary
+from omniloom.stream.vocabulary import MAX_SLOT, Plane, Vocabulary
 from tests.stream.vocabularies import small_vocabulary
 
 VOCABULARY = small_vocabulary()
@@ -55,6 +55,31 @@ def test_slots_count_within_runs_and_continue_over_pieces():
     whole = slots_of(ids, VOCABULARY)
     assert whole == [0, 0, 1, 2, 3, 0, 1, 2]
     assert slots_of(ids[:4], VOCABULARY) + slots_of(ids[4:], VOCABULARY, previous=whole[3]) == whole
+
+
+@pytest.mark.parametrize("num_codebooks", [3, 8, 127])
+def test_slots_of_frames_tell_the_codebook_however_long_the_sound(num_codebooks):
+    """Without a cycle the last slot stays; with it each slot is one codebook's, and the first frames are counted."""
+    specs = VOCABULARY.specs
+    books = tuple(Plane(name=f"audio.{book}", size=4, count=1) for book in range(num_codebooks))
+    plain = dataclasses.replace(specs["audio"], planes=books)
+    frames = [SOUND + 4 * book for _ in range(1 + 300 // num_codebooks) for book in range(num_codebooks)]
+    stays = slots_of(frames, Vocabulary([specs["text"], plain, specs["image"]]))
+    assert stays == [min(place, MAX_SLOT) for place in range(1, len(frames) + 1)]
+    cycling = dataclasses.replace(plain, slot_cycle=num_codebooks)
+    vocabulary = Vocabulary([specs["text"], cycling, specs["image"]])
+    slots = slots_of(frames, vocabulary)
+    last = MAX_SLOT // num_codebooks * num_codebooks
+    assert slots[:last] == list(range(1, last + 1)) and max(slots) == last
+    assert all((slot - 1) % num_codebooks == place % num_codebooks for place, slot in enumerate(slots))
+    assert slots_of(frames[200:], vocabulary, previous=slots[199]) == slots[200:]
+    assert Vocabulary.from_json(vocabulary.to_json()).specs == vocabulary.specs
+    assert "slot_cycle" not in str(VOCABULARY.to_json())
+
+
+def test_more_codebooks_than_slots_are_refused():
+    with pytest.raises(ValueError, match="slot_cycle must be between 1 and 127, got 128"):
+        dataclasses.replace(VOCABULARY.specs["audio"], slot_cycle=128)
 
 
 def test_vocabulary_survives_json_and_refuses_another_codec():

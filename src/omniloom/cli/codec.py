@@ -43,8 +43,9 @@ def run(options: argparse.Namespace) -> int:
         check_folder(out, is_resuming=options.resume)
         print(f"trained the {options.modality} codec: {recipe.run(config, out=out, is_resuming=options.resume)}")
         return 0
-    codec = recipe.load(options.codec) if options.codec is not None else _codec_of(options.checkpoint, options.modality)
-    numbers = dataclasses.asdict(recipe.measure(codec))
+    # Its recipe loads it, not the model: these measures are of our own codecs, and another kind is refused by name.
+    folder = options.codec if options.codec is not None else _folder_of(options.checkpoint, options.modality)
+    numbers = dataclasses.asdict(recipe.measure(recipe.load(folder)))
     for path, value in _rows(numbers):
         print(f"{path:<44} {value:.4g}" if isinstance(value, float) else f"{path:<44} {value}")
     if options.json is not None:
@@ -52,10 +53,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _codec_of(checkpoint: str, modality: str) -> Any:
-    from omniloom.generation import Omni
+def _folder_of(checkpoint: str, modality: str) -> Path:
+    from omniloom.generation.loading import find
 
-    return getattr(Omni.load(checkpoint).codecs, modality)
+    return find(checkpoint) / "codecs" / modality
 
 
 def _rows(value: Any, path: str = "") -> list[tuple[str, Any]]:

@@ -28,7 +28,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--split", choices=SPLITS, default="train", help="where the example is from (default: train)")
     parser.add_argument("--index", type=int, default=0, help="which example (default: 0)")
     parser.add_argument("--task", help="of this task (default: as drawn for the index)")
-    parser.add_argument("--folder", type=Path, help="chat_files: where your .jsonl files are")
+    parser.add_argument("--folder", type=Path, help="chat_files: where your .jsonl files or .tar shards are")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="write the example's pictures and sounds here")
 
 

@@ -39,6 +39,7 @@ EXTRAS = {
     "pydantic": "serve",
     "silero_vad": "serve",
     "espeakng_loader": "speech",
+    "transformers": "hf",
     "tensorboard": "train",
     "matplotlib": "train",
 }

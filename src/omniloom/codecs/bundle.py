@@ -1,23 +1,28 @@
-"""The three codecs of a model as one thing: made, saved, loaded and handed to workers together."""
+"""The three codecs of a model as one thing: made, saved, loaded and handed to workers together.
+
+Any of them may be a codec of one's own; its folder says which (see `kinds`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from omniloom.codecs.audio import AudioCodec
-from omniloom.codecs.image import ImageCodec
-from omniloom.codecs.text import TextCodec
-from omniloom.stream.vocabulary import CodecSpec, Vocabulary
+from omniloom.codecs import audio, image, mimi, text  # noqa: F401 - imported to be registered
+from omniloom.codecs.base import AnyAudioCodec, AnyImageCodec, AnyTextCodec
+from omniloom.codecs.kinds import codec_class, kind_of
+from omniloom.core.checkpoint import read_manifest
+from omniloom.stream.vocabulary import CodecSpec, Modality, Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodecSet:
     """A codec for each modality."""
 
-    text: TextCodec
-    audio: AudioCodec
-    image: ImageCodec
+    text: AnyTextCodec
+    audio: AnyAudioCodec
+    image: AnyImageCodec
 
     @property
     def specs(self) -> list[CodecSpec]:
@@ -43,7 +48,7 @@ class CodecSet:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: If a codec is missing.
+            ValueError: If a codec is missing, torn, or of a kind that nothing here reads.
         """
         folder = Path(folder)
         missing = [name for name in ("text", "audio", "image") if not (folder / name).is_dir()]
@@ -52,7 +57,20 @@ class CodecSet:
                 f"{folder} holds no {' and no '.join(missing)} codec; give a folder written by CodecSet.save"
             )
         return cls(
-            text=TextCodec.load(folder / "text"),
-            audio=AudioCodec.load(folder / "audio"),
-            image=ImageCodec.load(folder / "image"),
+            text=load_codec(folder / "text", "text"),
+            audio=load_codec(folder / "audio", "audio"),
+            image=load_codec(folder / "image", "image"),
         )
+
+
+def load_codec(folder: str | Path, modality: Modality) -> Any:
+    """The codec in a folder, of whatever kind.
+
+    Raises:
+        ValueError: If it is torn, of a kind that nothing here reads, or of another modality.
+    """
+    read_manifest(folder)
+    codec = codec_class(kind_of(folder, modality)).load(folder)
+    if codec.spec.modality != modality:
+        raise ValueError(f"{folder} holds a codec of {codec.spec.modality}, not of {modality}; put it in its own place")
+    return codec

@@ -20,14 +20,15 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from omniloom.codecs.base import fingerprint
+from omniloom.codecs.kinds import CONFIG_FILE, codec_kinds, require_kind
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.stream.parts import Text
 from omniloom.stream.vocabulary import CodecSpec, Plane
 
 VOCAB_SIZE = 1024
 
+KIND = "text_codec"
 TOKENIZER_FILE = "tokenizer.json"
-CONFIG_FILE = "config.json"
 
 
 def _byte_letters() -> dict[str, int]:
@@ -56,6 +57,7 @@ class TextStream:
         return self._decoder.decode(b"", final=True)
 
 
+@codec_kinds.register(KIND)
 class TextCodec:
     """Strings to codes in [0, `vocab_size`) and back; every string comes back exactly.
 
@@ -147,7 +149,9 @@ class TextCodec:
 
         def write(path: Path) -> None:
             (path / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-            (path / CONFIG_FILE).write_text(json.dumps({"vocab_size": self.vocab_size}) + "\n", encoding="utf-8")
+            (path / CONFIG_FILE).write_text(
+                json.dumps({"kind": KIND, "vocab_size": self.vocab_size}) + "\n", encoding="utf-8"
+            )
 
         write_folder(folder, write)
 
@@ -163,7 +167,8 @@ class TextCodec:
         try:
             config = json.loads((path / CONFIG_FILE).read_text(encoding="utf-8"))
             tokenizer = Tokenizer.from_str((path / TOKENIZER_FILE).read_text(encoding="utf-8"))
-            vocab_size = int(config["vocab_size"])
+            vocab_size, kind = int(config["vocab_size"]), config.get("kind", KIND)
         except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
             raise ValueError(f"{path} holds no text codec ({error}); give the folder of a trained one") from error
+        require_kind(folder, kind, kind=KIND, name="text codec")
         return cls(tokenizer, vocab_size=vocab_size)

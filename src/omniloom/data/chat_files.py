@@ -9,7 +9,8 @@
 
 Media are files beside the JSON lines, or base64 within them; sound and pictures of an assistant's message are written
 like a user's. Nothing is fetched from the network and no path leads out of the file's folder: a data file that came
-from elsewhere must not read one's own. Each bad line is reported once, by file and line.
+from elsewhere must not read one's own. Each bad line is reported once, by file and line. The same chats may also stand
+in tar files, media and all: see `chat_shards`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +29,12 @@ from omniloom.stream.parts import Audio, Image, Part, Text
 
 MAX_REPORTED = 20
 MAX_MEDIA_BYTES = 64 * 2**20
+
+Media = Callable[[str], Path | bytes]
+"""Finds the file that a chat names: its path, or its bytes. Raises ValueError where there is none or it may not be."""
+
+Keep = Callable[[bytes, str], str]
+"""Stores a file's bytes under a name of its own with the given suffix, and gives the name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +56,7 @@ def read_chats(path: str | Path) -> list[Conversation]:
         ValueError: If lines are bad: one message each, by file and line, the first `MAX_REPORTED` of them.
         FileNotFoundError: If there is no such file.
     """
-    found, errors = [], []
-    for _, item in iterate_chats(path):
-        if isinstance(item, Conversation):
-            found.append(item)
-        else:
-            errors.append(str(item))
-    if errors:
-        rest = len(errors) - MAX_REPORTED
-        raise ValueError("\n".join([*errors[:MAX_REPORTED], *([f"and {rest} more bad lines"] if rest > 0 else [])]))
-    return found
+    return all_good((item for _, item in iterate_chats(path)), name="lines")
 
 
 def iterate_chats(path: str | Path) -> Iterator[tuple[int, Conversation | ValueError]]:
@@ -68,13 +67,31 @@ def iterate_chats(path: str | Path) -> Iterator[tuple[int, Conversation | ValueE
             if not line.strip():
                 continue
             try:
-                yield number, parse_chat(line, folder=path.parent, place=f"{path}:{number}")
+                yield number, parse_chat(line, media=files_in(path.parent), place=f"{path}:{number}")
             except ValueError as error:
                 yield number, error
 
 
-def parse_chat(line: str | bytes, *, folder: Path, place: str) -> Conversation:
-    """The conversation of one line; relative paths start at `folder`, errors begin with `place`.
+def all_good(items: Iterable[Conversation | ValueError], *, name: str) -> list[Conversation]:
+    """The conversations, if all of them are.
+
+    Raises:
+        ValueError: If some are not: one message each, the first `MAX_REPORTED`, and how many more bad `name` there are.
+    """
+    found, errors = [], []
+    for item in items:
+        if isinstance(item, Conversation):
+            found.append(item)
+        else:
+            errors.append(str(item))
+    if errors:
+        rest = len(errors) - MAX_REPORTED
+        raise ValueError("\n".join([*errors[:MAX_REPORTED], *([f"and {rest} more bad {name}"] if rest > 0 else [])]))
+    return found
+
+
+def parse_chat(line: str | bytes, *, media: Media, place: str) -> Conversation:
+    """The conversation of one line; `media` finds the files that it names, errors begin with `place`.
 
     Raises:
         ValueError: If the line is not such a conversation, or its media cannot be read.
@@ -85,7 +102,7 @@ def parse_chat(line: str | bytes, *, folder: Path, place: str) -> Conversation:
         raise ValueError(f"{place}: not a line of JSON ({error})") from error
     try:
         messages = _field(data, "messages", list, "the line")
-        return Conversation(tuple(_message(item, folder) for item in messages))
+        return Conversation(tuple(_message(item, media) for item in messages))
     except (ValueError, OSError) as error:
         raise ValueError(f"{place}: {error}") from error
 
@@ -101,20 +118,38 @@ def write_chats(
     folder = path.with_suffix(".media")
     with path.open("w", encoding="utf-8") as file:
         for number, conversation in enumerate(conversations):
-            names = (f"{number:06d}-{part:02d}" for part in range(10**6))
-            messages = [
-                {
-                    "role": message.role,
-                    "content": [
-                        _part_data(part, None if media == "inline" else folder / next(names)) for part in message.parts
-                    ],
-                }
-                for message in conversation.messages
-            ]
-            file.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
+            keep = None if media == "inline" else _keep_in(folder, number)
+            file.write(chat_json(conversation, keep=keep) + "\n")
 
 
-def _message(data: Any, folder: Path) -> Message:
+def chat_json(conversation: Conversation, *, keep: Keep | None = None) -> str:
+    """A conversation as one line of JSON; `keep` stores its media, which otherwise stay within."""
+    messages = [
+        {"role": message.role, "content": [_part_data(part, keep) for part in message.parts]}
+        for message in conversation.messages
+    ]
+    return json.dumps({"messages": messages}, ensure_ascii=False)
+
+
+def _keep_in(folder: Path, number: int) -> Keep:
+    """Writes one conversation's media into a folder, numbered."""
+    places = count()
+
+    def keep(data: bytes, suffix: str) -> str:
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{number:06d}-{next(places):02d}{suffix}"
+        path.write_bytes(data)
+        return f"{folder.name}/{path.name}"
+
+    return keep
+
+
+def files_in(folder: Path) -> Media:
+    """The files of a folder and those below it."""
+    return lambda name: _inside(folder, name)
+
+
+def _message(data: Any, media: Media) -> Message:
     role = _field(data, "role", str, "a message")
     if role not in ("user", "assistant"):
         raise ValueError(f"role must be 'user' or 'assistant', got {role!r}")
@@ -123,10 +158,10 @@ def _message(data: Any, folder: Path) -> Message:
         return Message(role, (Text(content),))
     if not isinstance(content, list):
         raise ValueError(f"content must be text or a list of parts, got {_shown(content)}")
-    return Message(role, tuple(_part(item, folder) for item in content))
+    return Message(role, tuple(_part(item, media) for item in content))
 
 
-def _part(data: Any, folder: Path) -> Part:
+def _part(data: Any, media: Media) -> Part:
     kind = _field(data, "type", str, "a part")
     if kind == "text":
         return Text(_field(data, "text", str, "a text part"))
@@ -136,7 +171,7 @@ def _part(data: Any, folder: Path) -> Part:
             raise ValueError("input_audio must have either data (base64) or path, a file beside this one")
         if "data" in sound:
             return Audio.open(_decoded(_field(sound, "data", str, "input_audio")))
-        return Audio.open(_inside(folder, _field(sound, "path", str, "input_audio")))
+        return _opened(Audio, _field(sound, "path", str, "input_audio"), media)
     if kind == "image_url":
         url = _field(_field(data, "image_url", dict, "an image part"), "url", str, "image_url")
         if url.startswith("data:"):
@@ -144,8 +179,19 @@ def _part(data: Any, folder: Path) -> Part:
             if not comma or not head.endswith(";base64"):
                 raise ValueError(f"a data address must read data:image/...;base64,..., got {_shown(url)}")
             return Image.open(_decoded(body))
-        return Image.open(_inside(folder, url))
+        return _opened(Image, url, media)
     raise ValueError(f"part type must be text, input_audio or image_url, got {kind!r}")
+
+
+def _opened(kind: type[Audio] | type[Image], name: str, media: Media) -> Audio | Image:
+    require_local(name)
+    source = media(name)
+    try:
+        return kind.open(source)
+    except ValueError as error:
+        if isinstance(source, Path):
+            raise  # the path is in the message
+        raise ValueError(f"{name!r}: {error}") from error
 
 
 def _field(data: Any, name: str, kind: type[str] | type[list] | type[dict], where: str) -> Any:
@@ -160,20 +206,29 @@ def _field(data: Any, name: str, kind: type[str] | type[list] | type[dict], wher
     return value
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """The file of that name, which must lie in the folder or below it."""
+def require_local(name: str) -> None:
+    """Refuse a name that no file can have, or that would have to be fetched."""
     if "://" in name:
         raise ValueError(f"nothing is fetched from the network; save {_shown(name)} beside the file and give its name")
     if "\0" in name:
         raise ValueError("a path may not hold a zero character")
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file of that name, which must lie in the folder or below it."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"path {name!r} leads out of {folder}; put the file there and give a relative path")
     if not path.is_file():
         raise ValueError(f"there is no file {name!r} in {folder}")
-    if path.stat().st_size > MAX_MEDIA_BYTES:
-        raise ValueError(f"{name!r} has {path.stat().st_size:,} bytes, at most {MAX_MEDIA_BYTES:,} are taken")
+    require_small(name, path.stat().st_size)
     return path
+
+
+def require_small(name: str, num_bytes: int) -> None:
+    """Refuse a file that is larger than `MAX_MEDIA_BYTES`."""
+    if num_bytes > MAX_MEDIA_BYTES:
+        raise ValueError(f"{name!r} has {num_bytes:,} bytes, at most {MAX_MEDIA_BYTES:,} are taken")
 
 
 def _decoded(text: str) -> bytes:
@@ -185,16 +240,12 @@ def _decoded(text: str) -> bytes:
         raise ValueError(f"data is not base64 ({error})") from error
 
 
-def _part_data(part: Part, path: Path | None) -> dict[str, Any]:
-    """The JSON of a part; its media go to `path`, whose suffix is added, or stay within."""
+def _part_data(part: Part, keep: Keep | None) -> dict[str, Any]:
+    """The JSON of a part, its media kept elsewhere or within."""
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
     data, suffix = (part.to_bytes("WAV"), ".wav") if isinstance(part, Audio) else (part.to_bytes("PNG"), ".png")
-    name = None
-    if path is not None:
-        path.parent.mkdir(exist_ok=True)
-        path.with_suffix(suffix).write_bytes(data)
-        name = f"{path.parent.name}/{path.name}{suffix}"
+    name = None if keep is None else keep(data, suffix)
     inline = base64.b64encode(data).decode()
     if isinstance(part, Audio):
         source = {"data": inline, "format": "wav"} if name is None else {"path": name, "format": "wav"}
@@ -205,15 +256,3 @@ def _part_data(part: Part, path: Path | None) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def chat_file_paths(folder: str | Path) -> Sequence[Path]:
-    """The JSON-lines files of a folder, by name.
-
-    Raises:
-        ValueError: If there are none.
-    """
-    paths = sorted(Path(folder).glob("*.jsonl"))
-    if not paths:
-        raise ValueError(f"{folder} holds no .jsonl file; put conversations there, one a line")
-    return paths

@@ -21,7 +21,6 @@ from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Image, Text
 from omniloom.stream.vocabulary import Modality
 
-CODED_SIDE = 64
 MAX_BATCH_S = 60.0
 """Sound in one batch, padding counted: enough to be fast, little enough to stay small in memory."""
 
@@ -47,7 +46,7 @@ class MessageEncoder:
                 sounds.setdefault(_key(sound), sound)
             for part in message.parts:
                 if isinstance(part, Image):
-                    pixels = part.resized(CODED_SIDE).pixels
+                    pixels = part.resized(self.codecs.image.side).pixels
                     pictures.setdefault(_key(pixels), pixels)
         codes = self._encode_sounds(sounds) | self._encode_pictures(pictures)
         encoded = [self._assemble(message, codes) for message in messages]
@@ -74,7 +73,7 @@ class MessageEncoder:
             if isinstance(part, Text):
                 parts.append(("text", self.codecs.text.encode(part)))
             elif isinstance(part, Image):
-                parts.append(("image", codes[_key(part.resized(CODED_SIDE).pixels)]))
+                parts.append(("image", codes[_key(part.resized(self.codecs.image.side).pixels)]))
             elif message.role == "assistant":
                 num_codes = self._num_codes(part)
                 parts.append(("audio", joined[:num_codes]))
@@ -122,7 +121,7 @@ class MessageEncoder:
             self._known[_key(sound)] = codes[_key(sound)]
         for part in message.parts:
             if isinstance(part, Image):
-                key = _key(part.resized(CODED_SIDE).pixels)
+                key = _key(part.resized(self.codecs.image.side).pixels)
                 self._known[key] = codes[key]
 
 

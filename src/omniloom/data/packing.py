@@ -18,8 +18,7 @@ from torch import Tensor
 
 from omniloom.core.randomness import generator
 from omniloom.data.token_dataset import TokenDataset
-from omniloom.stream.layout import MAX_SLOT
-from omniloom.stream.vocabulary import PAD
+from omniloom.stream.vocabulary import MAX_SLOT, PAD, Vocabulary
 
 OPEN_ROWS = 96
 """Rows that wait for a piece that fits; from 64 on more than 98 % of each is filled at 110 tokens an example."""
@@ -174,7 +173,7 @@ class PackedLoader:
                 documents[number, here] = document
                 tasks[number, here] = self.dataset.task_of[int(example)]
                 place += len(tokens)
-        slots = slots_of_rows(ids, media_start=self.dataset.media_start)
+        slots = slots_of_rows(ids, self.dataset.vocabulary)
         return Batch(*(torch.from_numpy(item) for item in (ids, targets, classes, slots, documents, tasks)))
 
     def _epoch(self, epoch: int) -> PackedRows:
@@ -185,12 +184,17 @@ class PackedLoader:
         return self._packed[epoch]
 
 
-def slots_of_rows(ids: NDArray[np.int64], *, media_start: int) -> NDArray[np.int64]:
-    """`stream.layout.slots_of` for whole rows (B, T) at once."""
+def slots_of_rows(ids: NDArray[np.int64], vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """`stream.layout.slots_of` for whole rows (B, T) at once; two codecs' elements never stand side by side in them."""
     places = np.arange(1, ids.shape[1] + 1)
-    is_media = ids >= media_start
+    is_media = ids >= vocabulary.start_of("audio")
     last_other = np.maximum.accumulate(np.where(is_media, 0, places), axis=1)
-    return np.where(is_media, np.minimum(places - last_other, MAX_SLOT), 0)
+    place = places - last_other
+    audio, image = (vocabulary.specs[modality].slot_cycle for modality in ("audio", "image"))
+    cycle = np.where(ids < vocabulary.start_of("image"), audio, image)
+    last = MAX_SLOT // cycle * cycle
+    slots = np.where(place <= last, place, last - cycle + 1 + (place - 1) % cycle)
+    return np.where(is_media, slots, 0)
 
 
 def filled(packed: PackedRows, lengths: NDArray[np.int64], *, row_length: int) -> float:

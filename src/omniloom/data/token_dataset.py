@@ -119,7 +119,6 @@ class TokenDataset:
         self._shards = [_Shard(folder / shard_name(shard)) for shard in range(plan.num_shards)]
         self.lengths: NDArray[np.int64] = np.concatenate([np.diff(shard.offsets) for shard in self._shards])
         self.task_of: NDArray[np.uint8] = np.concatenate([np.asarray(shard.tasks) for shard in self._shards])
-        self.media_start = vocabulary.start_of("audio")
 
     @classmethod
     def open(cls, folder: str | Path) -> TokenDataset:
@@ -299,8 +298,8 @@ def _make_shard(shard: int) -> int:
 def _check_lengths(examples: list[Example], rows: list[Row], max_tokens: int | None) -> None:
     for example, row in zip(examples, rows, strict=True):
         if max_tokens is not None and len(row.ids) > max_tokens:
-            lines = [fact.removeprefix("line:") for fact in example.facts if fact.startswith("line:")]
-            name = lines[0] if lines else f"an example of {example.task}"
+            places = [fact.removeprefix("place:") for fact in example.facts if fact.startswith("place:")]
+            name = places[0] if places else f"an example of {example.task}"
             raise ValueError(
                 f"{name} has {len(row.ids)} tokens, at most {max_tokens} fit a row; shorten it or make rows longer"
             )

@@ -22,7 +22,7 @@ from omniloom.generation.sampling import Picker, Sampling, guided
 from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
 from omniloom.stream.grammar import ReplyGrammar
-from omniloom.stream.layout import MAX_SLOT, slots_of
+from omniloom.stream.layout import next_slot, slots_of
 from omniloom.stream.message import Want
 
 
@@ -84,11 +84,8 @@ class BatchDecoder:
         A row that does not move forgets its token again.
         """
         self._cache.reserve()
-        media_start = self._prepared.vocabulary.start_of("audio")
-        slots = [
-            min(slot + 1, MAX_SLOT) if token >= media_start else 0
-            for slot, token in zip(self.slots, tokens, strict=True)
-        ]
+        vocabulary = self._prepared.vocabulary
+        slots = [next_slot(slot, token, vocabulary) for slot, token in zip(self.slots, tokens, strict=True)]
         step = self._step if self._prepared.is_native else self._torch_step
         self.logits = step(tokens, slots, ranges)
         moved = moves or [True] * len(tokens)

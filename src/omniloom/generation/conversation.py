@@ -19,7 +19,6 @@ import soxr
 import torch
 
 from omniloom.codecs.bundle import CodecSet
-from omniloom.codecs.image.separation import SIDE
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.reply import Done, Event, FinishReason, Reply, ReplyBuilder
 from omniloom.generation.sampling import Picker, Sampling, guided
@@ -50,8 +49,8 @@ class Conversation:
         if history:
             self._row.append(lay_out([encode(message, codecs) for message in history], prepared.vocabulary).ids)
             is_open = history[-1].role == "user"
-            self._history = [_kept_message(message) for message in (history[:-1] if is_open else history)]
-            self._user_parts = [_kept(part) for part in history[-1].parts] if is_open else []
+            self._history = [self._kept_message(message) for message in (history[:-1] if is_open else history)]
+            self._user_parts = [self._kept(part) for part in history[-1].parts] if is_open else []
             self._row.feed()
 
     @property
@@ -85,7 +84,7 @@ class Conversation:
             for token in prompt_part_ids(modality_of(part), encode_part(part, self._codecs), self._prepared.vocabulary)
         ]
         self._give(ids)
-        self._user_parts += [_kept(part) for part in found]
+        self._user_parts += [self._kept(part) for part in found]
 
     def hear(self, audio: Audio) -> None:
         """Add a piece of sound, of any length, that follows the last one without a gap; whole frames are fed at once.
@@ -238,6 +237,13 @@ class Conversation:
         self._row.append(self._prepared.vocabulary.to_ids("audio", codes))
         self._row.feed()
 
+    def _kept(self, part: Part) -> Part:
+        """The part as history keeps it: a picture as its codec sees it, 12 kB and not up to 48 MB."""
+        return part.resized(self._codecs.image.side) if isinstance(part, Image) else part
+
+    def _kept_message(self, message: Message) -> Message:
+        return Message(message.role, tuple(self._kept(part) for part in message.parts))
+
     def _require_idle(self) -> None:
         events = self._reply() if self._reply is not None else None
         if events is None or inspect.getgeneratorstate(events) in (inspect.GEN_CREATED, inspect.GEN_CLOSED):
@@ -323,15 +329,6 @@ class _Guide:
 def guide_prompt(wants: frozenset[Want]) -> list[int]:
     """A picture's opening without any prompt; training shows it in the same form."""
     return [v.BOS, v.USER, *open_reply(wants), v.IMAGE]
-
-
-def _kept(part: Part) -> Part:
-    """The part as history keeps it: a picture as its codec sees it, 12 kB and not up to 48 MB."""
-    return part.resized(SIDE) if isinstance(part, Image) else part
-
-
-def _kept_message(message: Message) -> Message:
-    return Message(message.role, tuple(_kept(part) for part in message.parts))
 
 
 def modality_of(part: Part) -> Modality:

@@ -216,8 +216,8 @@ class ReplyBuilder:
         if not spoken:
             return
         sounds = self._audio_stream.push([code for codes in whole for code in codes])
-        per_code = sounds.numel() // sum(map(len, whole))
-        pieces = sounds.split([len(codes) * per_code for codes in whole])
+        num_samples = self._codecs.audio.samples_per_frame
+        pieces = sounds.split([len(codes) // self._frame_codes * num_samples for codes in whole])
         for run, piece in zip(spoken, pieces, strict=True):
             run.sounds.append(piece)
 

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omniloom.layers.norm import unit_norm
-from omniloom.stream.layout import MAX_SLOT
-from omniloom.stream.vocabulary import Vocabulary
+from omniloom.stream.vocabulary import MAX_SLOT, Vocabulary
 
 
 class TokenEmbedding(nn.Module):

@@ -2,6 +2,7 @@
 
     omniloom train finetune --set start=tiny --set data.folder=my_chats
 
+The folder holds JSON lines or WebDataset shards (`data.chat_files`, `data.chat_shards`); one file of either will do.
 The model keeps its codecs and vocabulary. Some of the generated world is mixed in, so that it does not forget what it
 could do.
 """
@@ -37,7 +38,7 @@ def train_finetune(recipe: FinetuneRecipe, *, out: Path, is_resuming: bool = Fal
     """Train on and return the folder for use.
 
     Raises:
-        ValueError: If the folder holds no conversations, or a line of it is bad (named by file and line).
+        ValueError: If the folder holds no conversations, or one is bad (named by file and line, or shard and key).
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
         ConnectionError: If it was started as several processes and another one ended.
     """

@@ -26,10 +26,7 @@ from pathlib import Path
 
 import torch
 
-from omniloom.codecs.audio import AudioCodec
-from omniloom.codecs.bundle import CodecSet
-from omniloom.codecs.image import ImageCodec
-from omniloom.codecs.text import TextCodec
+from omniloom.codecs.bundle import CodecSet, load_codec
 from omniloom.core.randomness import seeded
 from omniloom.data.problems import WorldMix
 from omniloom.data.token_dataset import TokenDataset, prepare
@@ -97,7 +94,7 @@ def prepare_stages(recipe: TinyRecipe, out: Path) -> TokenDataset:
 
 
 def train_codecs(recipe: TinyRecipe, folder: Path) -> CodecSet:
-    """The three codecs; what is there already is loaded."""
+    """The three codecs; what is there already is loaded, so another kind of codec may be put there beforehand."""
     if not (folder / "text" / "codec").exists():
         train_text_codec(recipe.text, mix=recipe.mix).save(folder / "text" / "codec")
     jobs: list[tuple[Callable[..., None], object, Path]] = [
@@ -113,9 +110,9 @@ def train_codecs(recipe: TinyRecipe, folder: Path) -> CodecSet:
             for work in [pool.submit(train, config, place) for train, config, place in left]:
                 work.result()
     return CodecSet(
-        text=TextCodec.load(folder / "text" / "codec"),
-        audio=AudioCodec.load(folder / "audio" / "codec"),
-        image=ImageCodec.load(folder / "image" / "codec"),
+        text=load_codec(folder / "text" / "codec", "text"),
+        audio=load_codec(folder / "audio" / "codec", "audio"),
+        image=load_codec(folder / "image" / "codec", "image"),
     )
 
 

@@ -15,9 +15,7 @@ from enum import IntEnum
 
 from omniloom.stream import vocabulary as v
 from omniloom.stream.message import Role, Want
-from omniloom.stream.vocabulary import Modality, Vocabulary
-
-MAX_SLOT = 127
+from omniloom.stream.vocabulary import MAX_SLOT, Modality, Vocabulary
 
 
 class LossClass(IntEnum):
@@ -105,12 +103,21 @@ def open_reply(wants: frozenset[Want]) -> list[int]:
 def slots_of(ids: Sequence[int], vocabulary: Vocabulary, *, previous: int = 0) -> list[int]:
     """Each token's place in its run of audio or image elements: 0 outside a run, then 1, 2, … up to `MAX_SLOT`.
 
-    The model embeds it, so that it need not count: which patch of a picture, which frame of a word comes next.
-    `previous` is the slot of the token before the first, so that a row can be given piece by piece.
+    The model embeds it, so that it need not count: which patch of a picture, which frame of a word comes next. Past the
+    end, the last whole frame's slots repeat, for codecs that ask for it (`CodecSpec.slot_cycle`). `previous` is the
+    slot of the token before the first, so that a row can be given piece by piece.
     """
-    media_start = vocabulary.start_of("audio")
     slots = []
     for token in ids:
-        previous = min(previous + 1, MAX_SLOT) if token >= media_start else 0
+        previous = next_slot(previous, token, vocabulary)
         slots.append(previous)
     return slots
+
+
+def next_slot(previous: int, token: int, vocabulary: Vocabulary) -> int:
+    """A token's slot, from that of the token before it."""
+    cycle = vocabulary.slot_cycle_of(token)
+    if not cycle:
+        return 0
+    last = MAX_SLOT // cycle * cycle
+    return previous + 1 if previous < last else last - cycle + 1

@@ -29,6 +29,9 @@ PAD, BOS, USER, ASSISTANT, WANT_TEXT, WANT_AUDIO, WANT_IMAGE, AUDIO, IMAGE, END 
 NUM_CONTROLS = 32
 """Ids kept for controls; those not named yet are for the modalities to come."""
 
+MAX_SLOT = 127
+"""The last slot: how far a token's place in its run of audio or image elements is counted (see `layout.slots_of`)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plane:
@@ -47,11 +50,21 @@ class Plane:
 
 @dataclass(frozen=True, kw_only=True)
 class CodecSpec:
-    """What the stream must know of a codec: its modality, its planes, and which weights they came from."""
+    """What the stream must know of a codec: its modality, its planes, and which weights they came from.
+
+    `slot_cycle` says how slots go on in a run that is longer than they count: the last so many of them repeat. With 1
+    all further elements have the last slot. With the number of a frame's codebooks, a slot always tells an element's
+    place in its frame, however long the sound; that is for codecs of more than two, where the id before tells less.
+    """
 
     modality: Modality
     planes: tuple[Plane, ...]
     fingerprint: str
+    slot_cycle: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.slot_cycle <= MAX_SLOT:
+            raise ValueError(f"slot_cycle must be between 1 and {MAX_SLOT}, got {self.slot_cycle}; use fewer codebooks")
 
     @property
     def size(self) -> int:
@@ -90,6 +103,13 @@ class Vocabulary:
                 self.ranges.append(PlaneRange(spec.modality, plane, start))
                 start += plane.size
         self.size = start
+        self._audio_start, self._image_start = self.start_of("audio"), self.start_of("image")
+
+    def slot_cycle_of(self, token: int) -> int:
+        """The `slot_cycle` of the codec that an id belongs to; 0 for text and controls, which have no slots."""
+        if token < self._audio_start:
+            return 0
+        return self.specs["audio" if token < self._image_start else "image"].slot_cycle
 
     def start_of(self, modality: Modality) -> int:
         """The id of a codec's element 0."""
@@ -126,6 +146,7 @@ class Vocabulary:
                         {"name": p.name, "size": p.size, "levels": list(p.levels), "count": p.count}
                         for p in spec.planes
                     ],
+                    **({"slot_cycle": spec.slot_cycle} if spec.slot_cycle > 1 else {}),
                 }
                 for spec in self.specs.values()
             ],
@@ -143,6 +164,7 @@ class Vocabulary:
                     modality=item["modality"],
                     fingerprint=item["fingerprint"],
                     planes=tuple(Plane(**{**plane, "levels": tuple(plane["levels"])}) for plane in item["planes"]),
+                    slot_cycle=item.get("slot_cycle", 1),
                 )
                 for item in data["codecs"]
             ]

@@ -5,15 +5,15 @@ read without the other. A stream of codes alternates: first group, second group 
 
 Codes must not depend on how a sound was cut or batched. Sums in float32 differ in their last digits between shapes and
 would flip a code that lies on a boundary about once in 1e5 frames; so codes are made in double precision, at about
-twice the encoder's small cost.
+twice the encoder's small cost. How pieces become wholes and streams is `frames.FrameCodec`'s.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,14 +29,15 @@ from omniloom.codecs.audio.oscillator import pitch_index
 from omniloom.codecs.audio.pitch import TrackedPitch, track_pitch
 from omniloom.codecs.audio.spectrum import RATE_HZ, SAMPLES_PER_FRAME
 from omniloom.codecs.base import fingerprint
+from omniloom.codecs.frames import FrameCodec, frame_spec
+from omniloom.codecs.kinds import CONFIG_FILE, codec_kinds, require_kind
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.core.config import from_dict, to_dict
 from omniloom.layers.quantizer import FiniteScalarQuantizer
-from omniloom.stream.parts import Audio
-from omniloom.stream.vocabulary import CodecSpec, Plane
+from omniloom.stream.vocabulary import CodecSpec
 
 KIND = "audio_codec"
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+WEIGHTS_FILE = "model.safetensors"
 LEVELS = (8, 5, 5, 5)
 NUM_GROUPS = 2
 
@@ -50,12 +51,13 @@ class RoundTrip(NamedTuple):
     bounded: Float[Tensor, "B F C"]
 
 
-class AudioCodec(nn.Module):
+@codec_kinds.register(KIND)
+class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
     """The codec; build it from a `Config` to train, or `load` it."""
 
     rate_hz = RATE_HZ
     samples_per_frame = SAMPLES_PER_FRAME
-    num_groups = NUM_GROUPS
+    codebook_sizes = (prod(LEVELS),) * NUM_GROUPS
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -81,11 +83,13 @@ class AudioCodec(nn.Module):
         So a decoder may be trained further, for codes that a model already knows, and the model still takes the codec.
         """
         if self._spec is None or self.training:
-            size = self.quantizer.num_codes
-            planes = tuple(Plane(name=f"audio.{g}", size=size, levels=LEVELS, count=1) for g in range(NUM_GROUPS))
             digest = fingerprint(to_dict(self.config.encoder), self.encoder.state_dict())
-            self._spec = CodecSpec(modality="audio", planes=planes, fingerprint=digest)
+            self._spec = frame_spec(self.codebook_sizes, fingerprint=digest, levels=LEVELS, slot_cycle=1)
         return self._spec
+
+    @property
+    def device(self) -> torch.device:
+        return self.encoder.out.weight.device
 
     @property
     def num_parameters(self) -> int:
@@ -108,39 +112,22 @@ class AudioCodec(nn.Module):
         pitches = pitch_index(torch.where(tracked.is_voiced, tracked.octaves, octaves.detach().float()))
         return RoundTrip(self.decoder(values.flatten(-2), pitches)[0], octaves, tracked, torch.tanh(z))
 
-    @torch.no_grad()
-    def encode_samples(self, samples: Float[Tensor, "B N"]) -> Int[Tensor, "B F Q"]:
-        """Codes 0..999 of each group of each frame; an unfinished last frame is filled with silence."""
-        return self._encode(pad_to_frame(samples), None)[0]
+    def encode_piece(
+        self, samples: Float[Tensor, "B N"], state: EncoderState | None
+    ) -> tuple[Int[Tensor, "B F Q"], EncoderState]:
+        """Codes 0..999 of each group, of whole frames of sound at 16 kHz."""
+        z, state = self._ready().encoder(samples.double(), state)
+        return self.quantizer(z.unflatten(-1, (NUM_GROUPS, -1))).codes, state
 
-    @torch.no_grad()
-    def decode_frames(self, codes: Int[Tensor, "B F Q"]) -> Float[Tensor, "B N"]:
+    def decode_piece(
+        self, codes: Int[Tensor, "B F Q"], state: DecoderState | None
+    ) -> tuple[Float[Tensor, "B N"], DecoderState]:
         """640 samples for each frame of codes 0..999."""
-        return self._decode(codes, None)[0]
-
-    def encode(self, part: Audio) -> list[int]:
-        """Codes of a sound at any rate, groups alternating, the second group's numbered from 1000."""
-        samples = part.resampled(RATE_HZ).samples.to(self._device)
-        return self._interleave(self.encode_samples(samples[None])[0])
-
-    def decode(self, codes: Sequence[int]) -> Audio:
-        """The sound of alternating codes.
-
-        Raises:
-            ValueError: If there are none, a frame is unfinished, or the groups do not alternate.
-        """
-        if not codes:
-            raise ValueError("codes are empty; an audio part holds at least one frame")
-        samples = self.decode_frames(self._frames(codes)[None])[0]
-        return Audio(samples.clamp(-1, 1).cpu(), RATE_HZ)
-
-    def encoder_stream(self) -> AudioEncoderStream:
-        """An encoder that takes sound at 16 kHz piece by piece."""
-        return AudioEncoderStream(self)
-
-    def decoder_stream(self) -> AudioDecoderStream:
-        """A decoder that takes codes frame by frame."""
-        return AudioDecoderStream(self)
+        values = self.quantizer.codes_to_values(codes)
+        tables = self._ready().pitch_tables
+        octaves = torch.stack([table[codes[..., g]] for g, table in enumerate(tables)]).sum(0)
+        with torch.autocast(codes.device.type, enabled=False):
+            return self.decoder(values.flatten(-2), pitch_index(octaves), state)
 
     def save(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors (float16), whole or not at all; this codec is rounded alike."""
@@ -166,9 +153,7 @@ class AudioCodec(nn.Module):
         if not (folder / CONFIG_FILE).is_file() or not (folder / WEIGHTS_FILE).is_file():
             raise ValueError(f"{folder} holds no audio codec; train one, or give its folder")
         data = json.loads((folder / CONFIG_FILE).read_text())
-        kind = data.pop("kind", None)
-        if kind != KIND:
-            raise ValueError(f"{folder} holds no audio codec: its {CONFIG_FILE} says kind {kind!r}, not {KIND!r}")
+        require_kind(folder, data.pop("kind", None), kind=KIND, name="audio codec")
         codec = cls(from_dict(AudioCodec.Config, data))
         state = load_file(folder / WEIGHTS_FILE)
         try:
@@ -184,100 +169,18 @@ class AudioCodec(nn.Module):
                 parameter.copy_(parameter.half().float())
         self._prepared = self._spec = None
 
-    @property
-    def _device(self) -> torch.device:
-        return self.encoder.out.weight.device
-
     def _octaves(self, values: Float[Tensor, "B F Q C"]) -> Float[Tensor, "B F"]:
         return torch.stack([pitch(values[..., g, :]) for g, pitch in enumerate(self.pitch)]).sum(0)
 
-    def _encode(self, samples: Tensor, state: EncoderState | None) -> tuple[Int[Tensor, "B F Q"], EncoderState]:
-        z, state = self._ready().encoder(samples.double(), state)
-        return self.quantizer(z.unflatten(-1, (NUM_GROUPS, -1))).codes, state
-
-    def _decode(self, codes: Tensor, state: DecoderState | None) -> tuple[Float[Tensor, "B N"], DecoderState]:
-        values = self.quantizer.codes_to_values(codes)
-        tables = self._ready().pitch_tables
-        octaves = torch.stack([table[codes[..., g]] for g, table in enumerate(tables)]).sum(0)
-        with torch.autocast(codes.device.type, enabled=False):
-            return self.decoder(values.flatten(-2), pitch_index(octaves), state)
-
     def _ready(self) -> _Prepared:
-        if self._prepared is None or self._prepared.device != self._device:
-            every = self.quantizer.codes_to_values(torch.arange(self.quantizer.num_codes, device=self._device))
+        if self._prepared is None or self._prepared.device != self.device:
+            every = self.quantizer.codes_to_values(torch.arange(self.quantizer.num_codes, device=self.device))
             with torch.no_grad():
                 # Steps of 2^-20 octaves: sums of two are exact, whatever the shape they are made in.
                 tables = [(copy.deepcopy(p).double()(every.double()) * 2**20).round() / 2**20 for p in self.pitch]
             encoder = copy.deepcopy(self.encoder).double().eval().requires_grad_(False)
-            self._prepared = _Prepared(encoder, tables, self._device)
+            self._prepared = _Prepared(encoder, tables, self.device)
         return self._prepared
-
-    def _interleave(self, codes: Int[Tensor, "F Q"]) -> list[int]:
-        offsets = torch.arange(NUM_GROUPS, device=codes.device) * self.quantizer.num_codes
-        flat: list[int] = (codes + offsets).flatten().tolist()
-        return flat
-
-    def _frames(self, codes: Sequence[int]) -> Int[Tensor, "F Q"]:
-        if len(codes) % NUM_GROUPS:
-            raise ValueError(f"audio codes come {NUM_GROUPS} a frame, got {len(codes)}: the last frame is unfinished")
-        size = self.quantizer.num_codes
-        for index, code in enumerate(codes):
-            group = index % NUM_GROUPS
-            if not group * size <= code < (group + 1) * size:
-                raise ValueError(
-                    f"audio code {code} at place {index} must lie in {group * size}..{(group + 1) * size - 1}"
-                )
-        frames = torch.tensor(codes, dtype=torch.long, device=self._device).view(-1, NUM_GROUPS)
-        return frames - torch.arange(NUM_GROUPS, device=self._device) * size
-
-
-class AudioEncoderStream:
-    """Sound in pieces of any size to codes, equal to those of the whole."""
-
-    def __init__(self, codec: AudioCodec) -> None:
-        self._codec = codec
-        self._waiting: list[Tensor] = []
-        self._num_waiting = 0
-        self._state: EncoderState | None = None
-
-    @torch.no_grad()
-    def push(self, samples: Float[Tensor, " N"]) -> list[int]:
-        """The codes of frames that these samples (16 kHz) complete."""
-        self._waiting.append(samples)
-        self._num_waiting += samples.numel()
-        num_whole = self._num_waiting // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
-        if not num_whole:
-            return []
-        joined = torch.cat(self._waiting).to(self._codec._device)
-        self._waiting, self._num_waiting = [joined[num_whole:]], joined.numel() - num_whole
-        codes, self._state = self._codec._encode(joined[None, :num_whole], self._state)
-        return self._codec._interleave(codes[0])
-
-    def flush(self) -> list[int]:
-        """The codes of the unfinished frame, filled with silence; the stream then stands at its end."""
-        missing = -self._num_waiting % SAMPLES_PER_FRAME
-        return self.push(torch.zeros(missing)) if missing else []
-
-
-class AudioDecoderStream:
-    """Codes frame by frame to sound, equal to that of the whole."""
-
-    def __init__(self, codec: AudioCodec) -> None:
-        self._codec = codec
-        self._waiting: list[int] = []
-        self._state: DecoderState | None = None
-
-    @torch.no_grad()
-    def push(self, codes: Sequence[int]) -> Float[Tensor, " N"]:
-        """The samples (16 kHz) of the frames that these codes complete; a half frame waits for its rest."""
-        self._waiting += codes
-        num_whole = len(self._waiting) // NUM_GROUPS * NUM_GROUPS
-        if not num_whole:
-            return torch.zeros(0)
-        frames = self._codec._frames(self._waiting[:num_whole])
-        self._waiting = self._waiting[num_whole:]
-        samples, self._state = self._codec._decode(frames[None], self._state)
-        return samples[0].clamp(-1, 1).cpu()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from torch.func import functional_call
 
 from omniloom.codecs.base import fingerprint
 from omniloom.codecs.image.separation import BLOCK, PATCH, SIDE, Separated, separate
+from omniloom.codecs.kinds import CONFIG_FILE, codec_kinds, require_kind
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.layers.quantizer import FiniteScalarQuantizer
 from omniloom.stream.parts import Image
@@ -34,6 +35,7 @@ COLOUR_GRID = SIDE // BLOCK
 COVERAGE_GRID = SIDE // PATCH
 NUM_COLOURS = COLOUR_GRID**2
 NUM_CODES = NUM_COLOURS + COVERAGE_GRID**2
+KIND = "image_codec"
 MARGIN = 2
 """Patches of paper around the picture: one for each 3x3 convolution of the decoder, which has no other padding."""
 
@@ -46,8 +48,11 @@ class Reconstruction(NamedTuple):
     ink: Float[Tensor, "B 3 4 4"]
 
 
+@codec_kinds.register(KIND)
 class ImageCodec(nn.Module):
     """Pictures to codes and back; a flat shape's coverage codes do not depend on its colour, nor the reverse."""
+
+    side = SIDE
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -153,7 +158,7 @@ class ImageCodec(nn.Module):
         """Write the codec's folder: its configuration, and its weights in half precision."""
 
         def write(path: Path) -> None:
-            (path / "config.json").write_text(json.dumps(asdict(self.config), indent=1) + "\n")
+            (path / CONFIG_FILE).write_text(json.dumps({"kind": KIND, **asdict(self.config)}, indent=1) + "\n")
             save_file(self._half_state(), str(path / "model.safetensors"))
 
         write_folder(folder, write)
@@ -167,7 +172,8 @@ class ImageCodec(nn.Module):
         """
         read_manifest(folder)
         try:
-            fields = json.loads((Path(folder) / "config.json").read_text())
+            fields = json.loads((Path(folder) / CONFIG_FILE).read_text())
+            require_kind(folder, fields.pop("kind", KIND), kind=KIND, name="image codec")
             lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
             codec = cls(cls.Config(**{**fields, **lists}))
             state = load_file(str(Path(folder) / "model.safetensors"))
