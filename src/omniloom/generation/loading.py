@@ -92,7 +92,7 @@ def load(name_or_folder: str | Path) -> Checkpoint:
     )
 
 
-UNMEASURED = "Not measured yet: `omniloom evaluate card --checkpoint FOLDER` writes scores and a card into this folder.\n"
+UNMEASURED = "Not measured yet: `omniloom evaluate card --checkpoint FOLDER` writes scores and a card into it.\n"
 
 
 def save_for_use(
