@@ -32,7 +32,7 @@ def run(script: str, *arguments: str) -> None:
 
 def test_learning_curve_scores_every_kept_checkpoint(tmp_path: Path) -> None:
     train_tiny(MICRO, out=tmp_path / "run")
-    run("training/learning_curve.py", str(tmp_path / "run"), "--limit", "1", "--out", str(tmp_path / "figures"))
+    run("training/learning_curve.py", str(tmp_path / "run"), "--limit", "2", "--out", str(tmp_path / "figures"))
     entries = json.loads((tmp_path / "figures" / "learning_curve.json").read_text())
     assert [entry["step"] for entry in entries] == [MICRO.training.num_steps]
     assert len(entries[0]["cells"]) == 18
