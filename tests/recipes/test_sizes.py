@@ -14,7 +14,7 @@ def test_small_takes_what_is_worked_out_by_hand() -> None:
     assert plan(small(), num_processes=1, tokens_per_second=100_000).splitlines() == [
         "# parameters 90,641,280, of them 87,552,000 in the blocks",
         "# tokens     1,835,008,000 in steps of 65,536: 20.2 a parameter",
-        "# data       4,194,304 examples, each seen about 4.4 times",
+        "# data       4,194,304 examples, each seen about 4.9 times",
         "# compute    0.618 GFLOP a token, 1.1e+18 FLOP in all",
         "# memory     26.7 GB: weights 363 MB, gradients 363 MB, optimizer 375 MB, gathered 175 MB, "
         "activations 25.4 GB",
