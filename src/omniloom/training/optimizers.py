@@ -1,6 +1,7 @@
 """AdamW for everything, or Muon for the matrices inside the blocks with AdamW for the rest.
 
-Muon is the default: at equal time it learned to write down speech far faster (docs/report.md has the figures). Both come from torch: Loshchilov & Hutter 2019; Jordan et al. 2024.
+Muon is the default: at equal time it learned to write down speech far faster (docs/report.md has the figures). Both
+come from torch: Loshchilov & Hutter 2019; Jordan et al. 2024.
 """
 
 from __future__ import annotations
