@@ -21,6 +21,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
@@ -156,13 +157,13 @@ def _meet(processes: Processes) -> None:
     is_on_gpu = processes.device.type == "cuda"
     dist.init_process_group(
         "nccl" if is_on_gpu else "gloo",
-        store=dist.PrefixStore("collectives", store),
+        store=PrefixStore("collectives", store),
         rank=rank,
         world_size=world_size,
         timeout=COLLECTIVE_TIMEOUT,
         device_id=processes.device if is_on_gpu else None,
     )
-    processes.store = dist.PrefixStore("omniloom", store)
+    processes.store = PrefixStore("omniloom", store)
 
 
 def _own_device() -> torch.device:
