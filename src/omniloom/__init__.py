@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from omniloom.stream.parts import Audio as Audio
     from omniloom.stream.parts import Image as Image
     from omniloom.stream.parts import Text as Text
+    from omniloom.stream.parts import Video as Video
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ _HOMES = {
     "Audio": "omniloom.stream.parts",
     "Image": "omniloom.stream.parts",
     "Text": "omniloom.stream.parts",
+    "Video": "omniloom.stream.parts",
     "Message": "omniloom.stream.message",
     "Omni": "omniloom.generation",
     "Reply": "omniloom.generation",
@@ -29,7 +31,7 @@ _HOMES = {
     "Conversation": "omniloom.generation",
 }
 
-__all__ = ["Audio", "Conversation", "Image", "Message", "Omni", "Reply", "Sampling", "Text", "__version__"]
+__all__ = ["Audio", "Conversation", "Image", "Message", "Omni", "Reply", "Sampling", "Text", "Video", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,8 +21,9 @@ from omniloom.data.encoding import MessageEncoder
 from omniloom.generation import Omni, save_for_use
 from omniloom.generation.conversation import encode, finished
 from omniloom.models import OmniConfig, OmniModel
+from omniloom.stream.folding import fold
 from omniloom.stream.grammar import ReplyLimits
-from omniloom.stream.layout import lay_out, slots_of
+from omniloom.stream.layout import lay_out
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Text
 
@@ -124,7 +125,7 @@ def test_spec_describes_the_codes(codec: MimiCodec, samples: torch.Tensor) -> No
     assert [code // 32 for code in codes] == [0, 1, 2, 3] * 20
     codecs = untrained_codecs()
     vocabulary = CodecSet(text=codecs.text, audio=codec, image=codecs.image).vocabulary()
-    slots = slots_of(vocabulary.to_ids("audio", random_codes(100)), vocabulary)
+    slots = [position.slot for position in fold(vocabulary.to_ids("audio", random_codes(100)), vocabulary)]
     assert [(slot - 1) % NUM_CODEBOOKS for slot in slots] == [0, 1, 2, 3] * 100
 
 

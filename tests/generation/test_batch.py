@@ -2,15 +2,25 @@
 
 import pytest
 
-from omniloom import Omni, Sampling
+from omniloom import Message, Omni, Sampling, Text
 from omniloom.generation import TokenChoice
-from tests.generation.untrained import LIMITS, picture, sound, untrained_omni
+from omniloom.generation.conversation import finished
+from tests.generation.untrained import LIMITS, picture, sound, untrained_omni, video
 
 OMNI = untrained_omni()
+FOLDED = untrained_omni(is_folded=True)
 PROMPTS = ["say", ["what is this?", picture()], sound(0.5), ["a", sound(0.1), "b", picture(2)], "big red circle" * 5]
+TOLD = [
+    Message("user", (picture(3), Text("what is this?"))),
+    Message("assistant", (Text("say"), sound(0.08))),
+    Message("user", (sound(0.2, seed=4),)),
+]
 
 
-@pytest.mark.parametrize("want", ["text", "audio", "image", ("audio", "image")])
+@pytest.mark.parametrize(
+    ("want", "omni"),
+    [("text", OMNI), ("audio", FOLDED), ("image", FOLDED), (("audio", "image"), OMNI), (("audio", "image"), FOLDED)],
+)
 @pytest.mark.parametrize(
     "sampling",
     [
@@ -20,40 +30,62 @@ PROMPTS = ["say", ["what is this?", picture()], sound(0.5), ["a", sound(0.1), "b
     ],
     ids=["greedy", "sampled", "guided"],
 )
-def test_batched_equals_alone(want, sampling):
+def test_batched_equals_alone(want, sampling, omni):
     options = dict(sampling=sampling, max_tokens=130)
-    seeds = [7, 8, 9, 10, 11]
-    together = OMNI.reply_batch(PROMPTS, want, seed=seeds, batch_rows=3, **options)
-    for prompt, seed, reply in zip(PROMPTS, seeds, together, strict=True):
-        alone = OMNI.reply(prompt, want, seed=seed, **options)
+    prompts = [*PROMPTS, ["what?", video(num_frames=3, sound_s=0.5)], TOLD]
+    seeds = list(range(7, 7 + len(prompts)))
+    together = omni.reply_batch(prompts, want, seed=seeds, batch_rows=3, **options)
+    for prompt, seed, reply in zip(prompts, seeds, together, strict=True):
+        alone = omni.reply(prompt, want, seed=seed, **options)
         assert reply.ids == alone.ids
         assert reply.finish_reason == alone.finish_reason
         assert reply.usage.prompt_tokens == alone.usage.prompt_tokens
 
 
-@pytest.mark.parametrize("want", ["text", "audio", "image"])
-def test_torch_equals_native(want, monkeypatch):
-    native = OMNI.reply_batch(PROMPTS, want, max_tokens=130, batch_rows=3)
+@pytest.mark.parametrize(("want", "omni"), [("text", FOLDED), ("audio", OMNI), ("audio", FOLDED), ("image", FOLDED)])
+def test_torch_equals_native(want, omni, monkeypatch):
+    native = omni.reply_batch(PROMPTS, want, max_tokens=130, batch_rows=3)
     monkeypatch.setenv("OMNILOOM_ISA", "reference")
-    through_torch = Omni(OMNI.model, OMNI.codecs, limits=LIMITS)
+    through_torch = Omni(omni.model, omni.codecs, limits=LIMITS)
     assert through_torch.instruction_set == "reference"
     replies = through_torch.reply_batch(PROMPTS, want, max_tokens=130, batch_rows=3)
     assert [reply.ids for reply in replies] == [reply.ids for reply in native]
 
 
+def test_folded_prompts_take_few_positions():
+    """<bos> <user> <image>, 16 blocks, <want_text> <assistant>, where each code has a position 80."""
+    for omni, num_positions in ((OMNI, 85), (FOLDED, 21)):
+        (reply,) = omni.reply_batch([picture()], "text", max_tokens=1)
+        assert reply.usage.prompt_tokens == num_positions
+
+
+def test_a_history_of_turns_is_a_prompt_too():
+    conversation = FOLDED.conversation(TOLD[:-1])
+    conversation.add(TOLD[-1].parts)
+    (reply,) = FOLDED.reply_batch([TOLD], "audio", max_tokens=30)
+    assert reply.ids == finished(conversation.reply("audio", max_tokens=30)).ids
+    with pytest.raises(ValueError, match="end the prompt with the user's turn"):
+        FOLDED.reply_batch([TOLD[:-1]])
+
+
 def test_a_want_for_each_row():
     wants = [frozenset({want}) for want in ("text", "audio", "image", "audio", "text")]
-    together = OMNI.reply_batch(PROMPTS, wants, max_tokens=60)
-    assert [reply.ids for reply in together] == [
-        OMNI.reply(prompt, want, max_tokens=60).ids for prompt, want in zip(PROMPTS, wants, strict=True)
-    ]
+    for omni in (OMNI, FOLDED):
+        together = omni.reply_batch(PROMPTS, wants, max_tokens=60)
+        assert [reply.ids for reply in together] == [
+            omni.reply(prompt, want, max_tokens=60).ids for prompt, want in zip(PROMPTS, wants, strict=True)
+        ]
 
 
-def test_rows_stop_at_the_context():
-    omni = untrained_omni(context=40)
-    prompts = ["say", "a" * 25]
-    together = omni.reply_batch(prompts, "text", sampling=Sampling(temperature=5.0))
-    assert [r.ids for r in together] == [omni.reply(p, "text", sampling=Sampling(temperature=5.0)).ids for p in prompts]
+@pytest.mark.parametrize(("is_folded", "want"), [(False, "text"), (True, "text"), (True, "audio")])
+def test_rows_stop_at_the_context(is_folded, want):
+    """The longest prompts leave the least room; their rows wait for the others and go no further."""
+    omni = untrained_omni(context=40, is_folded=is_folded)
+    prompts = ["say", "a" * 25, "a" * 20, "b" * 22]
+    options = dict(sampling=Sampling(temperature=5.0), max_tokens=200)
+    together = omni.reply_batch(prompts, want, **options)
+    assert [r.ids for r in together] == [omni.reply(p, want, **options).ids for p in prompts]
+    assert any(r.finish_reason == "length" for r in together) == (want == "audio")
 
 
 def test_guidance_changes_pictures_and_nothing_else():

@@ -10,21 +10,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from omniloom import Audio, Image, Message, Sampling, Text
-from omniloom.generation import AudioDelta, Done, ImageDone, TextDelta
+from omniloom import Audio, Image, Message, Sampling, Text, Video
+from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, TextDelta
 from omniloom.generation.conversation import encode
+from omniloom.generation.reply import ReplyBuilder
 from omniloom.stream import vocabulary as v
 from omniloom.stream.layout import lay_out, open_reply
 from omniloom.stream.message import wanted
-from tests.generation.untrained import picture, sound, untrained_codecs, untrained_omni
+from omniloom.stream.vocabulary import CONTROLS
+from tests.generation.untrained import picture, sound, uncached_scores, untrained_codecs, untrained_omni, video
 
 OMNI = untrained_omni()
+FOLDED = untrained_omni(is_folded=True)
 ROOT = Path(__file__).parents[2]
 LIVELY = Sampling(temperature=1.0)
 
 
-def laid_out(messages) -> list[int]:
-    return lay_out([encode(message, untrained_codecs()) for message in messages], OMNI.vocabulary).ids
+def laid_out(messages, omni=OMNI) -> list[int]:
+    return lay_out([encode(message, omni.codecs) for message in messages], omni.vocabulary).ids
 
 
 def written(text: str) -> tuple[Text]:
@@ -39,10 +42,10 @@ def read(events) -> list:
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 24_000])
-@pytest.mark.parametrize("piece_ms", [20, 33, 100])
-def test_heard_in_pieces_equals_given_whole(piece_ms, rate_hz):
+@pytest.mark.parametrize(("piece_ms", "omni"), [(20, OMNI), (33, FOLDED), (100, FOLDED)])
+def test_heard_in_pieces_equals_given_whole(piece_ms, omni, rate_hz):
     whole = sound(0.71, rate_hz=rate_hz)
-    heard, given = OMNI.conversation(), OMNI.conversation()
+    heard, given = omni.conversation(), omni.conversation()
     heard.add("what is this?")
     for piece in whole.samples.split(rate_hz * piece_ms // 1000):
         heard.hear(Audio(piece, rate_hz))
@@ -71,20 +74,26 @@ def test_sound_is_fed_while_it_is_heard():
     conversation = OMNI.conversation()
     conversation.hear(sound(0.2))
     assert conversation._row.num_fed == conversation.num_tokens == 3 + 10  # <bos> <user> <audio>, 5 frames of 2
+    folded = FOLDED.conversation()
+    folded.hear(sound(0.2))
+    assert folded._row.num_fed == folded.num_tokens == 3 + 5
 
 
-def test_turns_are_laid_out_as_in_training():
-    conversation = untrained_omni(context=2048).conversation()
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_turns_are_laid_out_as_in_training(is_folded):
+    omni = untrained_omni(context=2048, is_folded=is_folded)
+    conversation = omni.conversation()
     expected = [v.BOS]
     for turn, want in enumerate(("text", "audio", {"audio", "image"}, "image")):
         conversation.add([f"say {turn}", picture(turn)])
+        conversation.add(video(num_frames=2, sound_s=0.5, seed=turn))
         conversation.hear(sound(0.1, seed=turn))
         reply = read(conversation.reply(want, seed=turn, sampling=LIVELY, max_tokens=200))[-1].reply
         user = conversation.history[2 * turn]
-        assert [type(part) for part in user.parts] == [Text, Image, Audio]
-        expected += [*laid_out([user])[1:], *open_reply(wanted(want)), *reply.ids]
+        assert [type(part) for part in user.parts] == [Text, Image, Video, Audio]
+        expected += [*laid_out([user], omni)[1:], *open_reply(wanted(want)), *reply.ids]
         if reply.finish_reason == "length":
-            del expected[conversation.num_tokens - 1 :]
+            del expected[len(conversation._row.ids) - 1 :]
             expected.append(v.END)
         assert conversation._row.ids == expected
     assert [message.role for message in conversation.history] == ["user", "assistant"] * 4
@@ -101,11 +110,11 @@ def test_a_written_history_goes_on_where_a_conversation_is():
 
 
 @pytest.mark.parametrize("want", ["text", "audio", "image", ("audio", "image")])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_streamed_equals_whole(want, seed):
+@pytest.mark.parametrize(("seed", "omni"), [(0, OMNI), (1, FOLDED), (2, FOLDED)])
+def test_streamed_equals_whole(want, seed, omni):
     options = dict(sampling=LIVELY, seed=seed, max_tokens=150)
-    events = read(OMNI.stream(["say", sound(0.3)], want, **options))
-    whole = OMNI.reply_batch([["say", sound(0.3)]], want, **options)[0]
+    events = read(omni.stream(["say", sound(0.3)], want, **options))
+    whole = omni.reply_batch([["say", sound(0.3)]], want, **options)[0]
     done = events[-1].reply
     assert done.ids == whole.ids
     assert done.finish_reason == whole.finish_reason
@@ -122,6 +131,98 @@ def test_streamed_equals_whole(want, seed):
     assert [type(part) for part in done.parts] == [type(part) for part in whole.parts]
 
 
+def test_turn_ends_are_read_at_every_frame():
+    """Whatever the pieces, and as the model says when all is given at once."""
+    for omni in (OMNI, FOLDED):
+        whole = sound(0.5)
+        found = []
+        for piece_ms in (20, 100, 333):
+            conversation = omni.conversation()
+            assert conversation.turn_end_probability is None
+            heard = [
+                probability
+                for piece in whole.samples.split(16 * piece_ms)
+                for probability in conversation.hear(Audio(piece, 16_000))
+            ]
+            heard += conversation.end_hearing()
+            assert conversation.turn_end_probability == heard[-1]
+            found.append(heard)
+        assert [len(heard) for heard in found] == [13, 13, 13]  # of 40 ms, the last one filled up
+        torch.testing.assert_close(torch.tensor(found), torch.tensor([expected_turn_ends(omni, whole)] * 3))
+
+
+def expected_turn_ends(omni, whole: Audio) -> list[float]:
+    logits = uncached_scores(omni.model, laid_out([Message("user", (whole,))], omni))
+    frames = logits[3:] if omni is FOLDED else logits[4::2]  # after <bos> <user> <audio>
+    found: list[float] = frames[:, [v.TURN_END, v.AUDIO]].softmax(-1)[:, 0].tolist()
+    return found
+
+
+def test_a_model_that_knows_no_turn_ends_tells_none():
+    conversation = untrained_omni(controls=CONTROLS[:10]).conversation()
+    assert conversation.hear(sound(0.2)) == conversation.end_hearing() == []
+    assert conversation.turn_end_probability is None
+
+
+def test_a_new_sound_forgets_how_the_last_one_ended():
+    conversation = FOLDED.conversation()
+    conversation.hear(sound(0.2))
+    conversation.add("say")
+    assert conversation.turn_end_probability is not None
+    conversation.hear(sound(0.01))
+    assert conversation.turn_end_probability is None
+
+
+def test_a_model_that_knows_no_videos_refuses_them():
+    omni = untrained_omni(controls=CONTROLS[:10])
+    with pytest.raises(ValueError, match="this model knows no video"):
+        omni.reply(["what moves?", video()])
+
+
+def test_history_keeps_videos_as_small_as_the_model_saw_them():
+    clip = Video(torch.randint(0, 256, (40, 3, 90, 120), dtype=torch.uint8), 20.0, sound(2.0))
+    added, written_open = FOLDED.conversation(), FOLDED.conversation([Message("user", (clip,))])
+    added.add(clip)
+    for conversation in (added, written_open):
+        (kept,) = conversation.history[0].parts
+        assert kept.frames.shape == (10, 3, 32, 32) and kept.rate_fps == 5.0
+        again = FOLDED.conversation(conversation.history)
+        assert again._row.ids == conversation._row.ids
+    # <bos> <user> <video>, and a frame of its mark, 4 blocks and 5 frames of sound
+    assert added.num_tokens == 3 + 10 * (1 + 4 + 5)
+
+
+def test_a_drawn_picture_takes_one_position_a_block_and_is_shown_row_by_row():
+    for omni, num_positions, num_shown in ((OMNI, 80, 3), (FOLDED, 16, 3)):
+        conversation = omni.conversation()
+        conversation.add("draw")
+        before = conversation.num_tokens
+        events = read(conversation.reply("image", seed=1, sampling=LIVELY))
+        reply, kinds = events[-1].reply, [type(event) for event in events]
+        # <want_image> <assistant>, the text, <image>, the picture, <end>
+        assert conversation.num_tokens - before == 2 + reply.usage.text_tokens + 1 + num_positions + 1
+        assert kinds.count(ImageDelta) == num_shown and kinds.count(ImageDone) == 1
+        assert reply.usage.image_tokens == 80
+        half = [event for event in events if isinstance(event, ImageDelta)][1].image.pixels
+        assert bool((half[:, 48:] == 255).all()) and bool((half[:, :16] != 255).any())
+
+
+def test_a_pictures_codes_are_those_that_were_laid_out():
+    """Through lay_out, its ids as a reply's, and back: in the order of the stream, whichever it is."""
+    for omni in (OMNI, FOLDED):
+        message = Message("assistant", (picture(5),))
+        codes = omni.codecs.image.encode(picture(5))
+        ids = laid_out([message], omni)
+        for is_live in (False, True):
+            builder = ReplyBuilder(omni.codecs, omni.vocabulary, is_live=is_live)
+            events = [event for token in ids[ids.index(v.ASSISTANT) + 1 :] for event in builder.push(token)]
+            done = [*events, *builder.finish("stop", prompt_tokens=0, cached_tokens=0)][-1]
+            assert torch.equal(done.reply.image.pixels, omni.codecs.image.decode(codes).pixels)
+        assert omni.conversation([Message("user", written("draw")), message]).num_tokens == (
+            2 + len(omni.codecs.text.encode_text("draw")) + 3 + (16 if omni is FOLDED else 80) + 1
+        )
+
+
 def test_the_first_sound_comes_after_two_frames():
     events = OMNI.stream("say", "audio", seed=1, sampling=LIVELY)
     first = next(event for event in events if isinstance(event, AudioDelta))
@@ -136,8 +237,8 @@ def test_same_seed_same_reply_and_another_seed_another():
 @pytest.mark.parametrize("want", ["text", "audio", "image", ("audio", "image")])
 @pytest.mark.parametrize("num_events", [0, 1, 3, 6])
 def test_cancel_ends_at_the_next_token_and_the_conversation_goes_on(want, num_events):
-    conversation = OMNI.conversation()
-    conversation.add("say big red circle")
+    conversation = FOLDED.conversation()
+    conversation.add(["say big red circle", picture()])
     asked = conversation._row.ids.copy()
     events = conversation.reply(want, seed=0, sampling=LIVELY)
     got = list(itertools.islice(events, num_events))
@@ -204,12 +305,15 @@ def test_cancel_from_another_thread():
     assert events[-1].finish_reason == "cancelled"
 
 
-def test_a_reply_cut_by_its_limit_stays_whole_frames():
-    conversation = OMNI.conversation()
+@pytest.mark.parametrize(("omni", "max_tokens"), [(OMNI, 6), (FOLDED, 6), (FOLDED, 7), (FOLDED, 8)])
+def test_a_reply_cut_by_its_limit_stays_whole_frames(omni, max_tokens):
+    conversation = omni.conversation()
     conversation.add("say")
-    done = read(conversation.reply("audio", seed=1, sampling=LIVELY, max_tokens=6))[-1]
+    done = read(conversation.reply("audio", seed=1, sampling=LIVELY, max_tokens=max_tokens))[-1]
     assert done.finish_reason == "length"
-    assert done.usage.reply_tokens == len(done.reply.ids) == 6
+    assert done.usage.reply_tokens == len(done.reply.ids) == max_tokens
+    (alone,) = omni.reply_batch(["say"], "audio", seed=1, sampling=LIVELY, max_tokens=max_tokens)
+    assert alone.ids == done.reply.ids
     *_, last, end = conversation._row.ids
     assert end == v.END
     second_codes = OMNI.vocabulary.planes_of("audio")[1]

@@ -4,29 +4,50 @@ import pytest
 import torch
 
 from omniloom.generation.decoder import PreparedModel, RowDecoder
-from omniloom.stream.layout import slots_of
-from tests.generation.untrained import untrained_model
+from omniloom.stream import vocabulary as v
+from omniloom.stream.folding import fold
+from omniloom.stream.layout import Piece, prompt_ids
+from tests.generation.untrained import picture, sound, uncached_scores, untrained_codecs, untrained_model
 
 PREPARED = PreparedModel(untrained_model(context=100))
-EVERYTHING = [(0, PREPARED.vocabulary.size)]
 
 
-@pytest.fixture(params=["native", "torch"], autouse=True)
+def everything() -> list[tuple[int, int]]:
+    return [(0, PREPARED.vocabulary.num_scores)]
+
+
+@pytest.fixture(params=["native", "torch", "native folded", "torch folded"], autouse=True)
 def prepared(request, monkeypatch):
-    """Both ways: native code as it is chosen here, and torch as where nothing was built."""
-    if request.param == "torch":
+    """Both ways: native code as it is chosen here, and torch as where nothing was built; and both kinds of codecs."""
+    if request.param.startswith("torch"):
         monkeypatch.setenv("OMNILOOM_ISA", "reference")
-        monkeypatch.setitem(globals(), "PREPARED", PreparedModel(untrained_model(context=100)))
+    if request.param != "native":
+        model = untrained_model(context=100, is_folded=request.param.endswith("folded"))
+        monkeypatch.setitem(globals(), "PREPARED", PreparedModel(model))
+
+
+def random_ids(count: int, *, first: int = 1) -> list[int]:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randint(first, PREPARED.vocabulary.size, (count,), generator=generator).tolist()
 
 
 def some_ids(count: int) -> list[int]:
-    generator = torch.Generator().manual_seed(3)
-    return torch.randint(1, PREPARED.vocabulary.size, (count,), generator=generator).tolist()
+    """A stream of so many positions: any ids, or where codecs fold sounds and pictures, in a prompt and a reply."""
+    if PREPARED.vocabulary.max_group == 1:
+        return random_ids(count)
+    codecs = untrained_codecs(is_folded=True)
+    sounds = [Piece("audio", codecs.audio.encode(sound(0.12, seed=seed))) for seed in (1, 2)]
+    shown = Piece("image", codecs.image.encode(picture()))
+    prompt = [sounds[0], shown, sounds[1]] if count >= 60 else sounds[:1]
+    ids = [v.BOS, v.USER, *prompt_ids(prompt, PREPARED.vocabulary), v.ASSISTANT]
+    while (num_missing := count - len(fold(ids, PREPARED.vocabulary))) > 0:
+        drawn = [v.IMAGE, *prompt_ids([shown], PREPARED.vocabulary)[1:]] if num_missing > 20 else []
+        ids += [40, *(drawn or prompt_ids(sounds[:1], PREPARED.vocabulary)[1:] if num_missing > 4 else [])]
+    return ids
 
 
 def uncached(ids: list[int]) -> torch.Tensor:
-    model = PREPARED.model
-    return model.logits(model(torch.tensor([ids]), torch.tensor([slots_of(ids, PREPARED.vocabulary)])))[0, -1]
+    return uncached_scores(PREPARED.model, ids)[-1]
 
 
 def assert_equal(logits: torch.Tensor, expected: torch.Tensor) -> None:
@@ -34,34 +55,54 @@ def assert_equal(logits: torch.Tensor, expected: torch.Tensor) -> None:
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("pieces", [[1] * 60, [60], [20, 1, 9, 2, 28], [9, 51], [3, 57]])
-def test_cached_equals_uncached(pieces):
+@pytest.mark.parametrize("sizes", [[1] * 200, [200], [20, 1, 9, 2, 200], [9, 200], [3, 200]])
+def test_cached_equals_uncached(sizes):
     ids, row = some_ids(60), RowDecoder(PREPARED)
-    for count in pieces:
-        row.append(ids[len(row.ids) : len(row.ids) + count])
-        logits = row.feed(EVERYTHING)
-    assert_equal(logits, uncached(ids))
+    for size in sizes[:-1]:
+        row.append(ids[len(row.ids) : min(len(row.ids) + size, len(ids) - 1)])
+        row.feed()
+    row.append(ids[len(row.ids) :])
+    assert_equal(row.feed(everything()), uncached(ids))
+    assert row.num_positions == row.num_fed == 60
 
 
 def test_long_prompts_are_cut(monkeypatch):
     monkeypatch.setattr("omniloom.generation.decoder.PIECE_TOKENS", 16)
     row = RowDecoder(PREPARED)
     row.append(some_ids(60))
-    assert_equal(row.feed(EVERYTHING), uncached(some_ids(60)))
+    assert_equal(row.feed(everything()), uncached(some_ids(60)))
 
 
-@pytest.mark.parametrize("length", [10, 40, 49])
-def test_forgotten_tokens_leave_no_trace(length):
+@pytest.mark.parametrize("num_cut", [31, 20, 1])
+def test_forgotten_tokens_leave_no_trace(num_cut):
+    """Replies are cut, not what the user gave, and wherever a position ends."""
     ids, row = some_ids(60), RowDecoder(PREPARED)
-    row.append(ids[:50])
+    row.append(ids)
     row.feed()
-    row.truncate(length)
-    row.append(ids[55:])
-    assert_equal(row.feed(EVERYTHING), uncached([*ids[:length], *ids[55:]]))
+    num_left = sum(len(position.ids) for position in fold(ids, PREPARED.vocabulary)[: 60 - num_cut])
+    row.truncate(num_left)
+    assert row.num_positions == row.num_fed == 60 - num_cut
+    rest = ids[num_left:][:5] if PREPARED.vocabulary.reply_places else ids[-5:]
+    row.append(rest)
+    assert_equal(row.feed(everything()), uncached([*ids[:num_left], *rest]))
+
+
+def test_half_a_position_is_forgotten_too():
+    """A reply that is cut off within a frame leaves what is whole; the rest never was a position."""
+    if not PREPARED.vocabulary.reply_places:
+        return
+    ids, row = some_ids(8), RowDecoder(PREPARED)
+    codes = [item.start for item in PREPARED.vocabulary.planes_of("audio")]
+    row.append([*ids, *codes, codes[0]])
+    assert row.num_positions == 9 and row.last.ids == tuple(codes)
+    row.feed(everything())
+    row.truncate(len(ids) + 2)
+    row.append([v.END])
+    assert_equal(row.feed(everything()), uncached([*ids, *codes, v.END]))
 
 
 def test_only_asked_logits_are_given():
-    for count in (4, 30):
+    for count in (8, 40):
         row = RowDecoder(PREPARED)
         row.append(some_ids(count))
         logits = row.feed([(5, 7), (40, 50)])
@@ -70,9 +111,27 @@ def test_only_asked_logits_are_given():
         assert int(torch.isfinite(logits).sum()) == 12
 
 
+@pytest.mark.parametrize("piece", [4, 128])
+def test_scores_after_every_position(piece, monkeypatch):
+    monkeypatch.setattr("omniloom.generation.decoder.PIECE_TOKENS", piece)
+    ids, row, alone = some_ids(12), RowDecoder(PREPARED), RowDecoder(PREPARED)
+    row.append(ids)
+    scores = row.feed_scoring([v.TURN_END, 40])
+    found = []
+    for token in ids:
+        alone.append([token])
+        if alone.num_positions > alone.num_fed:
+            found.append(alone.feed(everything())[[v.TURN_END, 40]].clone())
+    assert_equal(scores, torch.stack(found))
+    assert row.feed_scoring([v.TURN_END]).shape == (0, 1)
+
+
 def test_a_full_context_is_refused_and_changes_nothing():
     row = RowDecoder(PREPARED)
     row.append(some_ids(90))
+    before = row.ids.copy()
     with pytest.raises(ValueError, match="90 tokens and 11 more do not fit the model's context of 100"):
-        row.append(some_ids(11))
-    assert len(row.ids) == 90
+        row.append([40] * 11)
+    assert row.ids == before
+    row.append([40] * 10)
+    assert row.num_positions == 100

@@ -1,5 +1,7 @@
 """Whatever a model's weights are, every reply is of the grammar and decodes."""
 
+from itertools import product
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,11 +11,11 @@ from omniloom.codecs.audio import AudioCodec
 from omniloom.stream.grammar import ReplyGrammar
 from tests.generation.untrained import LIMITS, untrained_omni
 
-OMNI = untrained_omni()
+KINDS = {False: untrained_omni(), True: untrained_omni(is_folded=True)}
 WANTS = ["text", "audio", "image", ("text", "audio"), ("text", "image"), ("audio", "image"), ("text", "audio", "image")]
 
 
-@pytest.mark.parametrize("want", WANTS)
+@pytest.mark.parametrize(("want", "is_folded"), [*product(WANTS[:1], [False]), *product(WANTS[1:], [False, True])])
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     temperature=st.floats(0, 3),
@@ -22,10 +24,11 @@ WANTS = ["text", "audio", "image", ("text", "audio"), ("text", "image"), ("audio
     seed=st.integers(0, 2**31),
     max_tokens=st.integers(1, 160),
 )
-def test_every_reply_decodes(want, temperature, top_k, top_p, seed, max_tokens):
+def test_every_reply_decodes(want, is_folded, temperature, top_k, top_p, seed, max_tokens):
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-    reply = OMNI.reply("say", want, sampling=sampling, seed=seed, max_tokens=max_tokens)
-    grammar = ReplyGrammar(OMNI.vocabulary, want, limits=LIMITS)
+    omni = KINDS[is_folded]
+    reply = omni.reply("say", want, sampling=sampling, seed=seed, max_tokens=max_tokens)
+    grammar = ReplyGrammar(omni.vocabulary, want, limits=LIMITS)
     state = grammar.start()
     for token in reply.ids:
         state = grammar.advance(state, token)

@@ -30,6 +30,7 @@ def random_weights(*, width: int, num_heads: int, num_kv_heads: int, head_width:
     )
     return DecoderWeights(
         table=normal(301, width),
+        output=normal(340, width),
         slots=normal(9, width),
         layers=layers,
         num_heads=num_heads,
@@ -102,7 +103,7 @@ def test_only_asked_logits_are_computed(isa):
     step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
     ids = [3, 1, 4, 1, 5]
     some, whole = run(step, ids, ranges=[(7, 8), (100, 203)])[0], run(step, ids)[0]
-    inside = torch.zeros(301, dtype=torch.bool)
+    inside = torch.zeros(340, dtype=torch.bool)
     inside[7], inside[100:203] = True, True
     torch.testing.assert_close(some[:, inside], whole[:, inside], rtol=1e-5, atol=1e-5)
     assert bool(torch.isneginf(some[:, ~inside]).all())
@@ -144,6 +145,55 @@ def test_only_the_last_logits_may_be_asked(isa):
     where = dict(tokens=[1, 2, 3], slots=[0, 1, 2], positions=[0, 1, 2], rows=[0, 0, 0], keys=keys, values=values)
     some = step(step.scratch(), **where, num_logits=2)
     assert torch.equal(some, run(step, [1, 2, 3])[0][1:])
+
+
+def given(step: DecodeStep, inputs: torch.Tensor | None, *, piece: int) -> torch.Tensor:
+    """All logits of as many tokens as there are inputs, with `piece` of them a call."""
+    keys, values = empty_cache(step.weights)
+    scratch, found = step.scratch(), []
+    for start in range(0, len(inputs), piece):
+        places = range(start, min(start + piece, len(inputs)))
+        where = dict(tokens=[7] * len(places), slots=[i % 9 for i in places], positions=places, rows=[0] * len(places))
+        found.append(
+            step(scratch, **where, keys=keys, values=values, inputs=inputs[places.start : places.stop]).clone()
+        )
+    return torch.cat(found)
+
+
+def test_given_vectors_stand_for_the_tokens_rows(isa, monkeypatch):
+    weights = random_weights(**SHAPES[1], is_narrow=False)
+    step = DecodeStep(weights, context=CONTEXT)
+    inputs = torch.randn(12, 50, generator=torch.Generator().manual_seed(5)) * 0.1
+    got = given(step, inputs, piece=5)
+    want = given(reference_of(weights, monkeypatch), inputs, piece=1)
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-5 * float(want.abs().max()))
+    assert torch.equal(got, given(step, inputs, piece=1))
+    assert not torch.allclose(got, run(step, [7] * 12)[0], atol=0.01)
+
+
+def test_the_tables_own_rows_given_change_nothing_to_the_bit(isa):
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
+    assert torch.equal(given(step, step.weights.table[[7] * 12], piece=4), run(step, [7] * 12)[0])
+
+
+def test_a_call_without_inputs_forgets_those_of_the_call_before(isa):
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
+    keys, values = empty_cache(step.weights)
+    scratch, where = step.scratch(), dict(tokens=[3], slots=[0], positions=[0], rows=[0], keys=keys, values=values)
+    step(scratch, **where, inputs=torch.ones(1, 64))
+    assert torch.equal(step(scratch, **where), run(step, [3])[0])
+
+
+def test_inputs_of_another_shape_are_refused():
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=False), context=CONTEXT)
+    keys, values = empty_cache(step.weights)
+    where = dict(tokens=[3], slots=[0], positions=[0], rows=[0], keys=keys, values=values)
+    for inputs in (torch.ones(2, 64), torch.ones(1, 63), torch.ones(1, 64, dtype=torch.float64), torch.ones(64, 1).mT):
+        if inputs.shape == (1, 64) and inputs.dtype == torch.float32:
+            step(step.scratch(), **where, inputs=inputs.contiguous())
+            continue
+        with pytest.raises(ValueError, match=r"inputs must be float32 of shape \(1, 64\)"):
+            step(step.scratch(), **where, inputs=inputs)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ import torch
 
 from omniloom.models import OmniConfig, OmniModel
 from omniloom.models.embedding import TokenEmbedding
-from tests.stream.vocabularies import small_vocabulary
+from omniloom.stream.vocabulary import PAD
+from omniloom.training import Muon
+from tests.stream.vocabularies import folding_vocabulary, small_vocabulary
 
 VOCABULARY = small_vocabulary()
 
@@ -58,3 +60,47 @@ def test_depth_sets_the_rest():
     blocks = sum(p.numel() for p in OmniModel(config, VOCABULARY).blocks.parameters())
     assert 5.1e6 < blocks < 5.2e6
     assert OmniConfig.from_depth(12).width == 384
+
+
+def test_what_shares_a_position_is_added_up_each_through_the_matrix_of_its_place():
+    vocabulary = folding_vocabulary()
+    embedding = OmniModel(OmniConfig.from_depth(1), vocabulary).embedding
+    table, width = embedding.table(), embedding.rows.shape[1]
+    found = embedding.combine(table, torch.tensor([[40, 41]]), torch.tensor([[[50, PAD, 51], [PAD, PAD, PAD]]]))
+    places = embedding.places.split(width, dim=1)
+    expected = table[40] + places[0] @ table[50] + places[2] @ table[51]
+    torch.testing.assert_close(found[0, 0], expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found[0, 1], table[41], rtol=0, atol=0)
+    swapped = embedding.combine(table, torch.tensor([[40]]), torch.tensor([[[51, PAD, 50]]]))
+    assert (swapped[0, 0] - found[0, 0]).abs().max() > 1e-3
+
+
+def test_one_matrix_gives_what_heads_do_and_heads_begin_as_nothing():
+    vocabulary = folding_vocabulary()
+    model = OmniModel(OmniConfig.from_depth(1), vocabulary)
+    hidden, table = torch.randn(5, model.config.width), model.embedding.table()
+    for number, place in enumerate(vocabulary.reply_places):
+        logits = model.logits(hidden, table=table)[:, place.start : place.stop]
+        torch.testing.assert_close(model.place_logits(hidden, number, table=table), logits)
+        torch.nn.init.normal_(model.heads[number], std=0.1)
+    scores = hidden @ model.output(table).T
+    assert scores.shape == (5, vocabulary.num_scores)
+    torch.testing.assert_close(scores[:, : vocabulary.size], model.logits(hidden, table=table))
+    for number, place in enumerate(vocabulary.reply_places):
+        shift = vocabulary.score_shift(place.modality, place.place)
+        found = scores[:, place.start + shift : place.stop + shift]
+        torch.testing.assert_close(found, model.place_logits(hidden, number, table=table), rtol=0, atol=1e-5)
+
+
+def test_heads_learn_as_the_blocks_matrices_do():
+    model = OmniModel(OmniConfig.from_depth(1), folding_vocabulary())
+    muon, _ = Muon().build(model)
+    own = {id(parameter) for group in muon.param_groups for parameter in group["params"]}
+    assert len(model.heads) == 4 and all(id(head) in own for head in model.heads)
+
+
+def test_without_folded_replies_there_is_nothing_new_in_a_model():
+    for vocabulary in (VOCABULARY, folding_vocabulary(folds_replies=False)):
+        model = OmniModel(OmniConfig.from_depth(1), vocabulary)
+        table = model.embedding.table()
+        assert model.output(table) is table and not any("heads" in name for name in model.state_dict())

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniloom.stream import vocabulary as v
+from omniloom.stream.folding import fold
 from omniloom.stream.grammar import ReplyGrammar, ReplyLimits
-from omniloom.stream.layout import EncodedMessage, lay_out
+from omniloom.stream.layout import EncodedMessage, Piece, lay_out
 from omniloom.stream.vocabulary import CodecSpec, Plane, Vocabulary
+
+Grammars = dict[frozenset[str], ReplyGrammar]
 
 TEXT, COLOUR, COVERAGE, CODEBOOK = 50, 12, 20, 30
 NUM_COLOUR, NUM_COVERAGE = 4, 9
@@ -32,9 +38,22 @@ VOCABULARY = Vocabulary(
         ),
     ]
 )
+SPECS = VOCABULARY.specs
+BLOCKS = ((0, 4, 5, 7), (1, 6, 8), (2, 9, 10), (3, 11, 12))
+FOLDED = Vocabulary(
+    [
+        SPECS["text"],
+        replace(SPECS["audio"], groups=((0, 1),), folds_replies=True),
+        replace(SPECS["image"], groups=BLOCKS, folds_replies=True),
+    ]
+)
 LIMITS = ReplyLimits(text_tokens=6, frames=5)
 WANTS = [{"text"}, {"audio"}, {"image"}, {"audio", "image"}]
 GRAMMARS = {frozenset(wants): ReplyGrammar(VOCABULARY, wants, limits=LIMITS) for wants in WANTS}
+FOLDED_GRAMMARS = {frozenset(wants): ReplyGrammar(FOLDED, wants, limits=LIMITS) for wants in WANTS}
+BOTH = pytest.mark.parametrize(
+    ("vocabulary", "grammars"), [(VOCABULARY, GRAMMARS), (FOLDED, FOLDED_GRAMMARS)], ids=["flat", "folded"]
+)
 
 texts = st.lists(st.integers(0, TEXT - 1), min_size=1, max_size=LIMITS.text_tokens)
 sounds = st.lists(
@@ -70,30 +89,47 @@ def runs_of(ids: list[int]) -> list[tuple[str, list[int]]]:
     return found
 
 
-def check_decodes(modality: str, codes: list[int]) -> None:
+def check_decodes(modality: str, codes: list[int], vocabulary: Vocabulary) -> None:
+    """`codes` come in the order of the stream."""
     planes = [plane for plane in VOCABULARY.planes_of(modality) for _ in range(max(1, plane.plane.count))]  # type: ignore[arg-type]
     first = VOCABULARY.start_of(modality)  # type: ignore[arg-type]
     assert len(codes) % len(planes) == 0
     if modality == "image":
         assert len(codes) == len(planes)
-    for place, code in enumerate(codes):
+    for place, code in enumerate(vocabulary.specs[modality].from_groups(codes)):  # type: ignore[index]
         plane = planes[place % len(planes)]
         assert plane.start <= code + first < plane.stop
 
 
-@given(replies)
-def test_every_reply_that_is_laid_out_is_accepted(parts: list[tuple[str, list[int]]]) -> None:
-    message = EncodedMessage("assistant", tuple(parts))  # type: ignore[arg-type]
-    row = lay_out([message], VOCABULARY)
+@BOTH
+@given(parts=replies)
+def test_every_reply_that_is_laid_out_is_accepted(
+    vocabulary: Vocabulary, grammars: Grammars, parts: list[tuple[str, list[int]]]
+) -> None:
+    pieces = tuple(Piece(kind, codes) for kind, codes in parts)  # type: ignore[arg-type]
+    message = EncodedMessage("assistant", pieces)
+    row = lay_out([message], vocabulary)
     reply = row.ids[row.ids.index(v.ASSISTANT) + 1 :]
-    assert GRAMMARS[message.wants].accepts(reply)
-    assert not GRAMMARS[message.wants].accepts(reply[:-1])
+    grammar = grammars[frozenset(message.wants)]
+    assert grammar.accepts(reply)
+    assert not grammar.accepts(reply[:-1])
+    # A position ends where the next id is not one of its own.
+    state, sizes = grammar.start(), [0]
+    for token in reply:
+        state = grammar.advance(state, token)
+        sizes[-1] += 1
+        sizes += [0] * (not grammar.is_inside(state))
+    own = len(row.ids) - len(reply)
+    assert sizes[:-1] == [len(position.ids) for position in fold(row.ids, vocabulary)][own:]
 
 
+@BOTH
 @settings(max_examples=200)
-@given(st.sampled_from(WANTS), st.data())
-def test_every_path_decodes_and_can_end(wants: set[str], data: st.DataObject) -> None:
-    grammar = GRAMMARS[frozenset(wants)]
+@given(wants=st.sampled_from(WANTS), data=st.data())
+def test_every_path_decodes_and_can_end(
+    vocabulary: Vocabulary, grammars: Grammars, wants: set[str], data: st.DataObject
+) -> None:
+    grammar = grammars[frozenset(wants)]
     state, ids = grammar.start(), []
     while not grammar.is_done(state):
         ranges = grammar.allowed_ranges(state)
@@ -110,7 +146,7 @@ def test_every_path_decodes_and_can_end(wants: set[str], data: st.DataObject) ->
     kinds = {modality for modality, _ in found}
     assert wants <= kinds <= wants | {"text"}
     for modality, codes in found:
-        check_decodes(modality, codes)
+        check_decodes(modality, codes, vocabulary)
 
 
 @pytest.mark.parametrize("wants", WANTS)
@@ -124,6 +160,34 @@ def test_masks_ranges_and_advance_agree(wants: set[str]) -> None:
         for token in set(range(VOCABULARY.size)) - by_mask:
             with pytest.raises(ValueError, match=f"token {token} may not follow"):
                 grammar.advance(state, token)
+
+
+def test_scores_of_a_position_are_asked_at_once_and_found_at_their_ids() -> None:
+    grammar = FOLDED_GRAMMARS[frozenset({"audio", "image"})]
+    text, audio, image = (FOLDED.start_of(modality) for modality in ("text", "audio", "image"))
+    words, books, coverage = [(text, text + TEXT)], 2 * CODEBOOK, (image + COLOUR, image + COLOUR + COVERAGE)
+    state = grammar.advance(grammar.start(), text)
+    behind = FOLDED.size  # the scores of second codebooks, then those of three silhouettes
+    frame = [(audio, audio + CODEBOOK), (behind, behind + CODEBOOK)]
+    assert grammar.score_ranges(state) == [*words, *frame]
+    inside = grammar.advance(state, audio)
+    assert grammar.is_inside(inside) and not grammar.is_inside(state)
+    scores = torch.arange(FOLDED.num_scores).float()
+    assert grammar.scores(state, scores)[text] == text
+    (second,) = grammar.allowed_ranges(inside)
+    assert second == (audio + CODEBOOK, audio + books)
+    assert grammar.scores(inside, scores)[second[0]] == behind
+    state = grammar.advance(grammar.advance(inside, second[0]), v.IMAGE)
+    for size in map(len, BLOCKS):
+        shifted = [behind + CODEBOOK + place * COVERAGE for place in range(size - 1)]
+        block = [(first, first + COVERAGE) for first in shifted]
+        assert grammar.score_ranges(state) == [(image, image + COLOUR), *block]
+        state = grammar.advance(state, image)
+        for first in shifted:
+            assert grammar.is_inside(state) and grammar.allowed_ranges(state) == [coverage]
+            assert grammar.scores(state, scores)[coverage[0]] == first
+            state = grammar.advance(state, coverage[0])
+    assert grammar.score_ranges(state) == [(v.END, v.END + 1)]
 
 
 def test_masks_are_shared() -> None:

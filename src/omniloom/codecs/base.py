@@ -102,7 +102,17 @@ class AnyImageCodec(SavedCodec[Image], Protocol):
         """The codes of pictures in 0..1, with the plane offsets."""
 
     def decode_partial(self, codes: Sequence[int]) -> Image:
-        """The picture so far, from its first codes."""
+        """The picture so far, from its first codes in the order of the stream (`CodecSpec.in_groups`)."""
+
+    @property
+    def frame_side(self) -> int:
+        """Frames of a video are fitted on a white square of so many pixels."""
+
+    def encode_frames(self, pixels: Float[Tensor, "B 3 frame_side frame_side"]) -> Int[Tensor, "B F"]:
+        """The codes of frames in 0..1, with the plane offsets: all planes once, with fewer elements of each."""
+
+    def decode_frames(self, codes: Int[Tensor, "B F"]) -> Float[Tensor, "B 3 frame_side frame_side"]:
+        """Frames in 0..1 of rows of codes."""
 
 
 def fingerprint(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:

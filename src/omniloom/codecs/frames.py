@@ -172,15 +172,31 @@ class AudioDecoderStream:
 
 
 def frame_spec(
-    codebook_sizes: Sequence[int], *, fingerprint: str, levels: tuple[int, ...] = (), slot_cycle: int | None = None
+    codebook_sizes: Sequence[int],
+    *,
+    fingerprint: str,
+    levels: tuple[int, ...] = (),
+    slot_cycle: int | None = None,
+    folds: bool = False,
+    folds_replies: bool = False,
 ) -> CodecSpec:
     """The spec of an audio codec: a plane for each codebook, one element of each a frame.
 
     `levels` are those of the finite scalar quantizer behind every codebook, if there is one. Slots tell the codebook
-    however long the sound, unless `slot_cycle` says otherwise.
+    however long the sound, unless `slot_cycle` says otherwise. With `folds` a model that hears takes a frame's codes as
+    one position; a codec that models know already must not start to. With `folds_replies` too, one that speaks predicts
+    them together, which is for codebooks of which none refines another.
     """
     planes = tuple(
         Plane(name=f"audio.{book}", size=size, levels=levels, count=1) for book, size in enumerate(codebook_sizes)
     )
     cycle = len(planes) if slot_cycle is None else slot_cycle
-    return CodecSpec(modality="audio", planes=planes, fingerprint=fingerprint, slot_cycle=cycle)
+    groups = (tuple(range(len(planes))),) if folds else ()
+    return CodecSpec(
+        modality="audio",
+        planes=planes,
+        fingerprint=fingerprint,
+        slot_cycle=cycle,
+        groups=groups,
+        folds_replies=folds_replies,
+    )

@@ -57,9 +57,12 @@ class DecoderState:
 
 @codec_kinds.register(KIND)
 class MimiCodec(FrameCodec[EncoderState, DecoderState]):
-    """The first codebooks of a `transformers.MimiModel`, which it takes over."""
+    """The first codebooks of a `transformers.MimiModel`, which it takes over.
 
-    def __init__(self, model: Any, *, num_codebooks: int = NUM_CODEBOOKS) -> None:
+    `folds`: a model that hears takes a frame's codes as one position.
+    """
+
+    def __init__(self, model: Any, *, num_codebooks: int = NUM_CODEBOOKS, folds: bool = True) -> None:
         config = model.config
         if not config.num_semantic_quantizers <= num_codebooks <= config.num_quantizers:
             raise ValueError(
@@ -72,11 +75,14 @@ class MimiCodec(FrameCodec[EncoderState, DecoderState]):
         self.rate_hz: int = config.sampling_rate
         self.samples_per_frame: int = config.frame_size
         self.codebook_sizes = (config.codebook_size,) * num_codebooks
+        self.folds = folds
         self._exact: _ExactEncoder | None = None
         self._spec: CodecSpec | None = None
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, num_codebooks: int = NUM_CODEBOOKS) -> MimiCodec:
+    def from_pretrained(
+        cls, source: str | Path, *, num_codebooks: int = NUM_CODEBOOKS, folds: bool = True
+    ) -> MimiCodec:
         """The model of a folder that `transformers` wrote, or of that name on its hub, as in "kyutai/mimi".
 
         Raises:
@@ -91,13 +97,13 @@ class MimiCodec(FrameCodec[EncoderState, DecoderState]):
                 f"{source} holds no Mimi model ({error}); give a folder written by save_pretrained, or a name on the "
                 "hub as kyutai/mimi"
             ) from error
-        return cls(model, num_codebooks=num_codebooks)
+        return cls(model, num_codebooks=num_codebooks, folds=folds)
 
     @property
     def spec(self) -> CodecSpec:
         """Planes and fingerprint, which is of the encoder and the codebooks in use, as they alone make the codes."""
         if self._spec is None:
-            self._spec = frame_spec(self.codebook_sizes, fingerprint=self._fingerprint())
+            self._spec = frame_spec(self.codebook_sizes, fingerprint=self._fingerprint(), folds=self.folds)
         return self._spec
 
     @property
@@ -128,7 +134,8 @@ class MimiCodec(FrameCodec[EncoderState, DecoderState]):
         """Write config.json and the whole model, as `save_pretrained` does, into a folder of its own."""
 
         def write(path: Path) -> None:
-            text = json.dumps({"kind": KIND, "num_codebooks": len(self.codebook_sizes)}, indent=2)
+            fields = {"kind": KIND, "num_codebooks": len(self.codebook_sizes), "folds": self.folds}
+            text = json.dumps(fields, indent=2)
             (path / CONFIG_FILE).write_text(text + "\n")
             self.model.save_pretrained(path / MODEL_FOLDER)
 
@@ -145,7 +152,11 @@ class MimiCodec(FrameCodec[EncoderState, DecoderState]):
         read_manifest(folder)
         config = json.loads((Path(folder) / CONFIG_FILE).read_text())
         require_kind(folder, config.get("kind"), kind=KIND, name="Mimi codec")
-        return cls.from_pretrained(Path(folder) / MODEL_FOLDER, num_codebooks=config["num_codebooks"])
+        return cls.from_pretrained(
+            Path(folder) / MODEL_FOLDER,
+            num_codebooks=config["num_codebooks"],
+            folds=config.get("folds", False),  # codecs from before there was `folds`
+        )
 
     def _frames_at_once(self, rows: Tensor) -> int:
         return max(1, PIECE_FRAMES // rows.shape[0])

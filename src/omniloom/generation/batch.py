@@ -13,25 +13,27 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from omniloom.generation.cache import GROWTH, BatchCache
 from omniloom.generation.conversation import guide_prompt
-from omniloom.generation.decoder import PIECE_TOKENS, PreparedModel
+from omniloom.generation.decoder import PIECE_TOKENS, PreparedModel, more_of
 from omniloom.generation.reply import FinishReason
 from omniloom.generation.sampling import Picker, Sampling, guided
 from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
+from omniloom.stream.folding import Folder, Position, fold
 from omniloom.stream.grammar import ReplyGrammar
-from omniloom.stream.layout import next_slot, slots_of
 from omniloom.stream.message import Want
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRow:
-    """A reply's tokens, <end> included where it came."""
+    """A reply's tokens, <end> included where it came; `prompt_tokens` are the positions that the prompt took."""
 
     ids: tuple[int, ...]
     finish_reason: FinishReason
+    prompt_tokens: int
 
 
 def decode_rows(
@@ -45,21 +47,28 @@ def decode_rows(
     batch_rows: int,
 ) -> list[FinishedRow]:
     """The reply to each prompt, in order; a prompt ends with <assistant>."""
+    lengths = [len(fold(prompt, prepared.vocabulary)) for prompt in prompts]
     rows = [
         _Row(
             prompt=prompt,
             wants=want,
             grammar=prepared.grammar(want),
             picker=Picker(sampling, seed=seed, vocabulary=prepared.vocabulary),
-            limit=min(max_tokens, prepared.config.context - len(prompt) - 1),
+            num_positions=length,
+            max_tokens=max_tokens,
+            # <end> must fit after a cut, as in a conversation.
+            max_positions=prepared.config.context - 1,
         )
-        for prompt, want, seed in zip(prompts, wants, seeds, strict=True)
+        for prompt, length, want, seed in zip(prompts, lengths, wants, seeds, strict=True)
     ]
-    waiting = sorted(rows, key=lambda row: len(row.prompt), reverse=True)
+    waiting = sorted(rows, key=lambda row: row.num_positions, reverse=True)
     while waiting:
         _Group(prepared, waiting[:batch_rows]).run()
         waiting = waiting[batch_rows:]
-    return [FinishedRow(ids=tuple(row.ids), finish_reason=row.finish_reason) for row in rows]
+    return [
+        FinishedRow(ids=tuple(row.ids), finish_reason=row.finish_reason, prompt_tokens=length)
+        for row, length in zip(rows, lengths, strict=True)
+    ]
 
 
 class BatchDecoder:
@@ -68,103 +77,121 @@ class BatchDecoder:
     def __init__(self, prepared: PreparedModel, prompts: Sequence[Sequence[int]]) -> None:
         self._prepared = prepared
         self._scratch = prepared.decode_step.scratch()
-        longest = max(map(len, prompts))
-        self._cache = BatchCache(prepared.config, num_rows=len(prompts), capacity=longest + GROWTH)
-        slots = [slots_of(prompt, prepared.vocabulary) for prompt in prompts]
-        self.logits = self._prefill(prompts, slots) if prepared.is_native else self._torch_prefill(prompts, slots)
-        self.slots = [row[-1] for row in slots]
-        self._cache.lengths = torch.tensor([len(prompt) for prompt in prompts])
+        self._folders = [Folder(prepared.vocabulary) for _ in prompts]
+        rows = [folder.push(prompt) for folder, prompt in zip(self._folders, prompts, strict=True)]
+        capacity = max(map(len, rows)) + GROWTH
+        self._cache = BatchCache(prepared.config, num_rows=len(rows), capacity=capacity)
+        self.logits = self._prefill(rows) if prepared.is_native else self._torch_prefill(rows)
+        self._cache.lengths = torch.tensor([len(row) for row in rows])
 
     @torch.inference_mode()
-    def step(
-        self, tokens: Sequence[int], *, ranges: Sequence[IdRange], moves: Sequence[bool] | None = None
-    ) -> Float[Tensor, "B V"]:
-        """Logits, at least of the ids in `ranges`, after one more token in each row, until the next step.
+    def step(self, ids: Sequence[Sequence[int]], *, ranges: Sequence[IdRange]) -> Float[Tensor, "B scores"]:
+        """Scores, at least those in `ranges`, after one more position in each row, until the next step.
 
-        A row that does not move forgets its token again.
+        A row without ids stays as it was, and its scores mean nothing.
         """
         self._cache.reserve()
-        vocabulary = self._prepared.vocabulary
-        slots = [next_slot(slot, token, vocabulary) for slot, token in zip(self.slots, tokens, strict=True)]
-        step = self._step if self._prepared.is_native else self._torch_step
-        self.logits = step(tokens, slots, ranges)
-        moved = moves or [True] * len(tokens)
-        self.slots = [new if does else old for new, old, does in zip(slots, self.slots, moved, strict=True)]
-        self._cache.lengths = self._cache.lengths + torch.tensor(moved)
+        positions = [_only(folder.push(own)) if own else EMPTY for folder, own in zip(self._folders, ids, strict=True)]
+        self.logits = (self._step if self._prepared.is_native else self._torch_step)(positions, ranges)
+        self._cache.lengths = self._cache.lengths + torch.tensor([bool(own) for own in ids])
         return self.logits
 
-    def _prefill(self, prompts: Sequence[Sequence[int]], slots: Sequence[Sequence[int]]) -> Float[Tensor, "B V"]:
+    @torch.inference_mode()
+    def _prefill(self, rows: Sequence[Sequence[Position]]) -> Float[Tensor, "B scores"]:
         logits = []
-        for row, prompt in enumerate(prompts):
-            for start in range(0, len(prompt), PIECE_TOKENS):
-                stop = min(start + PIECE_TOKENS, len(prompt))
+        for number, row in enumerate(rows):
+            for start in range(0, len(row), PIECE_TOKENS):
+                piece = row[start : start + PIECE_TOKENS]
+                stop = start + len(piece)
                 last = self._prepared.decode_step(
                     self._scratch,
-                    tokens=prompt[start:stop],
-                    slots=slots[row][start:stop],
+                    tokens=[position.ids[0] for position in piece],
+                    slots=[position.slot for position in piece],
                     positions=range(start, stop),
-                    rows=[row] * (stop - start),
+                    rows=[number] * len(piece),
                     keys=self._cache.keys,
                     values=self._cache.values,
-                    ranges=None if stop == len(prompt) else (),
+                    inputs=self._prepared.inputs(piece),
+                    ranges=None if stop == len(row) else (),
                     num_logits=1,
                 )
             logits.append(last[0].clone())
         return torch.stack(logits)
 
-    def _step(self, tokens: Sequence[int], slots: Sequence[int], ranges: Sequence[IdRange]) -> Float[Tensor, "B V"]:
+    def _step(self, positions: Sequence[Position], ranges: Sequence[IdRange]) -> Float[Tensor, "B scores"]:
         return self._prepared.decode_step(
             self._scratch,
-            tokens=tokens,
-            slots=slots,
+            tokens=[position.ids[0] for position in positions],
+            slots=[position.slot for position in positions],
             positions=self._cache.lengths.tolist(),
-            rows=range(len(tokens)),
+            rows=range(len(positions)),
             keys=self._cache.keys,
             values=self._cache.values,
+            inputs=self._inputs(positions),
             ranges=ranges,
         )
 
+    def _inputs(self, positions: Sequence[Position]) -> Float[Tensor, "B D"] | None:
+        """The rows' vectors, each made by itself, as a product's rounding changes with the rows beside."""
+        if all(len(position.ids) == 1 for position in positions):
+            return None
+        own = [self._prepared.inputs([position]) for position in positions]
+        rows = zip(own, positions, strict=True)
+        return torch.cat([self._prepared.table[[at.ids[0]]] if made is None else made for made, at in rows])
+
     @torch.inference_mode()
-    def _torch_prefill(self, prompts: Sequence[Sequence[int]], slots: Sequence[Sequence[int]]) -> Float[Tensor, "B V"]:
-        longest = max(map(len, prompts))
+    def _torch_prefill(self, rows: Sequence[Sequence[Position]]) -> Float[Tensor, "B scores"]:
+        longest = max(map(len, rows))
+        filled = [[*row, *[EMPTY] * (longest - len(row))] for row in rows]
         hidden = self._prepared.model(
-            torch.tensor([[*prompt, *[v.PAD] * (longest - len(prompt))] for prompt in prompts]),
-            torch.tensor([[*row, *[0] * (longest - len(row))] for row in slots]),
+            torch.tensor([[position.ids[0] for position in row] for row in filled]),
+            torch.tensor([[position.slot for position in row] for row in filled]),
+            more=more_of(filled, self._prepared.vocabulary),
             cache=self._cache,
             table=self._prepared.table,
         )
-        ends = torch.tensor([len(prompt) - 1 for prompt in prompts])
-        return self._prepared.model.logits(hidden[torch.arange(len(prompts)), ends], table=self._prepared.table)
+        ends = torch.tensor([len(row) - 1 for row in rows])
+        return F.linear(hidden[torch.arange(len(rows)), ends], self._prepared.output)
 
-    def _torch_step(
-        self, tokens: Sequence[int], slots: Sequence[int], ranges: Sequence[IdRange]
-    ) -> Float[Tensor, "B V"]:
+    def _torch_step(self, positions: Sequence[Position], ranges: Sequence[IdRange]) -> Float[Tensor, "B scores"]:
         hidden = self._prepared.model(
-            torch.tensor(tokens)[:, None],
-            torch.tensor(slots)[:, None],
+            torch.tensor([[position.ids[0]] for position in positions]),
+            torch.tensor([[position.slot] for position in positions]),
+            more=more_of([[position] for position in positions], self._prepared.vocabulary),
             positions=self._cache.lengths[:, None],
             visible=self._cache.visible(),
             cache=self._cache,
             table=self._prepared.table,
         )
-        return self._prepared.model.logits(hidden[:, 0], table=self._prepared.table)
+        return F.linear(hidden[:, 0], self._prepared.output)
 
     @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:
         """Drop all other rows; the logits of those kept stay as they are."""
         self._cache.keep(torch.tensor(rows))
-        self.slots = [self.slots[row] for row in rows]
+        self._folders = [self._folders[row] for row in rows]
+
+
+EMPTY = Position((v.PAD,), 0)
+
+
+def _only(positions: Sequence[Position]) -> Position:
+    """What a row moves by is one position."""
+    (position,) = positions
+    return position
 
 
 @dataclass(eq=False, kw_only=True)
 class _Row:
-    """A reply in the making."""
+    """A reply in the making; `num_positions` are those taken so far, the prompt's included."""
 
     prompt: Sequence[int]
+    num_positions: int
     wants: frozenset[Want]
     grammar: ReplyGrammar
     picker: Picker
-    limit: int
+    max_tokens: int
+    max_positions: int
     ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "length"
 
@@ -173,7 +200,8 @@ class _Row:
 
     @property
     def is_finished(self) -> bool:
-        return len(self.ids) >= self.limit or self.grammar.is_done(self.state)
+        is_full = len(self.ids) >= self.max_tokens or self.num_positions >= self.max_positions
+        return is_full or self.grammar.is_done(self.state)
 
     @property
     def guidance(self) -> float:
@@ -182,6 +210,7 @@ class _Row:
     def take(self, token: int) -> None:
         self.ids.append(token)
         self.state = self.grammar.advance(self.state, token)
+        self.num_positions += not self.grammar.is_inside(self.state)
         if self.grammar.is_done(self.state):
             self.finish_reason = "stop"
 
@@ -191,6 +220,7 @@ class _Group:
 
     def __init__(self, prepared: PreparedModel, rows: list[_Row]) -> None:
         self._rows = rows
+        self._vocabulary = prepared.vocabulary
         self._image_start = prepared.vocabulary.start_of("image")
         self._decoder = BatchDecoder(prepared, [row.prompt for row in rows])
         self._guide: BatchDecoder | None = None
@@ -200,42 +230,55 @@ class _Group:
 
     def run(self) -> None:
         while True:
-            tokens = self._pick()
-            for row, token in zip(self._rows, tokens, strict=True):
-                if not row.is_finished:
-                    row.take(token)
+            ids = self._take()
             running = [place for place, row in enumerate(self._rows) if not row.is_finished]
             if not running:
                 return
             if 2 * len(running) <= len(self._rows):
-                tokens = [tokens[place] for place in running]
+                ids = [ids[place] for place in running]
                 self._keep(running)
-            self._step(tokens)
+            self._step([[] if row.is_finished else own for row, own in zip(self._rows, ids, strict=True)])
 
-    def _pick(self) -> list[int]:
+    def _take(self) -> list[list[int]]:
+        """One more position in each row that goes on: its ids."""
         masks = torch.stack([row.grammar.allowed(row.state) for row in self._rows])
-        logits = self._decoder.logits.masked_fill(~masks, -torch.inf)
-        tokens: list[int] = logits.argmax(-1).tolist()
+        logits = self._decoder.logits[:, : self._vocabulary.size].masked_fill(~masks, -torch.inf)
+        best: list[int] = logits.argmax(-1).tolist()
+        found = []
         for place, row in enumerate(self._rows):
-            ranges = row.grammar.allowed_ranges(row.state)
-            is_guided = bool(row.guidance) and ranges[0][0] >= self._image_start
-            if row.is_finished or (row.picker.is_greedy and not is_guided):
-                continue
-            steered = logits[place]
-            if is_guided:
-                steered = guided(steered, self._guide_logits[place], ranges, row.guidance)
-            tokens[place] = row.picker.pick(steered, ranges)
-        return tokens
+            taken = len(row.ids)
+            if not row.is_finished:
+                row.take(self._picked(place, logits[place], best=best[place]))
+            while row.grammar.is_inside(row.state) and not row.is_finished:
+                scores = row.grammar.scores(row.state, self._decoder.logits[place])
+                first, stop = row.grammar.allowed_ranges(row.state)[0]
+                row.take(self._picked(place, scores, best=first + int(scores[first:stop].argmax())))
+            found.append(row.ids[taken:])
+        return found
 
-    def _step(self, tokens: list[int]) -> None:
-        ranges = merged([pair for row in self._rows for pair in row.grammar.allowed_ranges(row.state)])
-        self._decoder.step(tokens, ranges=ranges)
+    def _picked(self, place: int, logits: Float[Tensor, " V"], *, best: int) -> int:
+        """A row's next id; `best` is the likeliest."""
+        row = self._rows[place]
+        ranges = row.grammar.allowed_ranges(row.state)
+        is_guided = bool(row.guidance) and ranges[0][0] >= self._image_start
+        if row.picker.is_greedy and not is_guided:
+            return best
+        if is_guided:
+            without = row.grammar.scores(row.state, self._guide_logits[place])
+            logits = guided(logits, without, ranges, row.guidance)
+        return row.picker.pick(logits, ranges)
+
+    def _step(self, ids: list[list[int]]) -> None:
+        running = [row for row, own in zip(self._rows, ids, strict=True) if own]
+        ranges = merged([pair for row in running for pair in row.grammar.score_ranges(row.state)])
+        self._decoder.step(ids, ranges=ranges)
         if self._guide is None:
             return
-        moves = [token >= self._image_start for token in tokens]
-        if any(moves):
-            stepped = self._guide.step(tokens, ranges=ranges, moves=moves)
-            self._guide_logits = torch.where(torch.tensor(moves)[:, None], stepped, self._guide_logits)
+        drawn = [own if own and own[0] >= self._image_start else [] for own in ids]
+        if any(drawn):
+            stepped = self._guide.step(drawn, ranges=ranges)
+            moved = torch.tensor([bool(own) for own in drawn])
+            self._guide_logits = torch.where(moved[:, None], stepped, self._guide_logits)
 
     def _keep(self, places: list[int]) -> None:
         self._rows = [self._rows[place] for place in places]

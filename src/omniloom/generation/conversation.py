@@ -19,15 +19,16 @@ import soxr
 import torch
 
 from omniloom.codecs.bundle import CodecSet
+from omniloom.codecs.pieces import as_seen, pieces_of
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.reply import Done, Event, FinishReason, Reply, ReplyBuilder
 from omniloom.generation.sampling import Picker, Sampling, guided
 from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
-from omniloom.stream.layout import EncodedMessage, lay_out, open_reply, prompt_part_ids
+from omniloom.stream.grammar import ReplyGrammar
+from omniloom.stream.layout import EncodedMessage, Piece, lay_out, open_reply, piece_ids, prompt_ids
 from omniloom.stream.message import Message, Want, as_parts, wanted
-from omniloom.stream.parts import MAX_AUDIO_S, Audio, Image, Part, Text
-from omniloom.stream.vocabulary import Modality
+from omniloom.stream.parts import MAX_AUDIO_S, Audio, Image, Part, Video
 
 MAX_REPLY_TOKENS = 768
 """Longest reply unless the caller says otherwise: about ten seconds of speech, or a picture and a page of text."""
@@ -43,6 +44,7 @@ class Conversation:
         self._history: list[Message | _CutReply] = []
         self._user_parts: list[Part] = []
         self._hearing: _Hearing | None = None
+        self._turn_end_probability: float | None = None
         self._cancelled = threading.Event()
         # Weak: a strong one would be a cycle, so a reply left unread would hold its memory until a collection.
         self._reply: weakref.ref[Generator[Event, None, None]] | None = None
@@ -63,7 +65,8 @@ class Conversation:
 
     @property
     def num_tokens(self) -> int:
-        return len(self._row.ids)
+        """Positions taken; one in what the user shows may hold several of the stream's tokens (`stream.folding`)."""
+        return self._row.num_positions
 
     @property
     def num_tokens_left(self) -> int:
@@ -78,16 +81,15 @@ class Conversation:
         self._require_idle()
         self.end_hearing()
         found = as_parts(parts)
-        ids = [
-            token
-            for part in found
-            for token in prompt_part_ids(modality_of(part), encode_part(part, self._codecs), self._prepared.vocabulary)
-        ]
-        self._give(ids)
+        pieces = [piece for part in found for piece in pieces_of(part, self._codecs)]
+        self._give(prompt_ids(pieces, self._prepared.vocabulary))
         self._user_parts += [self._kept(part) for part in found]
 
-    def hear(self, audio: Audio) -> None:
+    def hear(self, audio: Audio) -> list[float]:
         """Add a piece of sound, of any length, that follows the last one without a gap; whole frames are fed at once.
+
+        Returns, for each frame fed, how likely it is that the speaker has finished; nothing from a model that does not
+        read the end of a turn (`Vocabulary.has_turn_end`).
 
         Raises:
             ValueError: If the rate changed, the sound grows too long, or a reply is still being read.
@@ -96,16 +98,21 @@ class Conversation:
         if self._hearing is None:
             hearing = _Hearing(self._codecs, rate_hz=audio.rate_hz)
             self._give([v.AUDIO])
-            self._hearing = hearing
-        self._give_codes(self._hearing.push(audio))
+            self._hearing, self._turn_end_probability = hearing, None
+        return self._give_codes(self._hearing.push(audio))
 
-    def end_hearing(self) -> None:
-        """End the sound begun by `hear`; `add` and `reply` do so by themselves."""
+    def end_hearing(self) -> list[float]:
+        """End the sound begun by `hear`; `add` and `reply` do so by themselves. Returns as `hear` does."""
         if self._hearing is None:
-            return
+            return []
         hearing, self._hearing = self._hearing, None
         self._user_parts.append(hearing.audio())
-        self._give_codes(hearing.finish())
+        return self._give_codes(hearing.finish())
+
+    @property
+    def turn_end_probability(self) -> float | None:
+        """How likely it is that the speaker has finished, after the last frame heard; None where nothing says so."""
+        return self._turn_end_probability
 
     def reply(
         self,
@@ -148,7 +155,7 @@ class Conversation:
     ) -> Generator[Event, None, None]:
         base = len(self._row.ids)
         self._row.append(open_reply(wants))
-        first = len(self._row.ids)
+        first, prompt_tokens = len(self._row.ids), self.num_tokens
         builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=True)
         reason: FinishReason = "cancelled"
         last_events: list[Event] = []
@@ -158,7 +165,7 @@ class Conversation:
                     yield from builder.push(step.token)
                 else:
                     reason = step.reason
-            last_events = builder.finish(reason, prompt_tokens=first, cached_tokens=cached_tokens)
+            last_events = builder.finish(reason, prompt_tokens=prompt_tokens, cached_tokens=cached_tokens)
         finally:
             # Also where the reader left in between (GeneratorExit): the conversation then goes on as after a cancel.
             parts = finished(last_events).parts if last_events else ()
@@ -170,14 +177,18 @@ class Conversation:
         grammar = self._prepared.grammar(wants)
         state = grammar.start()
         guide = _Guide(self._prepared, wants, picker.sampling.image_guidance)
-        for count in range(max_tokens):
+        scores = torch.zeros(0)
+        for _ in range(max_tokens):
             if self._cancelled.is_set():
                 yield _Step(reason="cancelled")
                 return
             if self.num_tokens_left < 2:  # <end> must fit after a cut
                 break
+            if not grammar.is_inside(state):
+                scores = self._row.feed(grammar.score_ranges(state))
+                guide.feed(self._row.last.ids, grammar.score_ranges(state))
             ranges = grammar.allowed_ranges(state)
-            logits = guide.steer(self._row.feed(ranges), self._row.ids[-1], ranges, is_first=count == 0)
+            logits = guide.steer(grammar.scores(state, scores), state, grammar)
             token = picker.pick(logits, ranges)
             state = grammar.advance(state, token)
             self._row.append([token])
@@ -213,7 +224,8 @@ class Conversation:
 
     def _resting_place(self, first: int, wants: frozenset[Want]) -> int:
         """The longest that the reply may be cut to: after text, or where sound is wanted after a whole frame."""
-        last_plane = self._prepared.vocabulary.planes_of("audio" if "audio" in wants else "text")[-1]
+        vocabulary = self._prepared.vocabulary
+        last_plane = (vocabulary.elements_of("audio") if "audio" in wants else vocabulary.planes_of("text"))[-1]
         for stop in range(len(self._row.ids), first, -1):
             if last_plane.start <= self._row.ids[stop - 1] < last_plane.stop:
                 return stop
@@ -233,12 +245,27 @@ class Conversation:
         self._row.append([*opening, *ids])
         self._row.feed()
 
-    def _give_codes(self, codes: Sequence[int]) -> None:
-        self._row.append(self._prepared.vocabulary.to_ids("audio", codes))
-        self._row.feed()
+    def _give_codes(self, codes: Sequence[int]) -> list[float]:
+        """Feed whole frames of sound; the probability of the end of the turn after each."""
+        vocabulary = self._prepared.vocabulary
+        self._row.append(piece_ids(Piece("audio", codes), vocabulary))
+        if not vocabulary.has_turn_end:
+            self._row.feed()
+            return []
+        if not codes:
+            return []
+        logits = self._row.feed_scoring([v.TURN_END, v.AUDIO])
+        # Where the vocabulary does not fold, a frame takes several positions, and the last of them has heard it all.
+        num_frames = len(codes) // self._codecs.audio.spec.elements_per_cycle
+        ends = logits.unflatten(0, (num_frames, -1))[:, -1]
+        found: list[float] = (ends[:, 0] - ends[:, 1]).sigmoid().tolist()
+        self._turn_end_probability = found[-1]
+        return found
 
     def _kept(self, part: Part) -> Part:
-        """The part as history keeps it: a picture as its codec sees it, 12 kB and not up to 48 MB."""
+        """The part as history keeps it: pictures as their codec sees them, 12 kB each and not up to 48 MB."""
+        if isinstance(part, Video):
+            return as_seen(part, self._codecs)
         return part.resized(self._codecs.image.side) if isinstance(part, Image) else part
 
     def _kept_message(self, message: Message) -> Message:
@@ -309,21 +336,26 @@ class _Guide:
         self._prepared = prepared
         self._row: RowDecoder | None = None
         self._opening = guide_prompt(wants)
+        self._scores = torch.zeros(0)
 
-    def steer(self, logits: torch.Tensor, last: int, ranges: Sequence[IdRange], *, is_first: bool) -> torch.Tensor:
-        """The logits to pick from, after `last` was fed to the main row."""
-        if not self._guidance or is_first:
-            return logits
-        if last == v.IMAGE:
+    def feed(self, last: Sequence[int], ranges: Sequence[IdRange]) -> None:
+        """Follow the main row, to which these ids were fed last."""
+        if not self._guidance:
+            return
+        if v.IMAGE in last:
             self._row = RowDecoder(self._prepared)
             self._row.append(self._opening)
-        elif self._row is None:
-            return logits
-        else:
-            self._row.append([last])
-        if ranges[0][0] < self._prepared.vocabulary.start_of("image"):
-            return logits  # the picture is done, only <end> is left
-        return guided(logits, self._row.feed(ranges), ranges, self._guidance)
+        elif self._row is not None:
+            self._row.append(last)
+        if self._row is not None and ranges[0][0] >= self._prepared.vocabulary.start_of("image"):
+            self._scores = self._row.feed(ranges)
+
+    def steer(self, logits: torch.Tensor, state: int, grammar: ReplyGrammar) -> torch.Tensor:
+        """The logits to pick from."""
+        ranges = grammar.allowed_ranges(state)
+        if self._row is None or ranges[0][0] < self._prepared.vocabulary.start_of("image"):
+            return logits  # not begun, or the picture is done and only <end> is left
+        return guided(logits, grammar.scores(state, self._scores), ranges, self._guidance)
 
 
 def guide_prompt(wants: frozenset[Want]) -> list[int]:
@@ -331,22 +363,9 @@ def guide_prompt(wants: frozenset[Want]) -> list[int]:
     return [v.BOS, v.USER, *open_reply(wants), v.IMAGE]
 
 
-def modality_of(part: Part) -> Modality:
-    if isinstance(part, Text):
-        return "text"
-    return "audio" if isinstance(part, Audio) else "image"
-
-
-def encode_part(part: Part, codecs: CodecSet) -> list[int]:
-    """A part's codes."""
-    if isinstance(part, Text):
-        return codecs.text.encode(part)
-    return codecs.audio.encode(part) if isinstance(part, Audio) else codecs.image.encode(part)
-
-
 def encode(message: Message, codecs: CodecSet) -> EncodedMessage:
     """A message with every part through its codec."""
-    return EncodedMessage(message.role, tuple((modality_of(part), encode_part(part, codecs)) for part in message.parts))
+    return EncodedMessage(message.role, tuple(piece for part in message.parts for piece in pieces_of(part, codecs)))
 
 
 def finished(events: Iterable[Event]) -> Reply:

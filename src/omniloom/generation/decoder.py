@@ -1,40 +1,45 @@
 """The model made ready for use, and one row being decoded with it.
 
-Tokens go through the native decode step, one or a whole prompt of them: each token's result is the same to the last bit
-however many go at once. `benchmarks/generation/bench_decode.py` times it beside eager torch. Where it is not built,
-prompts go through the torch model and single tokens through the step's reference; they write the same cache.
+A row holds the flat stream; what goes through the model are its positions (`stream.folding`), of which one may hold
+several ids. After each the model gives all scores of the next one: of every id as its first, then of those beside it
+(`ReplyGrammar.scores`). Positions go through the native decode step, one or a whole prompt of them: the step gives each
+the same to the last bit however many go at once. `benchmarks/generation/bench_decode.py` times it beside eager torch.
+Where it is not built, prompts go through the torch model and single positions through the step's reference; they write
+the same cache.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from omniloom.generation.cache import RowCache
-from omniloom.kernels import REFERENCE, DecoderWeights, DecodeStep, IdRange, LayerWeights
+from omniloom.kernels import REFERENCE, DecoderWeights, DecodeStep, IdRange, LayerWeights, Scratch
 from omniloom.layers.norm import NORM_EPSILON
 from omniloom.models import OmniModel
 from omniloom.models.omni import Block
+from omniloom.stream import vocabulary as v
+from omniloom.stream.folding import Folder, Position
 from omniloom.stream.grammar import ReplyGrammar, ReplyLimits
-from omniloom.stream.layout import slots_of
 from omniloom.stream.message import Want
 from omniloom.stream.vocabulary import Vocabulary
 
 PIECE_TOKENS = 128
-"""Longest piece of a prompt that is fed at once: enough for full speed, little working memory."""
+"""Most positions of a prompt that are fed at once: enough for full speed, little working memory."""
 
 
 def decoder_weights(model: OmniModel, table: Float[Tensor, "V D"]) -> DecoderWeights:
-    """The model's weights as the decode step takes them."""
+    """The model's weights as the decode step takes them; its output holds all scores (`OmniModel.output`)."""
     config = model.config
     layers = [_layer_weights(cast(Block, block)) for block in model.blocks]
     return DecoderWeights(
         table=table,
+        output=model.output(table),
         slots=model.embedding.slots,
         layers=tuple(layers),
         num_heads=config.attention.num_heads,
@@ -64,11 +69,21 @@ class PreparedModel:
         self.config = model.config
         self.vocabulary: Vocabulary = model.vocabulary
         self.table = model.embedding.table()
-        self.decode_step = DecodeStep(decoder_weights(model, self.table), context=self.config.context)
+        weights = decoder_weights(model, self.table)
+        self.output = weights.output
+        self.decode_step = DecodeStep(weights, context=self.config.context)
         self.is_native = self.decode_step.instruction_set != REFERENCE
         self._limits = limits
         self._grammars: dict[frozenset[Want], ReplyGrammar] = {}
         self._lock = threading.Lock()
+
+    def inputs(self, positions: Sequence[Position]) -> Float[Tensor, "T D"] | None:
+        """The vectors of positions; None where each is its token's row of the table."""
+        more = more_of([positions], self.vocabulary)
+        if more is None:
+            return None
+        first = torch.tensor([[position.ids[0] for position in positions]])
+        return self.model.embedding.combine(self.table, first, more)[0]
 
     def grammar(self, wants: frozenset[Want]) -> ReplyGrammar:
         with self._lock:
@@ -78,85 +93,142 @@ class PreparedModel:
 
 
 class RowDecoder:
-    """A row of tokens: those given, and behind them those not yet fed to the model."""
+    """A row of ids, and the positions they fold to: those fed to the model, and behind them those that wait."""
 
     def __init__(self, prepared: PreparedModel) -> None:
         self.prepared = prepared
         self.ids: list[int] = []
-        self._slots: list[int] = []
+        self._positions: list[Position] = []
+        self._folder = Folder(prepared.vocabulary)
         self._cache = RowCache(prepared.config)
         self._scratch = prepared.decode_step.scratch()
+        # Apart, as it holds the logits of many positions, all of which would be cleared when other ids are asked for.
+        self._scoring = prepared.decode_step.scratch()
+
+    @property
+    def num_positions(self) -> int:
+        """How much of the context is taken."""
+        return len(self._positions)
 
     @property
     def num_fed(self) -> int:
         return self._cache.length
 
+    @property
+    def last(self) -> Position:
+        """The last position that is whole."""
+        return self._positions[-1]
+
     def append(self, ids: Sequence[int]) -> None:
-        """Add tokens; they are fed by the next `feed`.
+        """Add ids; they are fed by the next `feed`.
 
         Raises:
             ValueError: If they do not fit the context; nothing is added then.
         """
+        folder = self._folder.copy()
+        found = folder.push(ids)
         context = self.prepared.config.context
-        if len(self.ids) + len(ids) > context:
+        if len(self._positions) + len(found) > context:
             raise ValueError(
-                f"{len(self.ids)} tokens and {len(ids)} more do not fit the model's context of {context}; give shorter "
-                "parts or start a new conversation"
+                f"{len(self._positions)} tokens and {len(found)} more do not fit the model's context of {context}; "
+                "give shorter parts or start a new conversation"
             )
-        previous = self._slots[-1] if self._slots else 0
-        self._slots += slots_of(ids, self.prepared.vocabulary, previous=previous)
+        self._folder = folder
+        self._positions += found
         self.ids += ids
 
     def truncate(self, length: int) -> None:
-        """Forget all tokens from `length` on, fed or not."""
-        del self.ids[length:], self._slots[length:]
-        self._cache.length = min(self._cache.length, length)
+        """Forget all ids from `length` on, fed or not."""
+        del self.ids[length:]
+        # A part of a stream folds to a part of its positions, so what is cached of them stays true.
+        self._folder = Folder(self.prepared.vocabulary)
+        self._positions = self._folder.push(self.ids)
+        self._cache.length = min(self._cache.length, len(self._positions))
 
     @torch.inference_mode()
-    def feed(self, ranges: Sequence[IdRange] = ()) -> Float[Tensor, " V"]:
-        """Feed what waits; the logits of the ids in `ranges` after it, minus infinity elsewhere.
+    def feed(self, ranges: Sequence[IdRange] = ()) -> Float[Tensor, " scores"]:
+        """Feed what waits; the scores in `ranges` after it, minus infinity elsewhere.
 
-        The result is written over by the next call. At least one token must wait where logits are asked for.
+        The result is written over by the next call. At least one position must wait where logits are asked for.
         """
-        assert len(self.ids) > self.num_fed or not ranges, "logits come after a token that was just fed"
+        total = len(self._positions)
+        assert total > self.num_fed or not ranges, "logits come after a position that was just fed"
         logits = self._scratch.logits[0]
-        while (start := self.num_fed) < len(self.ids):
-            stop = min(start + PIECE_TOKENS, len(self.ids))
-            asked = ranges if stop == len(self.ids) else ()
-            if self.prepared.is_native or stop == start + 1:
-                logits = self._step(start, stop, asked)
-            else:
-                logits = self._through_torch(start, stop, asked)
-            self._cache.length = stop
+        for stop in self._stops():
+            logits = self._feed(self._scratch, stop, ranges if stop == total else (), num_logits=1)[0]
         return logits
 
-    def _step(self, start: int, stop: int, ranges: Sequence[IdRange]) -> Float[Tensor, " V"]:
-        logits = self.prepared.decode_step(
-            self._scratch,
-            tokens=self.ids[start:stop],
-            slots=self._slots[start:stop],
-            positions=range(start, stop),
-            rows=[0] * (stop - start),
+    @torch.inference_mode()
+    def feed_scoring(self, ids: Sequence[int]) -> Float[Tensor, "T ids"]:
+        """Feed what waits; the logits of these few ids after each position of it."""
+        ranges = [(token, token + 1) for token in ids]
+        found = [torch.zeros(0, len(ids))]
+        for stop in self._stops():
+            logits = self._feed(self._scoring, stop, ranges, num_logits=stop - self.num_fed)
+            found.append(logits[:, list(ids)])
+        return torch.cat(found)
+
+    def _stops(self) -> Iterator[int]:
+        """Where each piece of what waits ends."""
+        while self.num_fed < len(self._positions):
+            yield min(self.num_fed + PIECE_TOKENS, len(self._positions))
+
+    def _feed(
+        self, scratch: Scratch, stop: int, ranges: Sequence[IdRange], *, num_logits: int
+    ) -> Float[Tensor, "logits scores"]:
+        """Feed positions up to `stop`; logits after the last `num_logits` of them."""
+        start, positions = self.num_fed, self._positions[self.num_fed : stop]
+        if self.prepared.is_native or len(positions) == 1:
+            logits = self._step(scratch, start, positions, ranges, num_logits)
+        else:
+            logits = self._through_torch(start, positions, ranges, num_logits)
+        self._cache.length = stop
+        return logits
+
+    def _step(
+        self, scratch: Scratch, start: int, positions: Sequence[Position], ranges: Sequence[IdRange], num_logits: int
+    ) -> Float[Tensor, "logits scores"]:
+        return self.prepared.decode_step(
+            scratch,
+            tokens=[position.ids[0] for position in positions],
+            slots=[position.slot for position in positions],
+            positions=range(start, start + len(positions)),
+            rows=[0] * len(positions),
             keys=self._cache.keys,
             values=self._cache.values,
+            inputs=self.prepared.inputs(positions),
             ranges=ranges,
-            num_logits=1,
+            num_logits=num_logits,
         )
-        return logits[0]
 
-    def _through_torch(self, start: int, stop: int, ranges: Sequence[IdRange]) -> Float[Tensor, " V"]:
+    def _through_torch(
+        self, start: int, positions: Sequence[Position], ranges: Sequence[IdRange], num_logits: int
+    ) -> Float[Tensor, "logits scores"]:
+        stop = start + len(positions)
         hidden = self.prepared.model(
-            torch.tensor([self.ids[start:stop]]),
-            torch.tensor([self._slots[start:stop]]),
+            torch.tensor([[position.ids[0] for position in positions]]),
+            torch.tensor([[position.slot for position in positions]]),
+            more=more_of([positions], self.prepared.vocabulary),
             positions=torch.arange(start, stop)[None],
             visible=_visible_from(start, stop),
             cache=self._cache,
             table=self.prepared.table,
         )
-        logits = torch.full((self.prepared.vocabulary.size,), -torch.inf)
+        logits = torch.full((num_logits, self.prepared.vocabulary.num_scores), -torch.inf)
         for first, last in ranges:
-            logits[first:last] = self.prepared.table[first:last] @ hidden[0, -1]
+            logits[:, first:last] = hidden[0, -num_logits:] @ self.prepared.output[first:last].T
         return logits
+
+
+def more_of(rows: Sequence[Sequence[Position]], vocabulary: Vocabulary) -> Int[Tensor, "B T K"] | None:
+    """The ids beside the first of each position, rows and groups filled up; None where no position holds several."""
+    if all(len(position.ids) == 1 for row in rows for position in row):
+        return None
+    more = torch.full((len(rows), max(map(len, rows)), vocabulary.max_group - 1), v.PAD)
+    for number, row in enumerate(rows):
+        for place, position in enumerate(row):
+            more[number, place, : len(position.ids) - 1] = torch.tensor(position.ids[1:])
+    return more
 
 
 def _visible_from(start: int, stop: int) -> Bool[Tensor, "1 1 T S"] | None:

@@ -19,6 +19,7 @@ from omniloom.generation.decoder import PreparedModel
 from omniloom.generation.reply import Event, Reply, ReplyBuilder
 from omniloom.generation.sampling import Sampling
 from omniloom.models import OmniModel
+from omniloom.stream.folding import fold
 from omniloom.stream.grammar import ReplyLimits
 from omniloom.stream.layout import lay_out, open_reply
 from omniloom.stream.message import Message, Want, as_parts, wanted
@@ -65,13 +66,18 @@ class Omni:
 
     @property
     def context(self) -> int:
-        """Tokens that a conversation may hold, replies included."""
+        """Positions that a conversation may hold, replies included; one in a prompt may hold several tokens."""
         return self.model.config.context
 
     @property
     def instruction_set(self) -> str:
         """What single tokens are decoded with: avx512, avx2, portable, or the slow torch reference."""
         return self._prepared.decode_step.instruction_set
+
+    @property
+    def reads_turn_end(self) -> bool:
+        """Whether `Conversation.hear` tells how likely the speaker has finished."""
+        return self.vocabulary.has_turn_end
 
     def conversation(self, history: Sequence[Message] = ()) -> Conversation:
         """A new conversation, or one that goes on from these messages."""
@@ -130,22 +136,23 @@ class Omni:
         decoded = decode_rows(
             self._prepared, rows, wants, sampling=sampling, seeds=seeds, max_tokens=max_tokens, batch_rows=batch_rows
         )
-        return [self._whole(row, len(prompt)) for row, prompt in zip(decoded, rows, strict=True)]
+        return [self._whole(row) for row in decoded]
 
     def _prompt_ids(self, prompt: Prompt, wants: frozenset[Want]) -> list[int]:
         messages = [encode(message, self.codecs) for message in as_messages(prompt)]
         ids = [*lay_out(messages, self.vocabulary).ids, *open_reply(wants)]
-        if len(ids) + 2 > self.context:
+        num_positions = len(fold(ids, self.vocabulary))
+        if num_positions + 2 > self.context:
             raise ValueError(
-                f"the prompt holds {len(ids)} tokens, the model's context is {self.context}; give shorter parts"
+                f"the prompt holds {num_positions} tokens, the model's context is {self.context}; give shorter parts"
             )
         return ids
 
-    def _whole(self, row: FinishedRow, prompt_tokens: int) -> Reply:
+    def _whole(self, row: FinishedRow) -> Reply:
         builder = ReplyBuilder(self.codecs, self.vocabulary, is_live=False)
         for token in row.ids:
             builder.push(token)
-        return finished(builder.finish(row.finish_reason, prompt_tokens=prompt_tokens, cached_tokens=0))
+        return finished(builder.finish(row.finish_reason, prompt_tokens=row.prompt_tokens, cached_tokens=0))
 
 
 def as_messages(prompt: Prompt) -> list[Message]:

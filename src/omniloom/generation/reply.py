@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from omniloom.codecs.bundle import CodecSet
 from omniloom.stream.parts import Audio, Image, Part, Text
-from omniloom.stream.vocabulary import Modality, Vocabulary
+from omniloom.stream.vocabulary import CodecSpec, Modality, Vocabulary
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -25,7 +26,7 @@ CHUNK_FRAMES = (2, 4, 8)
 """Frames in the first, the second and all later chunks of a reply's sound; the end of a word sends what there is."""
 
 DRAWN_CODES = 16
-"""A picture is shown anew after so many of its codes."""
+"""A picture is shown anew after so many of its codes, or with the end of the group that they end in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,17 @@ class _Run:
     image: Image | None = None
 
 
+def _shown_after(picture: CodecSpec) -> frozenset[int]:
+    """The numbers of codes after which something new can be seen: blocks, or the first plane and then single codes."""
+    last = 0 if picture.groups else picture.planes[0].count
+    found = []
+    for end in accumulate(map(len, picture.groups)) if picture.groups else range(last, picture.elements_per_cycle):
+        if end - last >= DRAWN_CODES:
+            found.append(end)
+            last = end
+    return frozenset(found)
+
+
 class ReplyBuilder:
     """Decodes one reply, token by token."""
 
@@ -119,7 +131,9 @@ class ReplyBuilder:
         self._ids: list[int] = []
         self._text_stream = codecs.text.stream()
         self._audio_stream = codecs.audio.decoder_stream()
-        self._frame_codes = codecs.audio.spec.elements_per_cycle
+        self._audio, self._picture = vocabulary.specs["audio"], vocabulary.specs["image"]
+        self._frame_codes = self._audio.elements_per_cycle
+        self._shown_after = _shown_after(self._picture)
         self._num_unheard = 0  # codes of the last run that no chunk holds yet
         self._num_chunks = 0
 
@@ -172,11 +186,10 @@ class ReplyBuilder:
 
     def _drawing(self, run: _Run) -> list[Event]:
         count = len(run.codes)
-        if count == self._codecs.image.spec.elements_per_cycle:
-            run.image = self._codecs.image.decode(run.codes)
+        if count == self._picture.elements_per_cycle:
+            run.image = self._codecs.image.decode(self._picture.from_groups(run.codes))
             return [ImageDone(run.image)]
-        first_plane = self._vocabulary.planes_of("image")[0].plane.count
-        if count > first_plane and count % DRAWN_CODES == 0:
+        if count in self._shown_after:
             return [ImageDelta(self._codecs.image.decode_partial(run.codes))]
         return []
 
@@ -186,7 +199,7 @@ class ReplyBuilder:
         if not num_codes:
             return []
         first = len(run.codes) - self._num_unheard
-        samples = self._audio_stream.push(run.codes[first : first + num_codes])
+        samples = self._audio_stream.push(self._audio.from_groups(run.codes[first : first + num_codes]))
         self._num_unheard -= num_codes
         self._num_chunks += 1
         run.sounds.append(samples)
@@ -209,13 +222,13 @@ class ReplyBuilder:
         for run in self._runs:
             if run.modality == "text":
                 run.text = self._codecs.text.decode_text(run.codes)
-            elif run.modality == "image" and len(run.codes) == self._codecs.image.spec.elements_per_cycle:
-                run.image = self._codecs.image.decode(run.codes)
+            elif run.modality == "image" and len(run.codes) == self._picture.elements_per_cycle:
+                run.image = self._codecs.image.decode(self._picture.from_groups(run.codes))
         spoken = [run for run in self._runs if run.modality == "audio" and len(run.codes) >= self._frame_codes]
         whole = [run.codes[: len(run.codes) // self._frame_codes * self._frame_codes] for run in spoken]
         if not spoken:
             return
-        sounds = self._audio_stream.push([code for codes in whole for code in codes])
+        sounds = self._audio_stream.push([code for codes in whole for code in self._audio.from_groups(codes)])
         num_samples = self._codecs.audio.samples_per_frame
         pieces = sounds.split([len(codes) // self._frame_codes * num_samples for codes in whole])
         for run, piece in zip(spoken, pieces, strict=True):

@@ -3,6 +3,9 @@
 A codec's element is a number with digits, the levels of its finite scalar quantizer, and elements that share digits
 sound or look alike. So its vector is its own row plus one vector for each digit: an element never seen in training
 still has a place near its like. What that is worth has not been measured against plain rows here.
+
+One position may hold several elements (see `stream.folding`). Their vectors are added up, each but the
+first through a matrix of its own place, so that the same code at two places of a block does not look alike.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omniloom.layers.norm import unit_norm
-from omniloom.stream.vocabulary import MAX_SLOT, Vocabulary
+from omniloom.stream.vocabulary import MAX_SLOT, PAD, Vocabulary
 
 
 class TokenEmbedding(nn.Module):
@@ -28,15 +31,35 @@ class TokenEmbedding(nn.Module):
         self.register_buffer("digits_of", digits_of, persistent=False)
         self.digits = nn.Parameter(torch.randn(digits_of.shape[1], width) * INITIAL_STD)
         self.slots = nn.Parameter(torch.randn(MAX_SLOT + 1, width) * INITIAL_STD)
+        self.num_more = vocabulary.max_group - 1
+        """Ids that a position may hold beside the first."""
+        if self.num_more:
+            places = [nn.init.orthogonal_(torch.empty(width, width)) for _ in range(self.num_more)]
+            self.places = nn.Parameter(torch.cat(places, dim=1))
 
     def table(self) -> Float[Tensor, "V D"]:
         """The vector of every id, rows and digits summed; compute once and keep it where weights do not change."""
         return self.rows + self.digits_of @ self.digits
 
-    def embed(
-        self, table: Float[Tensor, "V D"], ids: Int[Tensor, "B T"], slots: Int[Tensor, "B T"]
+    def combine(
+        self, table: Float[Tensor, "V D"], ids: Int[Tensor, "B T"], more: Int[Tensor, "B T K"] | None = None
     ) -> Float[Tensor, "B T D"]:
-        return unit_norm(F.embedding(ids, table) + F.embedding(slots, self.slots))
+        """The summed vectors of what stands at each position; `more` is <pad> where there is nothing more."""
+        first = F.embedding(ids, table)
+        if more is None or not self.num_more:
+            return first
+        others = F.embedding(more, table) * (more != PAD)[..., None]
+        return first + F.linear(others.flatten(-2), self.places.to(others.dtype))
+
+    def embed(
+        self,
+        table: Float[Tensor, "V D"],
+        ids: Int[Tensor, "B T"],
+        slots: Int[Tensor, "B T"],
+        more: Int[Tensor, "B T K"] | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """What enters the first block, normalized."""
+        return unit_norm(self.combine(table, ids, more) + F.embedding(slots, self.slots))
 
 
 INITIAL_STD = 0.02

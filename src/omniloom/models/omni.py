@@ -4,6 +4,10 @@ Pre-norm blocks of grouped-query attention and SwiGLU, rotary positions, normali
 with tied input and output vectors. One dial, `depth`, sets all else (`OmniConfig.from_depth`). The model returns
 hidden states; `logits` is apart, because training asks it only for the tokens that carry a loss and decoding only for
 the last.
+
+Where a reply's position holds several ids (`stream.folding`), all are predicted from the position before: the first
+from the hidden state, each further one from the hidden state through the matrix of its place, its head. A head starts
+as the identity, so that it begins with what the state says anyway.
 """
 
 from __future__ import annotations
@@ -83,6 +87,7 @@ class OmniModel(nn.Module):
         self.vocabulary = vocabulary
         self.embedding = TokenEmbedding(vocabulary, config.width)
         self.blocks = nn.ModuleList(Block(config, layer=layer) for layer in range(config.depth))
+        self.heads = nn.ParameterList(torch.eye(config.width) for _ in vocabulary.reply_places)
         self.initialize()
 
     def initialize(self) -> None:
@@ -98,14 +103,16 @@ class OmniModel(nn.Module):
         ids: Int[Tensor, "B T"],
         slots: Int[Tensor, "B T"],
         *,
+        more: Int[Tensor, "B T K"] | None = None,
         documents: Int[Tensor, "B T"] | None = None,
         positions: Int[Tensor, "B T"] | None = None,
         visible: Bool[Tensor, "B 1 T S"] | None = None,
         cache: KeyValueCache | None = None,
         table: Float[Tensor, "V D"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Hidden states, normalized, one for each token.
+        """Hidden states, normalized, one for each position.
 
+        `more` are the ids beside the first at positions that hold several (`stream.folding`), else <pad>.
         `documents` numbers the conversations of packed rows; a token sees its own only. With a cache, the caller
         gives `positions` and `visible` over all cached tokens. `table` is `embedding.table()` where already at hand.
         """
@@ -114,7 +121,7 @@ class OmniModel(nn.Module):
         if positions is None:
             positions = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
         angles = rotary_angles(positions, head_width=self.config.attention.head_width, base=self.config.rotary_base)
-        x = self.embedding.embed(self.embedding.table() if table is None else table, ids, slots)
+        x = self.embedding.embed(self.embedding.table() if table is None else table, ids, slots, more)
         for block in self.blocks:
             x = block(x, angles, visible, cache)
         return unit_norm(x)
@@ -124,6 +131,19 @@ class OmniModel(nn.Module):
     ) -> Float[Tensor, "*rows V"]:
         """Scores of every id as the next one."""
         return F.linear(hidden, self.embedding.table() if table is None else table)
+
+    def place_logits(
+        self, hidden: Float[Tensor, "*rows D"], number: int, *, table: Float[Tensor, "V D"]
+    ) -> Float[Tensor, "*rows ids"]:
+        """Scores of what may stand at `vocabulary.reply_places[number]` of the next position."""
+        place = self.vocabulary.reply_places[number]
+        return F.linear(F.linear(hidden, self.heads[number]), table[place.start : place.stop])
+
+    def output(self, table: Float[Tensor, "V D"]) -> Float[Tensor, "scores D"]:
+        """One matrix for all scores: `logits`, then each `place_logits`."""
+        places = zip(self.heads, self.vocabulary.reply_places, strict=True)
+        rows = [table[place.start : place.stop] @ head for head, place in places]
+        return torch.cat([table, *rows]) if rows else table
 
     @property
     def num_parameters(self) -> int:

@@ -7,4 +7,5 @@ from omniloom.stream.parts import Audio as Audio
 from omniloom.stream.parts import Image as Image
 from omniloom.stream.parts import Part as Part
 from omniloom.stream.parts import Text as Text
+from omniloom.stream.parts import Video as Video
 from omniloom.stream.vocabulary import Vocabulary as Vocabulary

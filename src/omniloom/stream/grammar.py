@@ -3,9 +3,13 @@
 A reply is a short regular language over the ranges of the vocabulary:
 
     text          text+ <end>
-    audio         (text+ frame+)+ <end>                 a frame is one element of each codebook, in plane order
-    image         text* <image> picture <end>           a picture is every element of every plane, in plane order
+    audio         (text+ frame+)+ <end>                 a frame is one element of each codebook
+    image         text* <image> picture <end>           a picture is every element of every plane
     audio, image  (text+ frame+)+ <image> picture <end>
+
+Elements of a frame or a picture come in the stream's order (`Vocabulary.elements_of`). Where replies are folded, those
+of a group share a position: the model scores them all after the position before, each among what may stand at its
+place, so a state also knows where the scores of its ids stand.
 
 It is written out as an explicit automaton: a state is a row number, and each row lists arcs (first id, last id + 1,
 next row). Counting the tokens of a picture or of a run is done by spending a row for each, which costs a few hundred
@@ -20,12 +24,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from omniloom.stream import vocabulary as v
 from omniloom.stream.message import wanted
-from omniloom.stream.vocabulary import PlaneRange, Vocabulary
+from omniloom.stream.vocabulary import Modality, Vocabulary
 
 
 class Arc(NamedTuple):
@@ -62,6 +66,7 @@ class ReplyGrammar:
         self.wants = wanted(wants)
         self.limits = limits or ReplyLimits()
         self._arcs: list[tuple[Arc, ...]] = []
+        self._shifts: list[int] = []
         self._done = self._add()
         self._set(self._done, Arc(v.PAD, v.PAD + 1, self._done))
         end = Arc(v.END, v.END + 1, self._done)
@@ -71,6 +76,7 @@ class ReplyGrammar:
         else:
             self._start = self._written(ending, is_required=self.wants == {"text"})
         self._masks = self._build_masks()
+        self._score_ranges = [self._scores_of(state) for state in range(self.num_states)]
 
     @property
     def num_states(self) -> int:
@@ -90,6 +96,19 @@ class ReplyGrammar:
     def allowed_ranges(self, state: int) -> list[tuple[int, int]]:
         """The ids that may come next, as (first, last + 1)."""
         return [(arc.start, arc.stop) for arc in self._arcs[state]]
+
+    def is_inside(self, state: int) -> bool:
+        """True where the next id shares the position of the last one, so that the model has scored it already."""
+        return self._shifts[state] > 0
+
+    def score_ranges(self, state: int) -> list[tuple[int, int]]:
+        """Where the scores of a next position's ids stand among all that the model gives, as (first, last + 1)."""
+        return self._score_ranges[state]
+
+    def scores(self, state: int, scores: Float[Tensor, " scores"]) -> Float[Tensor, " V"]:
+        """Of the scores after a position those of the ids that may come next, each at its id's number."""
+        shift = self._shifts[state]
+        return scores[shift : shift + self.vocabulary.size]
 
     def advance(self, state: int, token: int) -> int:
         """The state after one more token.
@@ -118,24 +137,33 @@ class ReplyGrammar:
             state = self.advance(state, token)
         return self.is_done(state)
 
-    def _add(self, *arcs: Arc) -> int:
+    def _add(self, *arcs: Arc, shift: int = 0) -> int:
         self._arcs.append(arcs)
+        self._shifts.append(shift)
         return len(self._arcs) - 1
 
     def _set(self, state: int, *arcs: Arc) -> None:
         self._arcs[state] = arcs
 
-    def _elements(self, planes: list[PlaneRange], target: int) -> Arc:
+    def _elements(self, modality: Modality, target: int) -> Arc:
         """The arc into one pass over the planes, `count` elements of each, after which `target` is reached."""
-        *inner, last = [item for item in planes for _ in range(item.plane.count)]
+        *inner, last = self.vocabulary.elements_of(modality)
+        shifts = self._shifts_of(modality)
         arc = Arc(last.start, last.stop, target)
-        for item in reversed(inner):
-            arc = Arc(item.start, item.stop, self._add(arc))
+        for item, shift in zip(reversed(inner), reversed(shifts[1:]), strict=True):
+            arc = Arc(item.start, item.stop, self._add(arc, shift=shift))
         return arc
+
+    def _shifts_of(self, modality: Modality) -> list[int]:
+        """How much further than its number each element of a pass has its score."""
+        spec = self.vocabulary.specs[modality]
+        if not spec.folds_replies:
+            return [0] * spec.elements_per_cycle
+        return [self.vocabulary.score_shift(modality, place) for group in spec.groups for place in range(len(group))]
 
     def _picture(self, end: Arc) -> Arc:
         """The arc <image> into all elements of a picture, which end the reply."""
-        first = self._elements(self.vocabulary.planes_of("image"), self._add(end))
+        first = self._elements("image", self._add(end))
         return Arc(v.IMAGE, v.IMAGE + 1, self._add(first))
 
     def _text(self, after: Arc) -> Arc:
@@ -152,15 +180,25 @@ class ReplyGrammar:
 
     def _spoken(self, ending: Arc) -> int:
         """Units of text and then sound; the limit of frames is counted anew in each."""
-        planes = self.vocabulary.planes_of("audio")
         start = self._add()
         heads = [self._add() for _ in range(self.limits.frames)]  # heads[i]: i + 1 whole frames of a unit are there
-        frames = [self._elements(planes, head) for head in heads]
+        frames = [self._elements("audio", head) for head in heads]
         text = self._text(frames[0])
         for following, head in zip([*frames[1:], None], heads, strict=True):
             self._set(head, *([following] if following else []), text, ending)
         self._set(start, text)
         return start
+
+    def _scores_of(self, state: int) -> list[tuple[int, int]]:
+        """The scores of the arcs out of a state, and of those after them that share the position."""
+        found = []
+        for arc in self._arcs[state]:
+            shift = self._shifts[state]
+            found.append((arc.start + shift, arc.stop + shift))
+            while self.is_inside(arc.target):
+                shift, (arc,) = self._shifts[arc.target], self._arcs[arc.target]
+                found.append((arc.start + shift, arc.stop + shift))
+        return found
 
     def _build_masks(self) -> list[Bool[Tensor, " V"]]:
         shared: dict[tuple[tuple[int, int], ...], Tensor] = {}

@@ -3,8 +3,9 @@
     <bos> <user> parts… <want_…> <assistant> reply… <end> <user> …
 
 A sound begins with <audio> and a picture with <image> in what the user gives; in a reply each text is followed at once
-by the sound that says it, and only a picture has its mark. The ranges of the vocabulary tell where each piece ends, so
-no closing marks are spent. One function lays out training rows and prompts alike.
+by the sound that says it, and only a picture has its mark. A video is <video> and then its frames in order of time,
+each <frame> and its elements, with the sound until the next frame between them. The ranges of the vocabulary tell where
+each piece ends, so no closing marks are spent. One function lays out training rows and prompts alike.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Literal, NamedTuple
 
 from omniloom.stream import vocabulary as v
 from omniloom.stream.message import Role, Want
-from omniloom.stream.vocabulary import MAX_SLOT, Modality, Vocabulary
+from omniloom.stream.vocabulary import Modality, Vocabulary
 
 
 class LossClass(IntEnum):
@@ -28,37 +30,77 @@ class LossClass(IntEnum):
     PROMPT_TEXT = 4
     PROMPT_AUDIO = 5
     PROMPT_IMAGE = 6
+    TURN_END = 7
+    """No target's class: the question asked at a frame of the user's sound (`Turn`)."""
+
+
+class Turn(IntEnum):
+    """What a frame of a user's sound says about the end of the turn, where that is known."""
+
+    UNKNOWN = 0
+    GOES_ON = 1
+    ENDED = 2
+
+
+Kind = Literal["text", "audio", "image", "video", "frame", "track"]
+"""Kinds of pieces. A video is a "video" without codes, then a "frame" for each picture and a "track" of sound after it
+where it has any."""
+
+
+class Piece(NamedTuple):
+    """A part, or a piece of a video, as codes; `turns` says of each frame of a user's sound if the turn had ended."""
+
+    kind: Kind
+    codes: Sequence[int]
+    turns: Sequence[Turn] = ()
+
+
+MODALITY_OF: dict[Kind, Modality] = {
+    "text": "text", "audio": "audio", "image": "image", "video": "image", "frame": "image", "track": "audio",
+}  # fmt: skip
+"""The codec behind each kind of piece."""
 
 
 @dataclass(frozen=True)
 class EncodedMessage:
-    """A message whose parts went through their codecs: (modality, codes) in order."""
+    """A message whose parts went through their codecs, as pieces in order."""
 
     role: Role
-    parts: tuple[tuple[Modality, Sequence[int]], ...]
+    parts: tuple[Piece, ...]
+    is_cut: bool = False
 
     @property
     def wants(self) -> frozenset[Want]:
-        media: frozenset[Want] = frozenset(m for m, _ in self.parts if m != "text")
+        kinds: tuple[Want, ...] = ("audio", "image")
+        media = frozenset(kind for kind in kinds if any(piece.kind == kind for piece in self.parts))
         return media or frozenset({"text"})
 
 
 @dataclass
 class Row:
-    """Token ids and, for each, the loss class it has as a target."""
+    """Token ids and, for each, the loss class it has as a target and what it says about the end of a turn."""
 
     ids: list[int] = field(default_factory=list)
     classes: list[int] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
 
-    def add(self, ids: Iterable[int], loss_class: LossClass) -> None:
+    def add(self, ids: Iterable[int], loss_class: LossClass, turns: Sequence[Turn] = ()) -> None:
+        """More tokens of one class; `turns` are those of as many frames, which their last tokens carry."""
         ids = list(ids)
         self.ids += ids
         self.classes += [int(loss_class)] * len(ids)
+        per_frame = len(ids) // len(turns) if turns else 1
+        said = [int(turn) for frame in turns for turn in (*[Turn.UNKNOWN] * (per_frame - 1), frame)]
+        self.turns += said or [int(Turn.UNKNOWN)] * len(ids)
 
 
-REPLY_CLASS = {"text": LossClass.REPLY_TEXT, "audio": LossClass.REPLY_AUDIO, "image": LossClass.REPLY_IMAGE}
-PROMPT_CLASS = {"text": LossClass.PROMPT_TEXT, "audio": LossClass.PROMPT_AUDIO, "image": LossClass.PROMPT_IMAGE}
-PART_MARK = {"audio": v.AUDIO, "image": v.IMAGE}
+REPLY_CLASS: dict[Modality, LossClass] = {
+    "text": LossClass.REPLY_TEXT, "audio": LossClass.REPLY_AUDIO, "image": LossClass.REPLY_IMAGE,
+}  # fmt: skip
+PROMPT_CLASS: dict[Modality, LossClass] = {
+    "text": LossClass.PROMPT_TEXT, "audio": LossClass.PROMPT_AUDIO, "image": LossClass.PROMPT_IMAGE,
+}  # fmt: skip
+PIECE_MARK: dict[Kind, int] = {"audio": v.AUDIO, "image": v.IMAGE, "video": v.VIDEO, "frame": v.FRAME}
 WANT_TOKENS: dict[Want, int] = {"text": v.WANT_TEXT, "audio": v.WANT_AUDIO, "image": v.WANT_IMAGE}
 
 
@@ -67,10 +109,19 @@ def want_ids(wants: frozenset[Want]) -> list[int]:
     return [token for want, token in WANT_TOKENS.items() if want in wants]
 
 
-def prompt_part_ids(modality: Modality, codes: Sequence[int], vocabulary: Vocabulary) -> list[int]:
-    """A part as the user gives it: its mark, where it has one, and its elements."""
-    mark = [PART_MARK[modality]] if modality in PART_MARK else []
-    return mark + vocabulary.to_ids(modality, codes)
+def prompt_ids(pieces: Iterable[Piece], vocabulary: Vocabulary) -> list[int]:
+    """Pieces as the user gives them, each with its mark where it has one."""
+    found: list[int] = []
+    for piece in pieces:
+        found += [*_mark_of(piece, vocabulary), *piece_ids(piece, vocabulary)]
+    return found
+
+
+def piece_ids(piece: Piece, vocabulary: Vocabulary) -> list[int]:
+    """A piece's codes as ids in the order of the stream (`CodecSpec.in_groups`), without its mark."""
+    modality = MODALITY_OF[piece.kind]
+    codes = vocabulary.specs[modality].in_groups(piece.codes, is_frame=piece.kind == "frame")
+    return vocabulary.to_ids(modality, codes)
 
 
 def lay_out(messages: Sequence[EncodedMessage], vocabulary: Vocabulary) -> Row:
@@ -80,44 +131,28 @@ def lay_out(messages: Sequence[EncodedMessage], vocabulary: Vocabulary) -> Row:
     for message in messages:
         if message.role == "user":
             row.add([v.USER], LossClass.NONE)
-            for modality, codes in message.parts:
-                ids = prompt_part_ids(modality, codes, vocabulary)
-                marks = len(ids) - len(codes)
-                row.add(ids[:marks], LossClass.NONE)
-                row.add(ids[marks:], PROMPT_CLASS[modality])
+            for piece in message.parts:
+                modality = MODALITY_OF[piece.kind]
+                row.add(_mark_of(piece, vocabulary), LossClass.NONE)
+                row.add(piece_ids(piece, vocabulary), PROMPT_CLASS[modality], piece.turns)
         else:
             row.add([*want_ids(message.wants), v.ASSISTANT], LossClass.NONE)
-            for modality, codes in message.parts:
-                if modality == "image":
+            for piece in message.parts:
+                modality = MODALITY_OF[piece.kind]
+                if piece.kind == "image":
                     row.add([v.IMAGE], LossClass.REPLY_TEXT)
-                row.add(vocabulary.to_ids(modality, codes), REPLY_CLASS[modality])
-            row.add([v.END], LossClass.REPLY_TEXT)
+                row.add(piece_ids(piece, vocabulary), REPLY_CLASS[modality])
+            # Where a reply was cut off is the user's doing, and no place for the model to learn to stop.
+            row.add([v.END], LossClass.NONE if message.is_cut else LossClass.REPLY_TEXT)
     return row
+
+
+def _mark_of(piece: Piece, vocabulary: Vocabulary) -> list[int]:
+    if piece.kind in ("video", "frame") and not vocabulary.has_video:
+        raise ValueError("this model knows no video; give it a picture, or use a model that was trained with videos")
+    return [PIECE_MARK[piece.kind]] if piece.kind in PIECE_MARK else []
 
 
 def open_reply(wants: frozenset[Want]) -> list[int]:
     """The tokens after which the reply begins."""
     return [*want_ids(wants), v.ASSISTANT]
-
-
-def slots_of(ids: Sequence[int], vocabulary: Vocabulary, *, previous: int = 0) -> list[int]:
-    """Each token's place in its run of audio or image elements: 0 outside a run, then 1, 2, … up to `MAX_SLOT`.
-
-    The model embeds it, so that it need not count: which patch of a picture, which frame of a word comes next. Past the
-    end, the last whole frame's slots repeat, for codecs that ask for it (`CodecSpec.slot_cycle`). `previous` is the
-    slot of the token before the first, so that a row can be given piece by piece.
-    """
-    slots = []
-    for token in ids:
-        previous = next_slot(previous, token, vocabulary)
-        slots.append(previous)
-    return slots
-
-
-def next_slot(previous: int, token: int, vocabulary: Vocabulary) -> int:
-    """A token's slot, from that of the token before it."""
-    cycle = vocabulary.slot_cycle_of(token)
-    if not cycle:
-        return 0
-    last = MAX_SLOT // cycle * cycle
-    return previous + 1 if previous < last else last - cycle + 1

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from omniloom.stream.parts import Audio, Image, Part, Text
+from omniloom.stream.parts import Audio, Image, Part, Text, Video
 
 Role = Literal["user", "assistant"]
 Want = Literal["text", "audio", "image"]
@@ -21,29 +21,32 @@ WANTS: tuple[Want, ...] = ("text", "audio", "image")
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """One turn: a role and its parts, in order."""
+    """One turn: a role and its parts, in order; `is_cut` says that a reply was interrupted and ends anywhere."""
 
     role: Role
     parts: tuple[Part, ...]
+    is_cut: bool = False
 
     def __post_init__(self) -> None:
         if self.role not in ("user", "assistant"):
             raise ValueError(f"role must be 'user' or 'assistant', got {self.role!r}")
         if not self.parts:
             raise ValueError("a message needs at least one part")
+        if self.role == "assistant" and any(isinstance(part, Video) for part in self.parts):
+            raise ValueError("the assistant cannot reply with a video; use its frames, as Image parts, or its sound")
 
 
 def as_parts(parts: str | Part | Sequence[str | Part]) -> tuple[Part, ...]:
     """Parts from what a caller has at hand: a string stands for `Text`, one part for a list of one."""
-    items = [parts] if isinstance(parts, str | Text | Audio | Image) else list(parts)
+    items = [parts] if isinstance(parts, str | Text | Audio | Image | Video) else list(parts)
     found: list[Part] = []
     for item in items:
         if isinstance(item, str):
             found.append(Text(item))
-        elif isinstance(item, Text | Audio | Image):
+        elif isinstance(item, Text | Audio | Image | Video):
             found.append(item)
         else:
-            raise ValueError(f"a part must be a string, Text, Audio or Image, got {type(item).__name__}")
+            raise ValueError(f"a part must be a string, Text, Audio, Image or Video, got {type(item).__name__}")
     if not found:
         raise ValueError("a message needs at least one part")
     return tuple(found)

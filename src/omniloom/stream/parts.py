@@ -1,4 +1,4 @@
-"""The parts of a message: text, audio and image, as plain values.
+"""The parts of a message: text, audio, image and video, as plain values.
 
 A part is what a user has in hand before any codec: characters, samples, pixels. Files are read here and nowhere
 else, so every limit on what a file may hold, and the error that names it, lives in this one place. soundfile reads
@@ -8,9 +8,12 @@ audio and Pillow reads pictures; both are handed bytes, never a path from the ne
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,7 @@ import soxr
 import torch
 from jaxtyping import Float32, UInt8
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
+from PIL import ImageSequence, UnidentifiedImageError
 from torch import Tensor
 
 MAX_AUDIO_S = 60.0
@@ -36,8 +39,25 @@ MAX_FILE_BYTES = 96_000_000
 MAX_IMAGE_PIXELS = 16_000_000
 """Largest picture that is decoded; refused from its header alone, before memory is spent on it."""
 
+MAX_VIDEO_S = 60.0
+"""Longest video that one part may hold, as long as a sound."""
+
+MAX_RATE_FPS = 60.0
+
+MAX_VIDEO_PIXELS = 64_000_000
+"""Pixels of all frames of a video together, 192 MB: 13 s of 640 x 480 at 16 frames a second."""
+
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 """Pillow's readers that may be reached; it has dozens, and some (EPS) run other programs."""
+
+VIDEO_FORMATS = ("GIF", "WEBP", "PNG")
+"""Those of them that read moving pictures. No other format of video is taken: it would need another library."""
+
+WRITTEN_VIDEO_FORMATS = ("GIF", "PNG")
+"""Not WebP, whose writer makes a still picture of a video in which nothing moves."""
+
+UNSAID_DURATION_MS = 100
+"""What browsers show a frame for whose file says 0 ms."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +73,14 @@ class Text:
 
 @dataclass(frozen=True, eq=False)
 class Audio:
-    """Mono sound: float32 `samples` (N,) in [-1, 1] at `rate_hz` samples a second."""
+    """Mono sound: float32 `samples` (N,) in [-1, 1] at `rate_hz` samples a second.
+
+    `speech_end_s` is when the speaker has said all, where that is known; the model learns the end of a turn from it.
+    """
 
     samples: Float32[Tensor, " N"]
     rate_hz: int
+    speech_end_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 1 or self.samples.dtype != torch.float32:
@@ -107,7 +131,7 @@ class Audio:
         samples = soxr.resample(self.samples.numpy(), self.rate_hz, rate_hz).astype(np.float32)
         if samples.size == 0:
             raise ValueError(f"audio of {self.samples.numel()} samples is too short to resample to {rate_hz} Hz")
-        return Audio(torch.from_numpy(samples), rate_hz)
+        return Audio(torch.from_numpy(samples), rate_hz, self.speech_end_s)
 
     def to_bytes(self, format: str = "WAV") -> bytes:
         """The sound as a file's bytes, in any format soundfile writes; 16 bits where the format asks."""
@@ -149,19 +173,9 @@ class Image:
         """
         name = "the given bytes" if isinstance(source, bytes) else str(source)
         data = _read(source, name)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)  # our own limit is lower
-                picture = PillowImage.open(io.BytesIO(data), formats=IMAGE_FORMATS)
-            if picture.width * picture.height > MAX_IMAGE_PIXELS:
-                raise ValueError(
-                    f"{name} has {picture.width} x {picture.height} pixels, at most {MAX_IMAGE_PIXELS:,} are taken; "
-                    "make it smaller first"
-                )
+        with _reading_picture(name, "use PNG, JPEG, WebP, GIF or BMP"):
+            picture = _opened(data, name, IMAGE_FORMATS)
             picture.load()
-        except (UnidentifiedImageError, PillowImage.DecompressionBombError, OSError, SyntaxError) as error:
-            remedy = "use PNG, JPEG, WebP, GIF or BMP"
-            raise ValueError(f"{name} is not a picture that can be read ({error}); {remedy}") from error
         return cls.from_pillow(picture)
 
     @classmethod
@@ -197,7 +211,146 @@ class Image:
         self.to_pillow().save(path)
 
 
-Part = Text | Audio | Image
+@dataclass(frozen=True, eq=False)
+class Video:
+    """A clip: uint8 `frames` (F, 3, height, width) at `rate_fps` frames a second, and its sound, if it has any."""
+
+    frames: UInt8[Tensor, "F 3 height width"]
+    rate_fps: float
+    sound: Audio | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames.dtype != torch.uint8 or self.frames.ndim != 4 or self.frames.shape[1] != 3:
+            raise ValueError(
+                f"video frames must be uint8 of shape (F, 3, height, width), got {self.frames.dtype} of shape "
+                f"{tuple(self.frames.shape)}"
+            )
+        if self.frames.numel() == 0:
+            raise ValueError(f"video is empty: its frames have shape {tuple(self.frames.shape)}; give one or more")
+        if not 0 < self.rate_fps <= MAX_RATE_FPS:
+            raise ValueError(
+                f"rate_fps must be above 0 and at most {MAX_RATE_FPS:.0f}, got {self.rate_fps}; leave out frames"
+            )
+        _require_short_video("video", self.duration_s)
+        _require_few_pixels("video", self.frames.numel() // 3)
+
+    @classmethod
+    def open(cls, source: str | Path | bytes) -> Video:
+        """Read a moving picture (GIF, WebP, PNG) from a path or from its bytes; what is transparent becomes white.
+
+        Frames that last for different times are shown at one rate, as often as they last. There is no sound in these
+        files; add it with `dataclasses.replace(video, sound=Audio.open(...))`.
+
+        Raises:
+            ValueError: If it cannot be decoded, is cut short, does not move, lasts longer than `MAX_VIDEO_S`, has more
+                than `MAX_VIDEO_PIXELS`, or is a file of more than `MAX_FILE_BYTES`.
+            FileNotFoundError: If there is no such file.
+        """
+        name = "the given bytes" if isinstance(source, bytes) else str(source)
+        data = _read(source, name)
+        with _reading_picture(name, "use an animated GIF, WebP or PNG"):
+            picture = _opened(data, name, VIDEO_FORMATS)
+            num_frames = getattr(picture, "n_frames", 1)
+            if num_frames == 1 and not picture.info.get("duration"):
+                raise ValueError(f"{name} is a still picture, not a video; open it as an Image")
+            size_px = picture.width * picture.height
+            _require_few_pixels(name, num_frames * size_px)
+            shown, durations_ms = [], []
+            for frame in ImageSequence.Iterator(picture):
+                frame.load()
+                shown.append(Image.from_pillow(frame).pixels)
+                durations_ms.append(frame.info.get("duration") or UNSAID_DURATION_MS)
+        _require_short_video(name, sum(durations_ms) / 1000)
+        step_ms, places = _even_places(durations_ms, MAX_VIDEO_PIXELS // size_px)
+        return cls(torch.stack([shown[place] for place in places]), 1000 / step_ms)
+
+    @classmethod
+    def from_frames(cls, frames: Sequence[Image], rate_fps: float, sound: Audio | None = None) -> Video:
+        """The video of pictures of one size, in order."""
+        sizes = {tuple(frame.pixels.shape[1:]) for frame in frames}
+        if len(sizes) != 1:
+            raise ValueError(f"frames must be one or more pictures of one size, got {sorted(sizes) or 'none'}")
+        return cls(torch.stack([frame.pixels for frame in frames]), rate_fps, sound)
+
+    @property
+    def duration_s(self) -> float:
+        return self.frames.shape[0] / self.rate_fps
+
+    def sampled(self, fps: float = 5.0, max_frames: int = 64) -> Video:
+        """The same video at another rate, its sound untouched; a long one is thinned evenly to `max_frames`.
+
+        Each frame is the one that is on show in the middle of its time.
+        """
+        if not 0 < fps <= MAX_RATE_FPS or max_frames < 1:
+            raise ValueError(f"fps must be in (0, 60] and max_frames at least 1, got {fps} and {max_frames}")
+        num_frames = min(max(1, round(self.duration_s * fps)), max_frames)
+        # A video shorter than one frame's time gives one frame, which then stands for that time.
+        rate_fps = fps if num_frames < max_frames else min(fps, max_frames / self.duration_s)
+        times_s = (torch.arange(num_frames, dtype=torch.float64) + 0.5) / rate_fps
+        places = (times_s * self.rate_fps).long().clamp(max=self.frames.shape[0] - 1)
+        return replace(self, frames=self.frames[places], rate_fps=rate_fps)
+
+    def to_bytes(self, format: str = "GIF") -> bytes:
+        """The frames, without their sound, as a file's bytes: PNG exactly, GIF with 256 colours a frame and 10 ms."""
+        if format not in WRITTEN_VIDEO_FORMATS:
+            raise ValueError(f"format must be {' or '.join(WRITTEN_VIDEO_FORMATS)}, got {format!r}")
+        first, *rest = (Image(frame).to_pillow() for frame in self.frames)
+        duration_ms = 1000 / self.rate_fps
+        if not rest:  # one frame alone would be a still picture
+            rest, duration_ms = [first], duration_ms / 2
+        # Pillow joins equal frames of one blend, and a PNG in which nothing moves would be read as a still picture.
+        blends = {"blend": [place % 2 for place in range(1 + len(rest))]} if format == "PNG" else {}
+        buffer = io.BytesIO()
+        first.save(buffer, format=format, save_all=True, append_images=rest, duration=duration_ms, loop=0, **blends)
+        return buffer.getvalue()
+
+    def save(self, path: str | Path) -> None:
+        """Write the frames, without their sound; the suffix names the format (.gif, .png)."""
+        suffix = Path(path).suffix.lstrip(".").upper()
+        if suffix not in WRITTEN_VIDEO_FORMATS:
+            raise ValueError(f"{path} has no format of moving pictures in its name; end it with .gif or .png")
+        Path(path).write_bytes(self.to_bytes(suffix))
+
+
+Part = Text | Audio | Image | Video
+
+
+@contextmanager
+def _reading_picture(name: str, remedy: str) -> Iterator[None]:
+    """Turns Pillow's many errors into one that names the file and the remedy."""
+    try:
+        yield
+    except (UnidentifiedImageError, PillowImage.DecompressionBombError, OSError, SyntaxError) as error:
+        raise ValueError(f"{name} is not a picture that can be read ({error}); {remedy}") from error
+
+
+def _opened(data: bytes, name: str, formats: tuple[str, ...]) -> PillowImage.Image:
+    """A picture whose size is known and whose pixels are not decoded yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)  # our own limit is lower
+        picture = PillowImage.open(io.BytesIO(data), formats=formats)
+    if picture.width * picture.height > MAX_IMAGE_PIXELS:
+        raise ValueError(
+            f"{name} has {picture.width} x {picture.height} pixels, at most {MAX_IMAGE_PIXELS:,} are taken; "
+            "make it smaller first"
+        )
+    return picture
+
+
+def _even_places(durations_ms: Sequence[float], max_places: int) -> tuple[float, list[int]]:
+    """A time step, and which frame is on show at each: the step that shows all durations exactly, where that is few."""
+    total_ms = sum(durations_ms)
+    if len(set(durations_ms)) == 1:
+        step_ms = durations_ms[0]
+    else:
+        step_ms = math.gcd(*(round(duration) for duration in durations_ms))
+    step_ms = max(step_ms, 1000 / MAX_RATE_FPS)
+    while total_ms / step_ms > max_places:
+        step_ms *= 2
+    ends_ms = np.cumsum(durations_ms)
+    middles_ms = (np.arange(max(1, round(total_ms / step_ms))) + 0.5) * step_ms
+    places = np.searchsorted(ends_ms, middles_ms, side="right")
+    return step_ms, places.clip(max=len(durations_ms) - 1).tolist()
 
 
 def _read(source: str | Path | bytes, name: str) -> bytes:
@@ -232,3 +385,16 @@ def _require_few_channels(name: str, num_channels: int) -> None:
 def _require_short(name: str, duration_s: float) -> None:
     if duration_s > MAX_AUDIO_S:
         raise ValueError(f"{name} lasts {duration_s:.1f} s, at most {MAX_AUDIO_S:.0f} s are taken; cut it first")
+
+
+def _require_short_video(name: str, duration_s: float) -> None:
+    if duration_s > MAX_VIDEO_S:
+        raise ValueError(f"{name} lasts {duration_s:.1f} s, at most {MAX_VIDEO_S:.0f} s are taken; cut it first")
+
+
+def _require_few_pixels(name: str, num_pixels: int) -> None:
+    if num_pixels > MAX_VIDEO_PIXELS:
+        raise ValueError(
+            f"{name} has {num_pixels:,} pixels in all frames together, at most {MAX_VIDEO_PIXELS:,} are taken; make it "
+            "smaller or shorter"
+        )

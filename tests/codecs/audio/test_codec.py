@@ -1,5 +1,7 @@
 """The audio codec: chunked equals whole, batched equals alone, saved equals loaded; bad codes are named."""
 
+import dataclasses
+import json
 import math
 
 import pytest
@@ -10,6 +12,7 @@ from omniloom.codecs.audio.decoder import Decoder
 from omniloom.codecs.audio.encoder import MAX_PAST_FRAMES, Encoder
 from omniloom.codecs.audio.spectrum import NUM_PAST_SAMPLES, RATE_HZ, SAMPLES_PER_FRAME
 from omniloom.core.checkpoint import write_folder
+from omniloom.core.config import to_dict
 from omniloom.stream.parts import Audio
 
 CONFIG = AudioCodec.Config(
@@ -122,6 +125,30 @@ def test_saved_equals_loaded(codec, samples, tmp_path):
     codes = codec.encode(Audio(samples, RATE_HZ))
     assert loaded.encode(Audio(samples, RATE_HZ)) == codes
     assert torch.equal(loaded.decode(codes).samples, codec.decode(codes).samples)
+
+
+def test_levels_are_the_number_of_codes(samples, tmp_path):
+    torch.manual_seed(3)
+    codec = AudioCodec(dataclasses.replace(CONFIG, levels=(5, 5, 4, 3, 3)))
+    codec.save(tmp_path / "codec")
+    loaded = AudioCodec.load(tmp_path / "codec")
+    assert loaded.spec == codec.eval().spec and [plane.size for plane in loaded.spec.planes] == [900, 900]
+    assert [plane.levels for plane in loaded.spec.planes] == [(5, 5, 4, 3, 3)] * 2
+    codes = loaded.encode(Audio(samples, RATE_HZ))
+    assert all(900 * (place % 2) <= code < 900 * (place % 2) + 900 for place, code in enumerate(codes))
+    assert loaded.decode(codes).samples.numel() == 320 * len(codes)
+
+
+def test_a_folder_from_before_levels_has_those_of_then(codec, tmp_path):
+    config = {name: value for name, value in to_dict(codec.config).items() if name != "levels"}
+    codec.save(tmp_path / "codec")
+
+    def write(path):
+        (path / "model.safetensors").write_bytes((tmp_path / "codec" / "model.safetensors").read_bytes())
+        (path / "config.json").write_text(json.dumps({"kind": "audio_codec", **config}))
+
+    write_folder(tmp_path / "old", write)
+    assert AudioCodec.load(tmp_path / "old").spec == codec.spec
 
 
 def test_fingerprint_follows_the_encoder_alone(codec):

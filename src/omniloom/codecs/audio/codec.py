@@ -1,7 +1,7 @@
-"""Sound to 50 codes a second and back: 16 kHz mono, frames of 40 ms, two groups of 1000 codes each.
+"""Sound to 50 codes a second and back: 16 kHz mono, frames of 40 ms, two groups of 1000 codes or more.
 
 Two groups of finite scalar quantization (layers.quantizer), each on half of the encoder's values, so either group is
-read without the other. A stream of codes alternates: first group, second group (numbered from 1000), next frame.
+read without the other. A stream of codes alternates: first group, second group (numbered after it), next frame.
 
 Codes must not depend on how a sound was cut or batched. Sums in float32 differ in their last digits between shapes and
 would flip a code that lies on a boundary about once in 1e5 frames; so codes are made in double precision, at about
@@ -38,7 +38,6 @@ from omniloom.stream.vocabulary import CodecSpec
 
 KIND = "audio_codec"
 WEIGHTS_FILE = "model.safetensors"
-LEVELS = (8, 5, 5, 5)
 NUM_GROUPS = 2
 
 
@@ -57,22 +56,28 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
 
     rate_hz = RATE_HZ
     samples_per_frame = SAMPLES_PER_FRAME
-    codebook_sizes = (prod(LEVELS),) * NUM_GROUPS
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """Its networks; `folds`: a model takes a frame's two codes as one position, heard or spoken."""
+
         encoder: Encoder.Config = Encoder.Config()
         decoder: Decoder.Config = Decoder.Config()
         pitch_width: int = 64
+        folds: bool = True
+        levels: tuple[int, ...] = (8, 5, 5, 5)
+        """Of each group's channels; their product is the number of its codes."""
 
     def __init__(self, config: AudioCodec.Config) -> None:
         super().__init__()
-        num_channels = NUM_GROUPS * len(LEVELS)
+        levels = config.levels
+        num_channels = NUM_GROUPS * len(levels)
         self.config = config
-        self.quantizer = FiniteScalarQuantizer(LEVELS)
+        self.codebook_sizes = (prod(levels),) * NUM_GROUPS
+        self.quantizer = FiniteScalarQuantizer(levels)
         self.encoder = Encoder(config.encoder, num_channels=num_channels)
         self.decoder = Decoder(config.decoder, num_channels=num_channels)
-        self.pitch = nn.ModuleList(_PitchOfGroup(len(LEVELS), config.pitch_width) for _ in range(NUM_GROUPS))
+        self.pitch = nn.ModuleList(_PitchOfGroup(len(levels), config.pitch_width) for _ in range(NUM_GROUPS))
         self._prepared: _Prepared | None = None
         self._spec: CodecSpec | None = None
 
@@ -84,7 +89,14 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         """
         if self._spec is None or self.training:
             digest = fingerprint(to_dict(self.config.encoder), self.encoder.state_dict())
-            self._spec = frame_spec(self.codebook_sizes, fingerprint=digest, levels=LEVELS, slot_cycle=1)
+            self._spec = frame_spec(
+                self.codebook_sizes,
+                fingerprint=digest,
+                levels=self.config.levels,
+                slot_cycle=1,
+                folds=self.config.folds,
+                folds_replies=self.config.folds,
+            )
         return self._spec
 
     @property
@@ -115,14 +127,14 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
     def encode_piece(
         self, samples: Float[Tensor, "B N"], state: EncoderState | None
     ) -> tuple[Int[Tensor, "B F Q"], EncoderState]:
-        """Codes 0..999 of each group, of whole frames of sound at 16 kHz."""
+        """Codes from 0 of each group, of whole frames of sound at 16 kHz."""
         z, state = self._ready().encoder(samples.double(), state)
         return self.quantizer(z.unflatten(-1, (NUM_GROUPS, -1))).codes, state
 
     def decode_piece(
         self, codes: Int[Tensor, "B F Q"], state: DecoderState | None
     ) -> tuple[Float[Tensor, "B N"], DecoderState]:
-        """640 samples for each frame of codes 0..999."""
+        """640 samples for each frame of codes, from 0 in each group."""
         values = self.quantizer.codes_to_values(codes)
         tables = self._ready().pitch_tables
         octaves = torch.stack([table[codes[..., g]] for g, table in enumerate(tables)]).sum(0)
@@ -154,7 +166,7 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
             raise ValueError(f"{folder} holds no audio codec; train one, or give its folder")
         data = json.loads((folder / CONFIG_FILE).read_text())
         require_kind(folder, data.pop("kind", None), kind=KIND, name="audio codec")
-        codec = cls(from_dict(AudioCodec.Config, data))
+        codec = cls(from_dict(AudioCodec.Config, {"folds": False, **data}))  # codecs from before there was `folds`
         state = load_file(folder / WEIGHTS_FILE)
         try:
             codec.load_state_dict({name: tensor.float() for name, tensor in state.items()})

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from omniloom.codecs.audio.spectrum import HIGHEST_PITCH_HZ, LOWEST_PITCH_HZ, RATE_HZ, SAMPLES_PER_FRAME
+from omniloom.codecs.audio.spectrum import HIGHEST_PITCH_HZ, LOWEST_PITCH_HZ, RATE_HZ, SAMPLES_PER_FRAME, power_of
 
 
 class TrackedPitch(NamedTuple):
@@ -34,8 +34,8 @@ def track_pitch(samples: Float[Tensor, "B N"]) -> TrackedPitch:
     side = (window - SAMPLES_PER_FRAME) // 2
     frames = F.pad(samples, (side, side)).unfold(-1, window, SAMPLES_PER_FRAME)
     shortest, longest = int(RATE_HZ / HIGHEST_PITCH_HZ), int(RATE_HZ / LOWEST_PITCH_HZ) + 1
-    spectrum = torch.fft.rfft(frames, n=2 * window)
-    lags = torch.fft.irfft(spectrum.abs().square())[..., : longest + 2]
+    # As long as keeps the lags that are read from wrapping around.
+    lags = torch.fft.irfft(power_of(torch.fft.rfft(frames, n=2048)), n=2048)[..., : longest + 2]
     energy = F.pad(frames.square().cumsum(-1), (1, 0))
     shift = torch.arange(longest + 2, device=samples.device)
     heads, tails = energy[..., window - shift], energy[..., window : window + 1] - energy[..., shift]

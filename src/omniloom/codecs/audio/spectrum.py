@@ -36,13 +36,18 @@ FLOOR = 1e-5
 def frame_features(samples: Float[Tensor, "B N"]) -> Float[Tensor, "B F features"]:
     """Features of each whole frame of `samples`, which begin with `NUM_PAST_SAMPLES` from before the first."""
     windows = samples.unfold(-1, WINDOW, HOP) * torch.hann_window(WINDOW, dtype=samples.dtype, device=samples.device)
-    power = torch.fft.rfft(windows).abs().square()
+    power = power_of(torch.fft.rfft(windows))
     log_mel = log_magnitude(power.sqrt() @ mel_filters(WINDOW).to(power))
     # The square root of power flattens formants, so that the peak at the pitch's lag stands out.
     correlation = torch.fft.irfft((power + 1e-7).sqrt(), n=WINDOW)
     lags = correlation[..., : WINDOW // 2] @ lag_points(WINDOW // 2).to(power)
     features = torch.cat([log_mel / 4 + 0.5, 4 * lags / correlation[..., :1]], dim=-1)
     return features.unflatten(1, (-1, HOPS_PER_FRAME)).flatten(-2)
+
+
+def power_of(spectrum: Tensor) -> Tensor:
+    """The square of the magnitude; the magnitude itself, without under- or overflow, costs ten times as much."""
+    return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
 
 
 def log_magnitude(magnitude: Tensor) -> Tensor:

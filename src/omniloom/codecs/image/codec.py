@@ -1,11 +1,12 @@
-"""A picture of 64x64 as 80 codes: 16 colours of 16x16 blocks, then 64 silhouettes of 8x8 patches.
+"""A picture of 64x64 as 80 codes: 16 colours of 16x16 blocks, then 64 silhouettes of 8x8 patches; a 32x32 frame as 20.
 
 Coverage and colour are parted first (see `separation`), each gets a small network and a finite scalar quantizer of its
 own, and the decoder multiplies them again: a picture is paper minus coverage times ink. All networks run on the coarse
 grid, a patch being one vector. Encoders look at one patch or block alone, so that an object has the same codes wherever
 it stands on the grid, whatever else is in the picture; the decoder looks two patches around, and the border is paper
 like any other. Wider encoders were left out: a code that depends on its neighbours is one the language model must
-learn again for every neighbour.
+learn again for every neighbour. As no network knows how large the grid is, frames of a video, at half the side, go
+through the same ones and have the same codes: 4 colours, then 16 silhouettes.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,18 +26,22 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from omniloom.codecs.base import fingerprint
-from omniloom.codecs.image.separation import BLOCK, PATCH, SIDE, Separated, separate
+from omniloom.codecs.image.separation import BLOCK, FRAME_SIDE, PATCH, SIDE, Separated, separate
 from omniloom.codecs.kinds import CONFIG_FILE, codec_kinds, require_kind
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.layers.quantizer import FiniteScalarQuantizer
 from omniloom.stream.parts import Image
-from omniloom.stream.vocabulary import CodecSpec, Plane
+from omniloom.stream.vocabulary import CodecSpec, Plane, flattened
 
 COLOUR_GRID = SIDE // BLOCK
 COVERAGE_GRID = SIDE // PATCH
 NUM_COLOURS = COLOUR_GRID**2
 NUM_CODES = NUM_COLOURS + COVERAGE_GRID**2
+FRAME_COLOUR_GRID = FRAME_SIDE // BLOCK
+NUM_FRAME_CODES = FRAME_COLOUR_GRID**2 + (FRAME_SIDE // PATCH) ** 2
 KIND = "image_codec"
+PATCHES = BLOCK // PATCH
+"""Along a side of a block."""
 MARGIN = 2
 """Patches of paper around the picture: one for each 3x3 convolution of the decoder, which has no other padding."""
 
@@ -43,9 +49,9 @@ MARGIN = 2
 class Reconstruction(NamedTuple):
     """A decoded batch, and its factors for the losses."""
 
-    pixels: Float[Tensor, "B 3 64 64"]
-    coverage_logits: Float[Tensor, "B 1 64 64"]
-    ink: Float[Tensor, "B 3 4 4"]
+    pixels: Float[Tensor, "B 3 side side"]
+    coverage_logits: Float[Tensor, "B 1 side side"]
+    ink: Float[Tensor, "B 3 grid grid"]
 
 
 @codec_kinds.register(KIND)
@@ -53,16 +59,21 @@ class ImageCodec(nn.Module):
     """Pictures to codes and back; a flat shape's coverage codes do not depend on its colour, nor the reverse."""
 
     side = SIDE
+    frame_side = FRAME_SIDE
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        """Widths of the networks; the levels fix the size of the vocabulary."""
+        """Widths of the networks; the levels fix the size of the vocabulary.
+
+        `folds`: a model takes a block's colour and the silhouettes in it as one position, seen or drawn.
+        """
 
         encoder_width: int = 256
         decoder_width: int = 160
         colour_width: int = 64
         colour_levels: tuple[int, ...] = (8, 8, 8)
         coverage_levels: tuple[int, ...] = (8, 5, 5, 5)
+        folds: bool = True
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__()
@@ -86,7 +97,10 @@ class ImageCodec(nn.Module):
                 Plane(name="image.colour", size=colour.num_codes, levels=colour.levels, count=NUM_COLOURS),
                 Plane(name="image.coverage", size=coverage.num_codes, levels=coverage.levels, count=COVERAGE_GRID**2),
             ),
-            fingerprint=fingerprint(asdict(self.config), self._half_state()),
+            fingerprint=fingerprint(self._fields(), self._half_state()),
+            groups=_blocks(COLOUR_GRID) if self.config.folds else (),
+            frame_groups=_blocks(FRAME_COLOUR_GRID) if self.config.folds else (),
+            folds_replies=self.config.folds,
         )
 
     def encode(self, part: Image) -> list[int]:
@@ -105,40 +119,39 @@ class ImageCodec(nn.Module):
         return _to_image(self.decode_codes(torch.tensor(codes)[None])[0])
 
     def decode_partial(self, codes: Sequence[int]) -> Image:
-        """The picture so far, from its first codes; patches whose code has not come yet are white."""
-        if len(codes) >= NUM_CODES:
-            return self.decode(codes)
-        known = torch.tensor(codes, dtype=torch.long)
+        """The picture so far, from the first codes of the stream; patches whose code has not come yet are white."""
+        order = torch.tensor(flattened(_blocks(COLOUR_GRID)) if self.config.folds else range(NUM_CODES))
+        places = order[: len(codes)]
         whole = self.paper_codes()
-        whole[: len(known)] = known
+        whole[places] = torch.tensor(codes, dtype=torch.long)
         pixels = self.decode_codes(whole[None])[0]
-        drawn = torch.arange(NUM_CODES)[NUM_COLOURS:] < len(known)
+        drawn = torch.isin(torch.arange(NUM_COLOURS, NUM_CODES), places)
         mask = drawn.view(1, COVERAGE_GRID, COVERAGE_GRID).repeat_interleave(PATCH, 1).repeat_interleave(PATCH, 2)
         return _to_image(torch.where(mask, pixels, torch.ones_like(pixels)))
 
-    @torch.inference_mode()
     def encode_pixels(self, pixels: Float[Tensor, "B 3 64 64"]) -> Int[Tensor, "B 80"]:
-        """Codes of pictures in 0..1; a row's codes do not depend on the rows beside it.
+        """Codes of pictures in 0..1; a row's codes do not depend on the rows beside it."""
+        return self._codes(pixels)
 
-        The encoders run in float64, as a matrix product's rounding changes with the batch and could move a code.
-        """
-        colour, coverage = self._encode(separate(pixels.double()), dtype=torch.float64)
-        colour_codes = self.colour_quantizer(colour).codes.flatten(1)
-        coverage_codes = self.coverage_quantizer(coverage).codes.flatten(1)
-        return torch.cat([colour_codes, coverage_codes + self.colour_quantizer.num_codes], dim=1)
-
-    @torch.inference_mode()
     def decode_codes(self, codes: Int[Tensor, "B 80"]) -> Float[Tensor, "B 3 64 64"]:
         """Pictures in 0..1 of rows of codes.
 
         Raises:
             ValueError: If a code is not of its plane.
         """
-        colour = self.colour_quantizer.codes_to_values(codes[:, :NUM_COLOURS])
-        coverage = self.coverage_quantizer.codes_to_values(codes[:, NUM_COLOURS:] - self.colour_quantizer.num_codes)
-        return self._decode(
-            colour.unflatten(1, (COLOUR_GRID, COLOUR_GRID)), coverage.unflatten(1, (COVERAGE_GRID, COVERAGE_GRID))
-        ).pixels
+        return self._pixels(codes, COLOUR_GRID)
+
+    def encode_frames(self, pixels: Float[Tensor, "B 3 32 32"]) -> Int[Tensor, "B 20"]:
+        """Codes of frames of a video in 0..1; a row's codes do not depend on the rows beside it."""
+        return self._codes(pixels)
+
+    def decode_frames(self, codes: Int[Tensor, "B 20"]) -> Float[Tensor, "B 3 32 32"]:
+        """Frames in 0..1 of rows of codes.
+
+        Raises:
+            ValueError: If a code is not of its plane.
+        """
+        return self._pixels(codes, FRAME_COLOUR_GRID)
 
     def forward(self, separated: Separated) -> Reconstruction:
         """Encode, quantize and decode with gradients, for training."""
@@ -158,7 +171,7 @@ class ImageCodec(nn.Module):
         """Write the codec's folder: its configuration, and its weights in half precision."""
 
         def write(path: Path) -> None:
-            (path / CONFIG_FILE).write_text(json.dumps({"kind": KIND, **asdict(self.config)}, indent=1) + "\n")
+            (path / CONFIG_FILE).write_text(json.dumps({"kind": KIND, **self._fields()}, indent=1) + "\n")
             save_file(self._half_state(), str(path / "model.safetensors"))
 
         write_folder(folder, write)
@@ -175,12 +188,37 @@ class ImageCodec(nn.Module):
             fields = json.loads((Path(folder) / CONFIG_FILE).read_text())
             require_kind(folder, fields.pop("kind", KIND), kind=KIND, name="image codec")
             lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-            codec = cls(cls.Config(**{**fields, **lists}))
+            codec = cls(cls.Config(**{"folds": False, **fields, **lists}))
             state = load_file(str(Path(folder) / "model.safetensors"))
             codec.load_state_dict({name: tensor.float() for name, tensor in state.items()})
         except (FileNotFoundError, TypeError, RuntimeError) as error:
             raise ValueError(f"{folder} holds no image codec ({error}); give the folder of a trained one") from error
         return codec.eval()
+
+    def _fields(self) -> dict[str, Any]:
+        """The configuration as it is saved; codecs from before there was `folds` do not, and keep their fingerprint."""
+        fields = asdict(self.config)
+        return fields if self.config.folds else {name: value for name, value in fields.items() if name != "folds"}
+
+    @torch.inference_mode()
+    def _codes(self, pixels: Float[Tensor, "B 3 side side"]) -> Int[Tensor, "B F"]:
+        """Colours, then coverage with its offset.
+
+        The encoders run in float64, as a matrix product's rounding changes with the batch and could move a code.
+        """
+        colour, coverage = self._encode(separate(pixels.double()), dtype=torch.float64)
+        colour_codes = self.colour_quantizer(colour).codes.flatten(1)
+        coverage_codes = self.coverage_quantizer(coverage).codes.flatten(1)
+        return torch.cat([colour_codes, coverage_codes + self.colour_quantizer.num_codes], dim=1)
+
+    @torch.inference_mode()
+    def _pixels(self, codes: Int[Tensor, "B F"], grid: int) -> Float[Tensor, "B 3 side side"]:
+        """What rows of codes show, whose colours stand on a grid of so many blocks a side."""
+        colour = self.colour_quantizer.codes_to_values(codes[:, : grid**2])
+        coverage = self.coverage_quantizer.codes_to_values(codes[:, grid**2 :] - self.colour_quantizer.num_codes)
+        return self._decode(
+            colour.unflatten(1, (grid, grid)), coverage.unflatten(1, (PATCHES * grid, PATCHES * grid))
+        ).pixels
 
     def _half_state(self) -> dict[str, Tensor]:
         return {name: tensor.detach().half().contiguous() for name, tensor in self.state_dict().items()}
@@ -195,7 +233,7 @@ class ImageCodec(nn.Module):
         """From grid values (B rows columns C)."""
         ink = self.colour_decoder(colour).permute(0, 3, 1, 2)
         paper_colour, paper_coverage = self._paper_values()
-        colours = colour.repeat_interleave(BLOCK // PATCH, 1).repeat_interleave(BLOCK // PATCH, 2)
+        colours = colour.repeat_interleave(PATCHES, 1).repeat_interleave(PATCHES, 2)
         shapes = _surround(coverage, paper_coverage)
         logits = F.pixel_shuffle(self.coverage_decoder(shapes), PATCH)
         shading = self.shading_decoder(torch.cat([shapes, _surround(colours, paper_colour)], dim=1))
@@ -212,6 +250,18 @@ class ImageCodec(nn.Module):
         with torch.no_grad():
             colour, coverage = self._encode(blank, dtype=torch.float64)
             return self.colour_quantizer(colour).values[0, 0, 0], self.coverage_quantizer(coverage).values[0, 0, 0]
+
+
+def _blocks(grid: int) -> tuple[tuple[int, ...], ...]:
+    """For each block of a grid, in reading order, the places of its colour and of the silhouettes in it."""
+    found = []
+    for row, column in product(range(grid), repeat=2):
+        patches = [
+            grid**2 + (PATCHES * row + down) * PATCHES * grid + PATCHES * column + across
+            for down, across in product(range(PATCHES), repeat=2)
+        ]
+        found.append((row * grid + column, *patches))
+    return tuple(found)
 
 
 def _perceptron(num_in: int, width: int, num_out: int) -> nn.Sequential:

@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 SIDE = 64
+FRAME_SIDE = 32
+"""Of a frame of a video, whose objects are half as large as those of a picture."""
 PATCH = 8
 BLOCK = 16
 
@@ -28,6 +30,8 @@ FAINTEST_FULL_INK = 0.25
 NEARBY = 9
 """Pixels across the square in which the strongest ink is sought: a star's tip finds full ink 4 pixels away, and objects
 in neighbouring quadrants, 6 pixels apart, do not find each other's."""
+NEARBY_IN_FRAME = 5
+"""The same in a frame: half as far."""
 COVERAGE_STEPS = 16
 COLOUR_STEPS = 17
 LEAST_COVERED_PX = 0.25
@@ -37,16 +41,20 @@ LEAST_COVERED_PX = 0.25
 class Separated(NamedTuple):
     """Coverage of each pixel, 0 to 1, and for each 16x16 block its ink and whether it has any."""
 
-    coverage: Float[Tensor, "B 1 64 64"]
-    colour: Float[Tensor, "B 4 4 4"]
+    coverage: Float[Tensor, "B 1 side side"]
+    colour: Float[Tensor, "B 4 grid grid"]
 
 
-def separate(pixels: Float[Tensor, "B 3 64 64"]) -> Separated:
-    """Coverage and colour of pictures in 0..1; colour holds red, green and blue ink, and a bit for any."""
+def separate(pixels: Float[Tensor, "B 3 side side"]) -> Separated:
+    """Coverage and colour of pictures in 0..1, or of frames; colour holds red, green and blue ink, and a bit for any.
+
+    Sides of 64 pixels are taken for pictures, of 32 for frames.
+    """
+    nearby = NEARBY_IN_FRAME if pixels.shape[-1] == FRAME_SIDE else NEARBY
     ink = 1 - pixels
     strength = ink.amax(dim=1, keepdim=True)
     strength = strength * (strength >= FAINTEST_INK)
-    full = F.max_pool2d(strength, NEARBY, stride=1, padding=NEARBY // 2).clamp(min=FAINTEST_FULL_INK)
+    full = F.max_pool2d(strength, nearby, stride=1, padding=nearby // 2).clamp(min=FAINTEST_FULL_INK)
     coverage = strength / full
     # The fourth power leaves the colour to pixels that are covered whole, where rounding matters least.
     weight = coverage**4

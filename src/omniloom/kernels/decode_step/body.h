@@ -287,8 +287,9 @@ extern "C" void DECODE_STEP(const OmniloomDecoder* decoder, const OmniloomCall* 
       normalize(w.stream.of(row), weight, width, decoder->norm_epsilon, w.normed.of(row));
   };
   for (int row = 0; row < count; ++row) {
-    const float* embedding = decoder->embedding + (int64_t)call->rows[row].token * width;
-    const float* slot = decoder->slots + (int64_t)call->rows[row].slot * width;
+    const OmniloomRow& given = call->rows[row];
+    const float* embedding = given.input ? given.input : decoder->embedding + (int64_t)given.token * width;
+    const float* slot = decoder->slots + (int64_t)given.slot * width;
     float* stream = w.stream.of(row);
     for (int i = 0; i < width; ++i) stream[i] = embedding[i] + slot[i];
     normalize(stream, nullptr, width, decoder->norm_epsilon, stream);
@@ -313,6 +314,6 @@ extern "C" void DECODE_STEP(const OmniloomDecoder* decoder, const OmniloomCall* 
   for (int i = 0; i < call->num_ranges; ++i) {
     const int start = call->ranges[2 * i], stop = call->ranges[2 * i + 1];
     multiply(decoder->logits, start, stop, {w.normed.of(first), w.normed.stride},
-             {call->logits + start, decoder->vocabulary_size}, call->num_logits);
+             {call->logits + start, decoder->num_outputs}, call->num_logits);
   }
 }

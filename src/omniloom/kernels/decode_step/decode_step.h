@@ -3,7 +3,8 @@
 // rising positions, to the same one (a prompt): in each layer all keys and values are written before any row looks.
 // Everything is plain C, so that the library is bound with ctypes and tied to no version of torch.
 //
-// Shapes     D model width, H query heads, G key/value heads, E head width, S positions in the cache, V vocabulary.
+// Shapes     D model width, H query heads, G key/value heads, E head width, S positions in the cache, V vocabulary,
+//            O scores after a position: one an id, and more where a model predicts several ids at once.
 //            A matrix is row-major (rows, columns) and maps `columns` inputs to `rows` outputs.
 // Layout     keys and values of layer l, head g, position s start at base + l*layer_stride + g*head_stride + s*E.
 // Alignment  that of the element type.
@@ -30,14 +31,14 @@ typedef struct {
 } OmniloomLayer;
 
 typedef struct {
-  int32_t num_layers, width, num_query_heads, num_key_heads, head_width, hidden, vocabulary_size, num_slots;
+  int32_t num_layers, width, num_query_heads, num_key_heads, head_width, hidden, num_outputs, num_slots;
   float norm_epsilon;
   float attention_scale;
   const float* cosines;     // (positions, E / 2)
   const float* sines;       // (positions, E / 2)
   const float* embedding;   // (V, D)
   const float* slots;       // (num_slots, D)
-  OmniloomMatrix logits;    // (V, D)
+  OmniloomMatrix logits;    // (O, D)
   const OmniloomLayer* layers;
 } OmniloomDecoder;
 
@@ -47,6 +48,7 @@ typedef struct {
   float* keys;
   float* values;
   int64_t layer_stride, head_stride;
+  const float* input;  // (D,): stands for the token's own row of the embedding; null where that row is meant
 } OmniloomRow;
 
 typedef struct {
@@ -55,7 +57,7 @@ typedef struct {
   int32_t num_ranges;
   const int32_t* ranges;  // (num_ranges, 2): logits to compute, from start to stop; the rest stay untouched
   float* workspace;       // as many floats as omniloom_workspace_size tells
-  float* logits;          // (rows that want them, V): of the last `num_logits` rows
+  float* logits;          // (rows that want them, O): of the last `num_logits` rows
   int32_t num_logits;
   int32_t reserved;
 } OmniloomCall;

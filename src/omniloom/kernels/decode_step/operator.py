@@ -47,7 +47,7 @@ class _Layer(ctypes.Structure):
 class _Decoder(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("num_layers", "width", "num_query_heads", "num_key_heads")),
-        *((name, ctypes.c_int32) for name in ("head_width", "hidden", "vocabulary_size", "num_slots")),
+        *((name, ctypes.c_int32) for name in ("head_width", "hidden", "num_outputs", "num_slots")),
         *((name, ctypes.c_float) for name in ("norm_epsilon", "attention_scale")),
         *((name, ctypes.c_void_p) for name in ("cosines", "sines", "embedding", "slots")),
         ("logits", _Matrix),
@@ -70,15 +70,15 @@ class _Call(ctypes.Structure):
 
 _ROW = np.dtype(
     [(name, np.int32) for name in ("token", "slot", "position", "reserved")]
-    + [(name, np.int64) for name in ("keys", "values", "layer_stride", "head_stride")]
+    + [(name, np.int64) for name in ("keys", "values", "layer_stride", "head_stride", "input")]
 )
 
 
 class Scratch:
     """What a caller needs beside its cache: working memory and the logits of its last call."""
 
-    def __init__(self, *, vocabulary_size: int) -> None:
-        self.logits = torch.full((1, vocabulary_size), -torch.inf)
+    def __init__(self, *, num_outputs: int) -> None:
+        self.logits = torch.full((1, num_outputs), -torch.inf)
         self.workspace = torch.empty(0)
         self.rows = np.zeros(1, _ROW)
         self.call = _Call()
@@ -118,7 +118,7 @@ class DecodeStep:
             self._prepare()
 
     def scratch(self) -> Scratch:
-        return Scratch(vocabulary_size=self.weights.table.shape[0])
+        return Scratch(num_outputs=self.weights.output.shape[0])
 
     def __call__(
         self,
@@ -130,29 +130,34 @@ class DecodeStep:
         rows: Sequence[int],
         keys: Float[Tensor, "layers B G S E"],
         values: Float[Tensor, "layers B G S E"],
+        inputs: Float[Tensor, "tokens D"] | None = None,
         ranges: Sequence[IdRange] | None = None,
         num_logits: int | None = None,
-    ) -> Float[Tensor, "logits V"]:
+    ) -> Float[Tensor, "logits scores"]:
         """Logits after each of the tokens, or the last `num_logits` of them; the next call writes over them.
 
         Token i goes into row `rows[i]` of the cache at `positions[i]`, the number of tokens before it there. Several
-        tokens may go into one row, at rising positions. Only ids in `ranges` are scored, the rest are minus infinity.
+        tokens may go into one row, at rising positions. Only rows of the output matrix in `ranges` are scored, the
+        rest are minus infinity.
+        `inputs`, where given, are the vectors that stand for the tokens' rows of the table.
 
         Raises:
-            ValueError: If a number is out of its range or the cache is not float32 laid out as (layers, B, G, S, E).
+            ValueError: If a number is out of its range, the cache is not float32 laid out as (layers, B, G, S, E), or
+                `inputs` are not float32 vectors in a row, one for each token.
         """
         self._check(tokens, slots, positions, rows, keys, values)
+        self._check_inputs(inputs, len(tokens))
         wanted = len(tokens) if num_logits is None else num_logits
         scratch.prepare(
-            ((0, self.weights.table.shape[0]),) if ranges is None else ranges,
+            ((0, self.weights.output.shape[0]),) if ranges is None else ranges,
             num_rows=len(tokens),
             num_logits=wanted,
             workspace_size=0 if self.instruction_set == native.REFERENCE else self._workspace_size(len(tokens)),
         )
         if self.instruction_set == native.REFERENCE:
-            self._run_reference(scratch, tokens, slots, positions, rows, keys, values, wanted)
+            self._run_reference(scratch, tokens, slots, positions, rows, keys, values, inputs, wanted)
         else:
-            self._run(scratch, tokens, slots, positions, rows, keys, values, wanted)
+            self._run(scratch, tokens, slots, positions, rows, keys, values, inputs, wanted)
         return scratch.logits[:wanted]
 
     def _run(
@@ -164,6 +169,7 @@ class DecodeStep:
         rows: Sequence[int],
         keys: Tensor,
         values: Tensor,
+        inputs: Tensor | None,
         num_logits: int,
     ) -> None:
         count = len(tokens)
@@ -173,6 +179,9 @@ class DecodeStep:
         offsets = np.asarray(rows, np.int64) * stride_bytes
         described["keys"], described["values"] = offsets + keys.data_ptr(), offsets + values.data_ptr()
         described["layer_stride"], described["head_stride"] = keys.stride(0), keys.stride(2)
+        described["input"] = 0
+        if inputs is not None:
+            described["input"] = inputs.data_ptr() + np.arange(count) * inputs.stride(0) * inputs.element_size()
         call = scratch.call
         call.rows, call.num_rows = scratch.rows.ctypes.data, count
         call.workspace, call.logits = scratch.workspace.data_ptr(), scratch.logits.data_ptr()
@@ -188,6 +197,7 @@ class DecodeStep:
         rows: Sequence[int],
         keys: Tensor,
         values: Tensor,
+        inputs: Tensor | None,
         num_logits: int,
     ) -> None:
         for place, (token, slot, position, row) in enumerate(zip(tokens, slots, positions, rows, strict=True)):
@@ -199,6 +209,7 @@ class DecodeStep:
                 keys=keys[:, row],
                 values=values[:, row],
                 angles=self.angles,
+                given=None if inputs is None else inputs[place],
             )
             target = place - (len(tokens) - num_logits)
             if target >= 0:
@@ -234,6 +245,16 @@ class DecodeStep:
         if keys.dtype != torch.float32 or keys.shape != expected or values.shape != expected or not is_laid_out:
             raise ValueError(f"keys and values must be float32 of shape {expected}, positions in a row")
 
+    def _check_inputs(self, inputs: Tensor | None, num_tokens: int) -> None:
+        if inputs is None:
+            return
+        shape = (num_tokens, self.weights.table.shape[1])
+        if inputs.dtype != torch.float32 or inputs.shape != shape or inputs.stride(1) != 1:
+            raise ValueError(
+                f"inputs must be float32 of shape {shape}, numbers in a row, got {inputs.dtype} of shape "
+                f"{tuple(inputs.shape)}"
+            )
+
     def _workspace_size(self, num_rows: int) -> int:
         library = native.library()
         assert library is not None
@@ -260,7 +281,7 @@ class DecodeStep:
             num_key_heads=w.num_kv_heads,
             head_width=w.head_width,
             hidden=w.layers[0].feedforward_out.shape[1],
-            vocabulary_size=w.table.shape[0],
+            num_outputs=w.output.shape[0],
             num_slots=w.slots.shape[0],
             norm_epsilon=w.norm_epsilon,
             attention_scale=w.head_width**-0.5,
@@ -268,7 +289,7 @@ class DecodeStep:
             sines=self.angles[1].data_ptr(),
             embedding=self._vector(w.table),
             slots=self._vector(w.slots),
-            logits=self._matrix(w.table),
+            logits=self._matrix(w.output),
             layers=layers,
         )
         pointer = library.omniloom_decode_step(native.instruction_sets()[self.instruction_set])

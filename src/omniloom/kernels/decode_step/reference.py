@@ -19,10 +19,14 @@ def decode_step(
     keys: Float[Tensor, "layers G S E"],
     values: Float[Tensor, "layers G S E"],
     angles: tuple[Float[Tensor, "S half"], Float[Tensor, "S half"]],
-) -> Float[Tensor, " V"]:
-    """Logits after one more token; its keys and values are written at `position`, which counts the tokens before it."""
+    given: Float[Tensor, " D"] | None = None,
+) -> Float[Tensor, " scores"]:
+    """Logits after one more token; its keys and values are written at `position`, which counts the tokens before it.
+
+    `given` stands for the token's row of the table.
+    """
     cosine, sine = angles[0][position], angles[1][position]
-    x = _unit(weights.table[token] + weights.slots[slot], weights)
+    x = _unit((weights.table[token] if given is None else given) + weights.slots[slot], weights)
     for index, layer in enumerate(weights.layers):
         normed = _unit(x, weights) * layer.attention_norm
         heads_HE = F.linear(normed, layer.query_key_value).view(-1, weights.head_width)
@@ -35,7 +39,7 @@ def decode_step(
         x = x + F.linear(mixed.reshape(-1), layer.attention_out)
         gate, value = F.linear(_unit(x, weights) * layer.feedforward_norm, layer.gate_value).chunk(2)
         x = x + F.linear(F.silu(gate) * value, layer.feedforward_out)
-    return F.linear(_unit(x, weights), weights.table)
+    return F.linear(_unit(x, weights), weights.output)
 
 
 def _unit(x: Tensor, weights: DecoderWeights) -> Tensor:

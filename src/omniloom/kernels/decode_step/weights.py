@@ -23,9 +23,13 @@ class LayerWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderWeights:
-    """A decoder: `table` embeds tokens and scores them; `slots` is added to a token's vector by its place in a run."""
+    """A decoder: `table` embeds tokens, `output` scores what may come next, the table's rows first or nothing else.
+
+    `slots` is added to a token's vector by its place in a run.
+    """
 
     table: Float[Tensor, "V D"]
+    output: Float[Tensor, "scores D"]
     slots: Float[Tensor, "slots D"]
     layers: tuple[LayerWeights, ...]
     num_heads: int
@@ -46,7 +50,7 @@ class DecoderWeights:
         found = []
         for layer in self.layers:
             found += [layer.query_key_value, layer.attention_out, layer.gate_value, layer.feedforward_out]
-        return [*found, self.table]
+        return [*found, self.output]
 
 
 def narrowed(weight: Tensor) -> Tensor:
