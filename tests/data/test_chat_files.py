@@ -13,7 +13,7 @@ from omniloom.data.chat_files import Conversation, read_chats, write_chats
 from omniloom.data.problems import Mixture, WorldMix, problems
 from omniloom.data.problems.chat_problem import ChatFilesProblem
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Image, Part, Text
+from omniloom.stream.parts import Audio, Image, Part, Text, Video
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(str.strip).map(Text)
 pictures = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99)).map(
@@ -24,8 +24,14 @@ pictures = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99)).m
 sounds = st.tuples(st.integers(1, 500), st.sampled_from((8_000, 16_000, 44_100)), st.integers(0, 99)).map(
     lambda key: Audio(torch.rand(key[0], generator=torch.manual_seed(key[2])) * 1.8 - 0.9, key[1])
 )
+videos = st.tuples(st.integers(2, 4), st.integers(0, 99), st.none() | sounds).map(
+    lambda key: Video(
+        torch.randint(0, 256, (key[0], 3, 5, 4), generator=torch.manual_seed(key[1]), dtype=torch.uint8), 5.0, key[2]
+    )
+)
 parts = st.lists(st.one_of(texts, pictures, sounds), min_size=1, max_size=4).map(tuple)
-conversations = st.lists(st.tuples(parts, parts), min_size=1, max_size=2).map(
+given_parts = st.lists(st.one_of(texts, pictures, sounds, videos), min_size=1, max_size=4).map(tuple)
+conversations = st.lists(st.tuples(given_parts, parts), min_size=1, max_size=2).map(
     lambda turns: Conversation(
         tuple(message for user, reply in turns for message in (Message("user", user), Message("assistant", reply)))
     )
@@ -38,6 +44,11 @@ def assert_same(one: Part, other: Part) -> None:
         assert one == other
     elif isinstance(one, Image):
         assert torch.equal(one.pixels, other.pixels)
+    elif isinstance(one, Video):
+        assert torch.equal(one.frames, other.frames) and one.rate_fps == other.rate_fps
+        assert (one.sound is None) == (other.sound is None)
+        if one.sound and other.sound:
+            assert_same(one.sound, other.sound)
     else:
         assert one.rate_hz == other.rate_hz
         torch.testing.assert_close(one.samples, other.samples, rtol=0, atol=2**-15)  # 16 bits
@@ -69,6 +80,13 @@ def sound(**source: str) -> list[dict[str, object]]:
     return [{"type": "input_audio", "input_audio": source}]
 
 
+def video(url: str, **more: object) -> list[dict[str, object]]:
+    return [{"type": "video_url", "video_url": {"url": url, **more}}]
+
+
+STILL = f"data:image/png;base64,{base64.b64encode(Image(torch.zeros(3, 2, 2, dtype=torch.uint8)).to_bytes()).decode()}"
+MOVING = f"data:image/png;base64,{base64.b64encode(Video(torch.zeros(2, 3, 2, 2).byte(), 5).to_bytes('PNG')).decode()}"
+
 BAD = {
     "not json": ("{", "not a line of JSON"),
     "no messages": ("{}", "the line has no 'messages'"),
@@ -79,7 +97,7 @@ BAD = {
     "blank text": (line("  "), "text is empty"),
     "number": (line(3), "content must be text or a list of parts, got 3"),
     "no parts": (line([]), "at least one part"),
-    "unknown part": (line([{"type": "video"}]), "part type must be text, input_audio or image_url, got 'video'"),
+    "unknown part": (line([{"type": "video"}]), "part type must be text, input_audio, image_url or video_url, got"),
     "text missing": (line([{"type": "text"}]), "a text part has no 'text'"),
     "escape": (line(picture("../secret.png")), "leads out of"),
     "absolute": (line(picture("/etc/passwd")), "leads out of"),
@@ -91,6 +109,11 @@ BAD = {
     "not a picture": (line(picture("data:image/png;base64,AAAA")), "not a picture"),
     "no body": (line(picture("data:image/png")), "must read data:image/"),
     "not a sound": (line(sound(data=base64.b64encode(b"nothing").decode())), "not a sound file"),
+    "still video": (line(video(STILL)), "still picture, not a video"),
+    "video outside": (line(video("../film.gif")), "leads out of"),
+    "video from afar": (line(video("https://example.org/film.gif")), "nothing is fetched from the network"),
+    "sound of a video": (line(video(STILL, sound={})), "either data"),
+    "video as a reply": (line("draw", video(MOVING)), "the assistant cannot reply with a video"),
     "two sources": (line(sound(data="", path="a.wav")), "either data"),
     "no source": (line(sound(format="wav")), "either data"),
 }
@@ -132,7 +155,7 @@ def test_own_conversations_train_beside_the_world(tmp_path: Path) -> None:
     train = {own.example("train", index).answer for index in range(own.num_conversations("train"))}
     new = {own.example("new", index).answer for index in range(own.num_conversations("new"))}
     assert not train & new and len(train | new) == 40 and new
-    world = Mixture(WorldMix(scenes=None, speech=None, digits=None, chat_files=config))
+    world = Mixture(WorldMix(scenes=None, speech=None, digits=None, emoji=None, chat_files=config))
     assert {"chat", "sum_text"} <= {world.example("train", index).task for index in range(60)}
     with pytest.raises(ValueError, match="no conversations of split 'composed'"):
         own.example("composed", 0)

@@ -5,38 +5,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniloom.data.packing import PackedLoader, filled, pack, slots_of_rows
-from omniloom.stream.layout import slots_of
-from omniloom.stream.vocabulary import PAD, CodecSpec, Plane, Vocabulary
-
-
-def vocabulary(*, text: int = 2, slot_cycle: int = 1) -> Vocabulary:
-    return Vocabulary(
-        [
-            CodecSpec(modality="text", planes=(Plane(name="text", size=text),), fingerprint=""),
-            CodecSpec(
-                modality="audio",
-                planes=(Plane(name="audio.0", size=20, count=1),),
-                fingerprint="",
-                slot_cycle=slot_cycle,
-            ),
-            CodecSpec(modality="image", planes=(Plane(name="image", size=20, count=16),), fingerprint=""),
-        ]
-    )
+from omniloom.data.packing import PackedLoader, filled, pack
+from omniloom.data.token_dataset import EncodedExample
+from omniloom.stream.vocabulary import PAD
 
 
 class Numbered:
     """A data set whose example i is made of tokens that say so."""
 
+    num_more = 2
+
     def __init__(self, lengths: list[int]) -> None:
         self.lengths = np.array(lengths)
         self.task_of = np.arange(len(lengths)).astype(np.uint8) % 7
-        self.vocabulary = vocabulary(text=468)
 
-    def __getitem__(self, example: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, example: int) -> EncodedExample:
         random = np.random.default_rng(example)
-        ids = random.integers(1, 1000, self.lengths[example]).astype(np.uint16)
-        return ids, random.integers(0, 7, ids.size).astype(np.uint8)
+        size = self.lengths[example]
+        ids, more = random.integers(1, 1000, size), random.integers(0, 1000, (size, self.num_more))
+        slots, classes, turns = (random.integers(0, limit, size).astype(np.uint8) for limit in (128, 7, 3))
+        return EncodedExample(ids.astype(np.uint16), more.astype(np.uint16), slots, classes, turns)
 
 
 lengths_of = st.lists(st.integers(2, 40), min_size=1, max_size=200)
@@ -61,10 +49,12 @@ def test_packed_rows_hold_exactly_the_examples_tokens(lengths: list[int]) -> Non
         batch, examples = loader.batch(number), loader.row(number)
         for document, example in enumerate(examples, start=1):
             own = batch.documents[0] == document
-            ids, classes = dataset[int(example)]
-            assert batch.ids[0][own].tolist() == ids.tolist()
-            assert batch.targets[0][own].tolist() == [*ids[1:].tolist(), PAD]
-            assert batch.classes[0][own].tolist() == [*classes[1:].tolist(), 0]
+            found = dataset[int(example)]
+            for name in ("ids", "more", "slots", "turns"):
+                assert getattr(batch, name)[0][own].tolist() == getattr(found, name).tolist()
+            assert batch.targets[0][own].tolist() == [*found.ids[1:].tolist(), PAD]
+            assert batch.more_targets[0][own].tolist() == [*found.more[1:].tolist(), [PAD, PAD]]
+            assert batch.classes[0][own].tolist() == [*found.classes[1:].tolist(), 0]
             assert set(batch.tasks[0][own].tolist()) == {int(dataset.task_of[example])}
         rest = batch.documents[0] == 0
         assert not batch.ids[0][rest].any() and not batch.classes[0][rest].any()
@@ -96,7 +86,7 @@ def test_a_later_step_asked_for_first_is_the_same() -> None:
     through = PackedLoader(dataset, row_length=40, batch_rows=3, seed=4)  # type: ignore[arg-type]
     wanted = [through.batch(step) for step in range(20)][-1]
     at_once = PackedLoader(dataset, row_length=40, batch_rows=3, seed=4).batch(19)  # type: ignore[arg-type]
-    for name in ("ids", "targets", "classes", "slots", "documents", "tasks"):
+    for name in ("ids", "more", "targets", "more_targets", "classes", "slots", "turns", "documents", "tasks"):
         assert (getattr(wanted, name) == getattr(at_once, name)).all()
 
 
@@ -118,22 +108,3 @@ def test_more_ranks_than_rows_are_refused() -> None:
 def test_an_example_longer_than_a_row_is_refused_by_number() -> None:
     with pytest.raises(ValueError, match=r"example 1 has 50 tokens, more than row_length 40"):
         pack([10, 50], row_length=40, seed=0)
-
-
-@given(ids=st.lists(st.lists(st.integers(0, 60), min_size=200, max_size=200), min_size=1, max_size=3))
-@settings(deadline=None, max_examples=20)
-def test_slots_of_rows_equal_the_streams(ids: list[list[int]]) -> None:
-    found = slots_of_rows(np.array(ids), vocabulary())
-    assert found.tolist() == [slots_of(row, vocabulary()) for row in ids]
-
-
-@given(
-    runs=st.lists(st.tuples(st.sampled_from([0, 40, 60]), st.integers(1, 400)), min_size=1, max_size=6),
-    slot_cycle=st.sampled_from([1, 2, 3, 8, 12, 127]),
-)
-@settings(deadline=None, max_examples=50)
-def test_slots_of_long_runs_equal_the_streams(runs: list[tuple[int, int]], slot_cycle: int) -> None:
-    """Runs of text, sound and picture, parted as the layout parts them."""
-    words = vocabulary(slot_cycle=slot_cycle)
-    ids = [token for kind, length in runs for token in [0, *[kind] * length]]
-    assert slots_of_rows(np.array([ids]), words).tolist() == [slots_of(ids, words)]

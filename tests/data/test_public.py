@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from omniloom.data.public import PublicSource, data_folder
+from omniloom.data.public import PublicFiles, PublicSource, data_folder, read_files
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -79,3 +79,36 @@ def test_the_mirror_comes_first(source, tmp_path, monkeypatch):
     monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path / "mirror"))
     assert data_folder(source) == tmp_path / "mirror" / "set"
     assert QuietHandler.asked == []
+
+
+@pytest.fixture
+def files(source, tmp_path):
+    """A set of two files beside the other one, and their checksums."""
+    (tmp_path / "served" / "a").mkdir()
+    for name in ("a/1", "a/2"):
+        (tmp_path / "served" / name).write_bytes(name.encode())
+    url = source.url.rpartition("/")[0]
+    checksums = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a/1", "a/2")}
+    return PublicFiles(name="two", url=url, version="1", max_bytes=10, remedy="or do without"), checksums
+
+
+def test_files_are_downloaded_once_and_taken_from_the_mirror_first(files, tmp_path, monkeypatch):
+    source, checksums = files
+    assert read_files(source, checksums) == {"a/1": b"a/1", "a/2": b"a/2"} == read_files(source, checksums)
+    assert sorted(QuietHandler.asked) == ["/a/1", "/a/2"]
+    (tmp_path / "mirror" / "two" / "a").mkdir(parents=True)
+    (tmp_path / "mirror" / "two" / "a" / "1").write_bytes(b"other")
+    monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path / "mirror"))
+    with pytest.raises(ValueError, match=r"checksum .* expected .* replace it, or do without"):
+        read_files(source, checksums)
+
+
+def test_a_file_that_is_gone_wrong_or_too_large_says_what_to_do(files, tmp_path):
+    source, checksums = files
+    with pytest.raises(ValueError, match=r"could not be downloaded .*OMNILOOM_DATA, or do without"):
+        read_files(source, {"a/3": "00" * 32})
+    with pytest.raises(ValueError, match=r"checksum .*OMNILOOM_DATA/two, or do without"):
+        read_files(source, {"a/1": "00" * 32})
+    with pytest.raises(ValueError, match="larger than the 2 bytes"):
+        read_files(replace(source, max_bytes=2), checksums)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]

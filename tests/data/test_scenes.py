@@ -52,6 +52,7 @@ def test_jittered_scenes_are_read_back() -> None:
 def test_descriptions_round_trip() -> None:
     for scene in scenes(100, "any"):
         assert parse_description(describe(scene)) == scene
+        assert parse_description(describe(scene, "fr"), "fr") == scene
     assert describe(alone("ring", "red", "small", "bottom right")) == "small red ring bottom right"
 
 
@@ -67,13 +68,12 @@ def test_descriptions_round_trip() -> None:
 )
 def test_words_that_describe_no_scene(words: str) -> None:
     assert parse_description(words) is None
+    assert parse_description(words, "fr") is None
 
 
 def test_an_object_is_drawn_alike_in_every_quadrant() -> None:
     whole = [render(alone("heart", "pink", "small", position)).pixels for position in POSITIONS]
-    tiles = [
-        pixels[:, 32 * (index // 2) :, 32 * (index % 2) :][:, :32, :32] for index, pixels in enumerate(whole)
-    ]
+    tiles = [pixels[:, 32 * (index // 2) :, 32 * (index % 2) :][:, :32, :32] for index, pixels in enumerate(whole)]
     assert all(torch.equal(tile, tiles[0]) for tile in tiles)
 
 

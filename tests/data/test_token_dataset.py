@@ -1,31 +1,35 @@
 """Encoded examples on disk equal those encoded one by one, however many processes and interruptions made them."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.stream.vocabularies import folding_vocabulary
 
 from omniloom.codecs.audio import AudioCodec
 from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.image import ImageCodec
+from omniloom.codecs.pieces import pieces_of
 from omniloom.codecs.text import TextCodec
 from omniloom.core.randomness import seeded
 from omniloom.data.chat_files import Conversation, write_chats
 from omniloom.data.encoding import MessageEncoder, encode_message, without_prompt
 from omniloom.data.problems import ChatFilesProblem, Mixture, ScenesProblem, SpeechProblem, SumsProblem, WorldMix
 from omniloom.data.speech.words import REPLY_WORDS
-from omniloom.data.token_dataset import TokenDataset, prepare, shard_name
-from omniloom.stream.layout import LossClass, lay_out
+from omniloom.data.token_dataset import TokenDataset, folded, prepare, shard_name
+from omniloom.stream.layout import EncodedMessage, LossClass, Piece, Turn, lay_out
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Text
-from omniloom.stream.vocabulary import BOS, IMAGE, USER
+from omniloom.stream.parts import Audio, Text, Video
+from omniloom.stream.vocabulary import BOS, CONTROLS, IMAGE, PAD, USER, Vocabulary
 
 MIX = WorldMix(
     scenes=ScenesProblem.Config(draw_typed=20.0),
     speech=SpeechProblem.Config(),
     sums=SumsProblem.Config(),
     digits=None,
+    emoji=None,
     dropped_prompts=0.3,
 )
 
@@ -73,10 +77,10 @@ def test_a_spoken_reply_is_encoded_as_the_one_sound_that_it_is(codecs: CodecSet)
     reply = Mixture(MIX).example("train", 0, "say").reply
     sounds = [part for part in reply.parts if isinstance(part, Audio)]
     encoded = encode_message(reply, codecs)
-    codes = [code for modality, part in encoded.parts if modality == "audio" for code in part]
+    codes = [code for piece in encoded.parts if piece.kind == "audio" for code in piece.codes]
     whole = Audio(torch.cat([sound.samples for sound in sounds]), 16_000)
     assert codes == codecs.audio.encode(whole)
-    assert [len(part) for modality, part in encoded.parts if modality == "audio"] == [
+    assert [len(piece.codes) for piece in encoded.parts if piece.kind == "audio"] == [
         sound.samples.numel() // 640 * 2 for sound in sounds
     ]
 
@@ -84,8 +88,15 @@ def test_a_spoken_reply_is_encoded_as_the_one_sound_that_it_is(codecs: CodecSet)
 def test_sound_of_other_rates_and_lengths_is_filled_to_frames(codecs: CodecSet) -> None:
     sound = Audio(torch.randn(1001).clamp(-1, 1), 8_000)
     reply = encode_message(Message("assistant", (sound, sound)), codecs)
-    assert [len(codes) for _, codes in reply.parts] == [8, 8]  # 2002 samples at 16 kHz: four frames of two codes
-    assert list(encode_message(Message("user", (sound,)), codecs).parts[0][1]) == codecs.audio.encode(sound)
+    assert [len(piece.codes) for piece in reply.parts] == [8, 8]  # 2002 samples at 16 kHz: four frames of two codes
+    assert list(encode_message(Message("user", (sound,)), codecs).parts[0].codes) == codecs.audio.encode(sound)
+
+
+def test_a_film_is_encoded_as_a_conversation_encodes_it(codecs: CodecSet) -> None:
+    message = Mixture().example("train", 3, "film_sound_text").prompt[0]
+    assert any(isinstance(part, Video) and part.sound is not None for part in message.parts)
+    pieces = [piece for part in message.parts for piece in pieces_of(part, codecs)]
+    assert encode_message(message, codecs).parts == tuple(pieces)
 
 
 def test_dataset_rows_are_those_of_the_examples(codecs: CodecSet, dataset: TokenDataset) -> None:
@@ -94,15 +105,32 @@ def test_dataset_rows_are_those_of_the_examples(codecs: CodecSet, dataset: Token
     for index in range(len(dataset)):
         example = world.example("train", index)
         encoded = [encode_message(message, codecs) for message in example.messages]
-        ids, classes = dataset[index]
+        found = dataset[index]
         assert dataset.tasks[dataset.task_of[index]] == example.task
-        row = lay_out(encoded, vocabulary)
-        if ids.tolist() != row.ids:
-            row = lay_out(without_prompt(encoded), vocabulary)
+        row = folded(lay_out(encoded, vocabulary), vocabulary)
+        if found.ids.tolist() != row.ids.tolist():
+            row = folded(lay_out(without_prompt(encoded), vocabulary), vocabulary)
             num_dropped += 1
-        assert ids.tolist() == row.ids and classes.tolist() == row.classes
+        assert all((own == other).all() for own, other in zip(found, row, strict=True))
     assert 0 < num_dropped < 25
-    assert dataset.num_tokens == sum(len(dataset[index][0]) for index in range(len(dataset)))
+    assert dataset.num_tokens == sum(len(dataset[index].ids) for index in range(len(dataset)))
+
+
+def test_folded_rows_predict_and_ask_what_the_flat_ones_do() -> None:
+    vocabulary = folding_vocabulary()
+    said = Piece("audio", [1, 13, 2, 14, 3, 15], [Turn.GOES_ON, Turn.UNKNOWN, Turn.ENDED])
+    shown = Piece("image", [*range(4), *range(8, 17)])
+    reply = EncodedMessage("assistant", (Piece("text", [6]), Piece("audio", [1, 13])))
+    flat = lay_out([EncodedMessage("user", (said, shown)), reply], vocabulary)
+    row = folded(flat, vocabulary)
+    older = Vocabulary([*vocabulary.specs.values()], controls=CONTROLS[:10])
+    assert not folded(flat, older).turns.any()
+    assert len(row.ids) == len(row.slots) == 3 + 3 + 1 + 4 + 2 + 3 and row.more.shape == (len(row.ids), 3)
+    assert row.turns.tolist()[3:6] == [Turn.GOES_ON, Turn.UNKNOWN, Turn.ENDED] and not row.turns[6:].any()
+    assert row.classes.tolist()[-3:] == [LossClass.REPLY_TEXT, LossClass.REPLY_AUDIO, LossClass.REPLY_TEXT]
+    assert row.ids[-2] == flat.ids[-3] and row.more[-2].tolist() == [flat.ids[-2], PAD, PAD]
+    assert not row.classes[3:6].any() and not row.classes[7:11].any()
+    assert sorted([*row.ids, *row.more[row.more != PAD]]) == sorted(flat.ids)
 
 
 def test_a_dropped_prompt_leaves_the_drawing_alone(codecs: CodecSet) -> None:
@@ -157,6 +185,7 @@ def test_an_example_that_fits_no_row_is_named(codecs: CodecSet, tmp_path: Path) 
     turns = (Message("user", (Text("tell me a story"),)), Message("assistant", (Text("once upon a time " * 50),)))
     write_chats(tmp_path / "chats" / "own.jsonl", [Conversation(turns)])
     own = ChatFilesProblem.Config(folder=tmp_path / "chats", new_share=0.0)
-    mix = WorldMix(scenes=None, speech=None, sums=None, digits=None, chat_files=own)
+    others = {field.name: None for field in fields(WorldMix) if field.name not in ("chat_files", "dropped_prompts")}
+    mix = WorldMix(**others, chat_files=own)
     with pytest.raises(ValueError, match=r"own\.jsonl:1 has \d+ tokens, at most 100 fit a row"):
         prepare(tmp_path / "set", mix=mix, codecs=codecs, num_examples=2, processes=1, max_tokens=100)

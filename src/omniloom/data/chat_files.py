@@ -1,4 +1,4 @@
-"""A user's own conversations: JSON lines in the shape of OpenAI's chat messages, with sound and pictures.
+"""A user's own conversations: JSON lines in the shape of OpenAI's chat messages, with sound, pictures and videos.
 
     {"messages": [
       {"role": "user", "content": [
@@ -8,7 +8,11 @@
       {"role": "assistant", "content": "a cat"}]}
 
 Media are files beside the JSON lines, or base64 within them; sound and pictures of an assistant's message are written
-like a user's. Nothing is fetched from the network and no path leads out of the file's folder: a data file that came
+like a user's. A video is a moving picture, with its sound beside it if it has any:
+
+        {"type": "video_url", "video_url": {"url": "films/ball.gif", "sound": {"path": "films/ball.wav"}}}
+
+Nothing is fetched from the network and no path leads out of the file's folder: a data file that came
 from elsewhere must not read one's own. Each bad line is reported once, by file and line. The same chats may also stand
 in tar files, media and all: see `chat_shards`.
 """
@@ -19,19 +23,21 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Image, Part, Text
+from omniloom.stream.parts import Audio, Image, Part, Text, Video
 
 MAX_REPORTED = 20
 MAX_MEDIA_BYTES = 64 * 2**20
 
 Media = Callable[[str], Path | bytes]
 """Finds the file that a chat names: its path, or its bytes. Raises ValueError where there is none or it may not be."""
+
+S = TypeVar("S", Audio, Image, Video)
 
 Keep = Callable[[bytes, str], str]
 """Stores a file's bytes under a name of its own with the given suffix, and gives the name."""
@@ -110,9 +116,9 @@ def parse_chat(line: str | bytes, *, media: Media, place: str) -> Conversation:
 def write_chats(
     path: str | Path, conversations: Iterable[Conversation], *, media: Literal["inline", "files"] = "inline"
 ) -> None:
-    """Write conversations that `read_chats` takes back: text and pictures exactly, sound to 16 bits.
+    """Write conversations that `read_chats` takes back: text, pictures and frames exactly, sound to 16 bits.
 
-    With `media="files"` sounds and pictures go into a folder `<name>.media` beside the file.
+    With `media="files"` sounds, pictures and videos go into a folder `<name>.media` beside the file.
     """
     path = Path(path)
     folder = path.with_suffix(".media")
@@ -166,24 +172,36 @@ def _part(data: Any, media: Media) -> Part:
     if kind == "text":
         return Text(_field(data, "text", str, "a text part"))
     if kind == "input_audio":
-        sound = _field(data, "input_audio", dict, "an audio part")
-        if ("data" in sound) == ("path" in sound):
-            raise ValueError("input_audio must have either data (base64) or path, a file beside this one")
-        if "data" in sound:
-            return Audio.open(_decoded(_field(sound, "data", str, "input_audio")))
-        return _opened(Audio, _field(sound, "path", str, "input_audio"), media)
+        return _sound(_field(data, "input_audio", dict, "an audio part"), media)
     if kind == "image_url":
-        url = _field(_field(data, "image_url", dict, "an image part"), "url", str, "image_url")
-        if url.startswith("data:"):
-            head, comma, body = url.partition(",")
-            if not comma or not head.endswith(";base64"):
-                raise ValueError(f"a data address must read data:image/...;base64,..., got {_shown(url)}")
-            return Image.open(_decoded(body))
-        return _opened(Image, url, media)
-    raise ValueError(f"part type must be text, input_audio or image_url, got {kind!r}")
+        return _seen(Image, _field(data, "image_url", dict, "an image part"), media)
+    if kind == "video_url":
+        film = _field(data, "video_url", dict, "a video part")
+        sound = _sound(_field(film, "sound", dict, "video_url"), media) if "sound" in film else None
+        return replace(_seen(Video, film, media), sound=sound)
+    raise ValueError(f"part type must be text, input_audio, image_url or video_url, got {kind!r}")
 
 
-def _opened(kind: type[Audio] | type[Image], name: str, media: Media) -> Audio | Image:
+def _sound(data: Any, media: Media) -> Audio:
+    if ("data" in data) == ("path" in data):
+        raise ValueError("input_audio and sound must have either data (base64) or path, a file beside this one")
+    if "data" in data:
+        return Audio.open(_decoded(_field(data, "data", str, "sound")))
+    return _opened(Audio, _field(data, "path", str, "sound"), media)
+
+
+def _seen(kind: type[S], data: Any, media: Media) -> S:
+    """The picture or video of an address, which is a file's name or has the bytes within."""
+    url = _field(data, "url", str, "image_url" if kind is Image else "video_url")
+    if not url.startswith("data:"):
+        return _opened(kind, url, media)
+    head, comma, body = url.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise ValueError(f"a data address must read data:image/...;base64,..., got {_shown(url)}")
+    return kind.open(_decoded(body))
+
+
+def _opened(kind: type[S], name: str, media: Media) -> S:
     require_local(name)
     source = media(name)
     try:
@@ -244,13 +262,20 @@ def _part_data(part: Part, keep: Keep | None) -> dict[str, Any]:
     """The JSON of a part, its media kept elsewhere or within."""
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
-    data, suffix = (part.to_bytes("WAV"), ".wav") if isinstance(part, Audio) else (part.to_bytes("PNG"), ".png")
-    name = None if keep is None else keep(data, suffix)
-    inline = base64.b64encode(data).decode()
     if isinstance(part, Audio):
-        source = {"data": inline, "format": "wav"} if name is None else {"path": name, "format": "wav"}
-        return {"type": "input_audio", "input_audio": source}
-    return {"type": "image_url", "image_url": {"url": name or f"data:image/png;base64,{inline}"}}
+        return {"type": "input_audio", "input_audio": _sound_data(part, keep)}
+    data = part.to_bytes("PNG")
+    url = keep(data, ".png") if keep else f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    if isinstance(part, Image):
+        return {"type": "image_url", "image_url": {"url": url}}
+    sound = {"sound": _sound_data(part.sound, keep)} if part.sound else {}
+    return {"type": "video_url", "video_url": {"url": url, **sound}}
+
+
+def _sound_data(sound: Audio, keep: Keep | None) -> dict[str, str]:
+    data = sound.to_bytes("WAV")
+    source = {"path": keep(data, ".wav")} if keep else {"data": base64.b64encode(data).decode()}
+    return {**source, "format": "wav"}
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Conversations in WebDataset shards: tar files, each sample a chat with its sounds and pictures beside it.
+"""Conversations in WebDataset shards: tar files, each sample a chat with its sounds, pictures and videos beside it.
 
     chats-000000.tar
         000000.json     a chat in the shape of `chat_files`, which names its media: {"path": "000000.wav"}

@@ -16,10 +16,10 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from omniloom.codecs.bundle import CodecSet
-from omniloom.stream.layout import EncodedMessage
+from omniloom.codecs.pieces import as_seen, video_pieces
+from omniloom.stream.layout import EncodedMessage, Piece, Turn
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Image, Text
-from omniloom.stream.vocabulary import Modality
+from omniloom.stream.parts import Audio, Image, Text, Video
 
 MAX_BATCH_S = 60.0
 """Sound in one batch, padding counted: enough to be fast, little enough to stay small in memory."""
@@ -58,8 +58,9 @@ class MessageEncoder:
         """The sounds to encode: the user's one by one, the assistant's joined; each in whole frames."""
         sounds = []
         for part in message.parts:
-            if isinstance(part, Audio):
-                samples = part.resampled(self.codecs.audio.rate_hz).samples
+            sound = part.sound if isinstance(part, Video) else part
+            if isinstance(sound, Audio):
+                samples = sound.resampled(self.codecs.audio.rate_hz).samples
                 sounds.append(F.pad(samples, (0, -samples.numel() % self._frame_samples)))
         if message.role == "assistant" and sounds:
             return [torch.cat(sounds)]
@@ -68,20 +69,43 @@ class MessageEncoder:
     def _assemble(self, message: Message, codes: dict[bytes, list[int]]) -> EncodedMessage:
         sounds = [list(codes[_key(sound)]) for sound in self._sounds_of(message)]
         joined = sounds[0] if message.role == "assistant" and sounds else []
-        parts: list[tuple[Modality, Sequence[int]]] = []
+        parts: list[Piece] = []
         for part in message.parts:
             if isinstance(part, Text):
-                parts.append(("text", self.codecs.text.encode(part)))
+                parts.append(Piece("text", self.codecs.text.encode(part)))
             elif isinstance(part, Image):
-                parts.append(("image", codes[_key(part.resized(self.codecs.image.side).pixels)]))
+                parts.append(Piece("image", codes[_key(part.resized(self.codecs.image.side).pixels)]))
+            elif isinstance(part, Video):
+                parts += self._film(part, sounds.pop(0) if part.sound is not None else [])
             elif message.role == "assistant":
                 num_codes = self._num_codes(part)
-                parts.append(("audio", joined[:num_codes]))
+                parts.append(Piece("audio", joined[:num_codes]))
                 joined = joined[num_codes:]
             else:
-                parts.append(("audio", sounds.pop(0)))
+                own = sounds.pop(0)
+                parts.append(Piece("audio", own, self._turns(part, len(own) // self._codes_per_frame)))
         assert not joined, "a reply's frames do not add up"
-        return EncodedMessage(message.role, tuple(parts))
+        return EncodedMessage(message.role, tuple(parts), message.is_cut)
+
+    def _film(self, video: Video, sound_codes: list[int]) -> list[Piece]:
+        seen = as_seen(video, self.codecs)
+        frame_codes: list[list[int]] = self.codecs.image.encode_frames(seen.frames.float() / 255).tolist()
+        return video_pieces(
+            frame_codes,
+            sound_codes,
+            codes_per_sound_frame=self._codes_per_frame,
+            sound_frames_per_frame=self.codecs.audio.rate_hz / self._frame_samples / seen.rate_fps,
+        )
+
+    def _turns(self, sound: Audio, num_frames: int) -> tuple[Turn, ...]:
+        """Which frames come after the speaker has said all; nothing is known of the one in which that happens."""
+        if sound.speech_end_s is None:
+            return ()
+        end = sound.speech_end_s * self.codecs.audio.rate_hz / self._frame_samples
+        return tuple(
+            Turn.GOES_ON if frame + 1 <= end else Turn.ENDED if frame >= end else Turn.UNKNOWN
+            for frame in range(num_frames)
+        )
 
     def _num_codes(self, part: Audio) -> int:
         num_samples = part.resampled(self.codecs.audio.rate_hz).samples.numel()
@@ -136,7 +160,7 @@ def without_prompt(messages: Sequence[EncodedMessage]) -> list[EncodedMessage]:
     Raises:
         ValueError: If the last message holds no picture.
     """
-    drawing = tuple(part for part in messages[-1].parts if part[0] == "image")
+    drawing = tuple(piece for piece in messages[-1].parts if piece.kind == "image")
     if not drawing:
         raise ValueError("only a reply with a picture can be learned without its prompt")
     return [EncodedMessage("user", ()), EncodedMessage("assistant", drawing)]

@@ -8,7 +8,7 @@ of an epoch depend on the seed and the epoch alone, so a resumed run asks for it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from omniloom.core.randomness import generator
 from omniloom.data.token_dataset import TokenDataset
-from omniloom.stream.vocabulary import MAX_SLOT, PAD, Vocabulary
+from omniloom.stream.vocabulary import PAD
 
 OPEN_ROWS = 96
 """Rows that wait for a piece that fits; from 64 on more than 98 % of each is filled at 110 tokens an example."""
@@ -92,15 +92,24 @@ class Batch:
 
     `targets` is the next token of the same example; its class is `LossClass.NONE` where there is none or it is not
     learned. `documents` numbers the examples of a row from 1, padding 0: tokens see only their own document. `tasks`
-    are places in `TokenDataset.tasks`.
+    are places in `TokenDataset.tasks`. `more` are the other ids of positions that hold several, else <pad>, and
+    `more_targets` those beside the target; `turns` says of a frame of the user's sound if the turn had ended
+    (`stream.layout.Turn`).
     """
 
     ids: Int[Tensor, "B T"]
+    more: Int[Tensor, "B T K"]
     targets: Int[Tensor, "B T"]
+    more_targets: Int[Tensor, "B T K"]
     classes: Int[Tensor, "B T"]
     slots: Int[Tensor, "B T"]
+    turns: Int[Tensor, "B T"]
     documents: Int[Tensor, "B T"]
     tasks: Int[Tensor, "B T"]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same rows on a device."""
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     @property
     def num_tokens(self) -> int:
@@ -158,23 +167,24 @@ class PackedLoader:
     def rows(self, rows: Sequence[NDArray[np.int64]]) -> Batch:
         """A batch of rows of these examples."""
         shape = (len(rows), self.row_length)
-        ids = np.full(shape, PAD, np.int64)
-        targets = np.full(shape, PAD, np.int64)
-        classes, documents, tasks = (np.zeros(shape, np.int64) for _ in range(3))
+        ids, targets = (np.full(shape, PAD, np.int64) for _ in range(2))
+        more, more_targets = (np.full((*shape, self.dataset.num_more), PAD, np.int64) for _ in range(2))
+        classes, slots, turns, documents, tasks = (np.zeros(shape, np.int64) for _ in range(5))
         for number, examples in enumerate(rows):
             place = 0
-            for document, example in enumerate(examples, start=1):
-                tokens, kinds = self.dataset[int(example)]
-                here = slice(place, place + len(tokens))
-                before = slice(place, place + len(tokens) - 1)
-                ids[number, here] = tokens
-                targets[number, before] = tokens[1:]
-                classes[number, before] = kinds[1:]
+            for document, index in enumerate(examples, start=1):
+                example = self.dataset[int(index)]
+                here = slice(place, place + len(example.ids))
+                before = slice(place, place + len(example.ids) - 1)
+                ids[number, here], more[number, here] = example.ids, example.more
+                slots[number, here], turns[number, here] = example.slots, example.turns
+                targets[number, before], more_targets[number, before] = example.ids[1:], example.more[1:]
+                classes[number, before] = example.classes[1:]
                 documents[number, here] = document
-                tasks[number, here] = self.dataset.task_of[int(example)]
-                place += len(tokens)
-        slots = slots_of_rows(ids, self.dataset.vocabulary)
-        return Batch(*(torch.from_numpy(item) for item in (ids, targets, classes, slots, documents, tasks)))
+                tasks[number, here] = self.dataset.task_of[int(index)]
+                place += len(example.ids)
+        arrays = (ids, more, targets, more_targets, classes, slots, turns, documents, tasks)
+        return Batch(*(torch.from_numpy(array) for array in arrays))
 
     def _epoch(self, epoch: int) -> PackedRows:
         if epoch not in self._packed:
@@ -182,19 +192,6 @@ class PackedLoader:
             # Two are kept: a step may take from an epoch's end and the next one's start.
             self._packed = {key: value for key, value in self._packed.items() if key == epoch - 1} | {epoch: packed}
         return self._packed[epoch]
-
-
-def slots_of_rows(ids: NDArray[np.int64], vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """`stream.layout.slots_of` for whole rows (B, T) at once; two codecs' elements never stand side by side in them."""
-    places = np.arange(1, ids.shape[1] + 1)
-    is_media = ids >= vocabulary.start_of("audio")
-    last_other = np.maximum.accumulate(np.where(is_media, 0, places), axis=1)
-    place = places - last_other
-    audio, image = (vocabulary.specs[modality].slot_cycle for modality in ("audio", "image"))
-    cycle = np.where(ids < vocabulary.start_of("image"), audio, image)
-    last = MAX_SLOT // cycle * cycle
-    slots = np.where(place <= last, place, last - cycle + 1 + (place - 1) % cycle)
-    return np.where(is_media, slots, 0)
 
 
 def filled(packed: PackedRows, lengths: NDArray[np.int64], *, row_length: int) -> float:

@@ -67,7 +67,12 @@ def read_scene(image: Image) -> Scene | None:
         return None
 
 
-def _is_empty(quadrant: Float32[np.ndarray, "32 32 3"]) -> bool:
+def is_empty_sheet(image: Image) -> bool:
+    """Whether nothing is drawn on the picture."""
+    return _is_empty(image.pixels.permute(1, 2, 0).numpy().astype(np.float32) / 255)
+
+
+def _is_empty(quadrant: Float32[np.ndarray, "height width 3"]) -> bool:
     return bool((1 - quadrant).max() < MIN_INK)
 
 

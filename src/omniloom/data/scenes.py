@@ -24,6 +24,8 @@ from jaxtyping import Float32
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
+from omniloom.data.speech.french import french_object, parse_french_object
+from omniloom.data.speech.words import Language
 from omniloom.stream.parts import Image
 
 RGB: dict[str, tuple[int, int, int]] = {
@@ -44,6 +46,7 @@ COLOURS = tuple(RGB)
 SHAPES = ("circle", "square", "triangle", "diamond", "star", "cross", "ring", "heart")
 SIZES = ("small", "big")
 POSITIONS = ("top left", "top right", "bottom left", "bottom right")
+AND: dict[Language, str] = {"en": "and", "fr": "et"}
 MAX_OBJECTS = 3
 
 HELD_OUT_PAIRS: frozenset[tuple[str, str]] = frozenset(
@@ -111,30 +114,39 @@ class Scene:
         return cls(tuple(sorted(objects, key=lambda item: POSITIONS.index(item.position))))
 
 
-def describe_object(item: SceneObject) -> str:
+def describe_object(item: SceneObject, language: Language = "en") -> str:
+    if language == "fr":
+        return french_object(size=item.size, colour=item.colour, shape=item.shape, position=item.position)
     return f"{item.size} {item.colour} {item.shape} {item.position}"
 
 
-def describe(scene: Scene) -> str:
+def describe(scene: Scene, language: Language = "en") -> str:
     """The canonical words: "big red circle top left and small blue ring bottom right"."""
-    return " and ".join(describe_object(item) for item in scene.objects)
+    return f" {AND[language]} ".join(describe_object(item, language) for item in scene.objects)
 
 
-def parse_description(words: str) -> Scene | None:
+def parse_description(words: str, language: Language = "en") -> Scene | None:
     """The scene that canonical words describe, objects in any order; None where they describe none."""
     objects = []
-    for phrase in words.split(" and "):
-        size, _, rest = phrase.strip().partition(" ")
-        colour, _, rest = rest.partition(" ")
-        shape, _, position = rest.partition(" ")
+    for phrase in words.split(f" {AND[language]} "):
+        parsed = parse_french_object(phrase.strip()) if language == "fr" else _parse_object(phrase.strip())
+        if parsed is None:
+            return None
         try:
-            objects.append(SceneObject(shape=shape, colour=colour, size=size, position=position))
+            objects.append(SceneObject(**parsed))
         except ValueError:
             return None
     try:
         return Scene.of(objects)
     except ValueError:
         return None
+
+
+def _parse_object(phrase: str) -> dict[str, str]:
+    size, _, rest = phrase.partition(" ")
+    colour, _, rest = rest.partition(" ")
+    shape, _, position = rest.partition(" ")
+    return {"shape": shape, "colour": colour, "size": size, "position": position}
 
 
 def random_scene(rng: np.random.Generator, *, num_objects: int, pairs: Pairs) -> Scene:

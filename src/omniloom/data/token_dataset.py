@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,8 +29,9 @@ from omniloom.core.progress import Progress
 from omniloom.core.randomness import generator
 from omniloom.data.encoding import MessageEncoder, without_prompt
 from omniloom.data.problems import Example, Mixture, Split, WorldMix
-from omniloom.stream.layout import Row, lay_out
-from omniloom.stream.vocabulary import Vocabulary
+from omniloom.stream.folding import fold
+from omniloom.stream.layout import REPLY_CLASS, LossClass, Row, Turn, lay_out
+from omniloom.stream.vocabulary import PAD, Vocabulary
 
 SHARD_EXAMPLES = 2048
 BATCH_EXAMPLES = 128
@@ -109,13 +110,42 @@ def encode_examples(
     return rows
 
 
+class EncodedExample(NamedTuple):
+    """A row position by position (`stream.folding`): its ids, those beside them (T, K), slots, loss classes, turns."""
+
+    ids: NDArray[np.uint16]
+    more: NDArray[np.uint16]
+    slots: NDArray[np.uint8]
+    classes: NDArray[np.uint8]
+    turns: NDArray[np.uint8]
+
+
+def folded(row: Row, vocabulary: Vocabulary) -> EncodedExample:
+    """A row as the model sees it; what a user shows is never predicted where several ids stand at one position."""
+    positions = fold(row.ids, vocabulary)
+    more = np.full((len(positions), vocabulary.max_group - 1), PAD, np.uint16)
+    classes, turns = np.zeros((2, len(positions)), np.uint8)
+    start = 0
+    for place, position in enumerate(positions):
+        stop = start + len(position.ids)
+        more[place, : stop - start - 1] = position.ids[1:]
+        is_predicted = stop == start + 1 or row.classes[start] in REPLY_CLASS.values()
+        classes[place] = row.classes[start] if is_predicted else LossClass.NONE
+        turns[place] = max(row.turns[start:stop]) if vocabulary.has_turn_end else Turn.UNKNOWN
+        start = stop
+    assert start == len(row.ids), "a row ends with a whole group"
+    ids = np.array([position.ids[0] for position in positions], np.uint16)
+    return EncodedExample(ids, more, np.array([p.slot for p in positions], np.uint8), classes, turns)
+
+
 class TokenDataset:
-    """Encoded examples by number: `dataset[i]` is its ids and their loss classes; open one with `open`."""
+    """Encoded examples by number: `dataset[i]`; open one with `open`."""
 
     def __init__(self, folder: Path, plan: Plan, index: dict[str, Any], vocabulary: Vocabulary) -> None:
         self.folder, self.plan, self.vocabulary = folder, plan, vocabulary
         self.tasks: tuple[str, ...] = tuple(index["tasks"])
         self.fingerprints: dict[str, str] = index["fingerprints"]
+        self.num_more = vocabulary.max_group - 1
         self._shards = [_Shard(folder / shard_name(shard)) for shard in range(plan.num_shards)]
         self.lengths: NDArray[np.int64] = np.concatenate([np.diff(shard.offsets) for shard in self._shards])
         self.task_of: NDArray[np.uint8] = np.concatenate([np.asarray(shard.tasks) for shard in self._shards])
@@ -147,20 +177,21 @@ class TokenDataset:
     def __len__(self) -> int:
         return self.plan.num_examples
 
-    def __getitem__(self, example: int) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    def __getitem__(self, example: int) -> EncodedExample:
         if not 0 <= example < len(self):
             raise IndexError(f"example must be between 0 and {len(self) - 1}, got {example}")
         shard = self._shards[example // self.plan.shard_examples]
         place = example % self.plan.shard_examples
         tokens = slice(int(shard.offsets[place]), int(shard.offsets[place + 1]))
-        return shard.ids[tokens], shard.classes[tokens]
+        a = shard.arrays
+        return EncodedExample(a.ids[tokens], a.more[tokens], a.slots[tokens], a.classes[tokens], a.turns[tokens])
 
     @property
     def num_tokens(self) -> int:
         return int(self.lengths.sum())
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """For each task: its number of examples and their mean length in tokens."""
+        """For each task: its number of examples and their mean length in positions."""
         found = {}
         for number, task in enumerate(self.tasks):
             lengths = self.lengths[self.task_of == number]
@@ -177,12 +208,8 @@ class _Shard:
         self.offsets: NDArray[np.int64] = np.load(path / "offsets.npy")
 
     @cached_property
-    def ids(self) -> NDArray[np.uint16]:
-        return np.load(self._path / "ids.npy", mmap_mode="r")
-
-    @cached_property
-    def classes(self) -> NDArray[np.uint8]:
-        return np.load(self._path / "classes.npy", mmap_mode="r")
+    def arrays(self) -> EncodedExample:
+        return EncodedExample(*(np.load(self._path / f"{name}.npy", mmap_mode="r") for name in EncodedExample._fields))
 
     @cached_property
     def tasks(self) -> NDArray[np.uint8]:
@@ -280,14 +307,15 @@ def _make_shard(shard: int) -> int:
     assert _worker is not None
     plan, world = _worker.plan, _worker.world
     numbers = {task.name: number for number, task in enumerate(world.tasks)}
-    rows: list[Row] = []
+    rows: list[EncodedExample] = []
     tasks: list[int] = []
     indices = plan.indices(shard)
     for start in range(0, len(indices), BATCH_EXAMPLES):
         chosen = [plan.seed * EXAMPLES_PER_SEED + index for index in indices[start : start + BATCH_EXAMPLES]]
         examples = [world.example(plan.split, index) for index in chosen]
         dropped = [_is_dropped(example, index, plan) for example, index in zip(examples, chosen, strict=True)]
-        encoded = encode_examples(examples, _worker.encoder, _worker.vocabulary, dropped=dropped)
+        flat = encode_examples(examples, _worker.encoder, _worker.vocabulary, dropped=dropped)
+        encoded = [folded(row, _worker.vocabulary) for row in flat]
         _check_lengths(examples, encoded, _worker.max_tokens)
         rows += encoded
         tasks += [numbers[example.task] for example in examples]
@@ -295,7 +323,7 @@ def _make_shard(shard: int) -> int:
     return shard
 
 
-def _check_lengths(examples: list[Example], rows: list[Row], max_tokens: int | None) -> None:
+def _check_lengths(examples: list[Example], rows: list[EncodedExample], max_tokens: int | None) -> None:
     for example, row in zip(examples, rows, strict=True):
         if max_tokens is not None and len(row.ids) > max_tokens:
             places = [fact.removeprefix("place:") for fact in example.facts if fact.startswith("place:")]
@@ -310,9 +338,9 @@ def _is_dropped(example: Example, index: int, plan: Plan) -> bool:
     return is_drawing and generator("dropped", plan.split, index).random() < plan.mix.dropped_prompts
 
 
-def _save_arrays(path: Path, rows: list[Row], tasks: list[int]) -> None:
-    np.save(path / "ids.npy", np.array([token for row in rows for token in row.ids], dtype=np.uint16))
-    np.save(path / "classes.npy", np.array([kind for row in rows for kind in row.classes], dtype=np.uint8))
+def _save_arrays(path: Path, rows: list[EncodedExample], tasks: list[int]) -> None:
+    for name in EncodedExample._fields:
+        np.save(path / f"{name}.npy", np.concatenate([getattr(row, name) for row in rows]))
     np.save(path / "offsets.npy", np.cumsum([0, *(len(row.ids) for row in rows)], dtype=np.int64))
     np.save(path / "tasks.npy", np.array(tasks, dtype=np.uint8))
 

@@ -1,4 +1,4 @@
-"""Stand-ins that keep these tests offline and quick: recordings of tones, and voices that hum."""
+"""Stand-ins that keep these tests offline and quick: recordings of tones, voices that hum, made-up emoji."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tests.support.emoji import made_up_emoji
 
 from omniloom.data.problems import digits, turns
 from omniloom.data.speech import fsdd
@@ -36,10 +37,16 @@ def digits_at_hand(tones: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
+def emoji_at_hand():
+    with made_up_emoji():
+        yield
+
+
+@pytest.fixture
 def humming(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody speaks: what is said does not matter to the facts of an example."""
     hum = Audio(0.1 * torch.ones(640), 16_000)
     monkeypatch.setattr(turns, "synthesize", lambda text, voice: Spoken(hum, ()))
     monkeypatch.setattr(
-        turns, "speak_reply", lambda words: [part for word in words.split() for part in (Text(word), hum)]
+        turns, "speak_reply", lambda words, language: [part for word in words.split() for part in (Text(word), hum)]
     )

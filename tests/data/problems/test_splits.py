@@ -4,18 +4,23 @@ from collections import defaultdict
 
 import pytest
 
-from omniloom.data.problems import CELLS, SPLITS, Mixture
+from omniloom.data.problems import CELLS, SPLITS, Mixture, WorldMix
 from omniloom.data.problems.holdout import HELD_OUT_KINDS, composed_bigrams
 from omniloom.data.problems.scenes_problem import DRAW
 from omniloom.data.problems.sums import LARGEST_OPERAND, SIGNS, is_composed_operands
+from omniloom.data.problems.wording import SCENE_WORDINGS
 from omniloom.data.scenes import COLOURS, HELD_OUT_PAIRS, SHAPES
-from omniloom.data.speech.words import REPLY_WORDS
+from omniloom.data.speech.french import french_name
+from omniloom.data.speech.words import PHRASE_WORDS_IN
 from omniloom.stream.parts import Text
 
-pytestmark = pytest.mark.usefixtures("digits_at_hand", "humming")
+pytestmark = pytest.mark.usefixtures("digits_at_hand", "emoji_at_hand", "humming")
 
 NUM_TRAIN, NUM_HELD_OUT = 3000, 1000
-NEVER_SHARED = {"new": ("template", "voice", "take", "phrase", "scene", "rendering"), "composed": ("rendering",)}
+NEVER_SHARED = {
+    "new": ("template", "voice", "take", "phrase", "scene", "rendering", "placement"),
+    "composed": ("rendering",),
+}
 """Kinds of which no fact of the split occurs in training; *composed* shares its templates and voices on purpose."""
 
 
@@ -47,6 +52,8 @@ def test_training_knows_nothing_that_is_composed(facts: dict) -> None:
     train = gather(facts, "train")
     assert not train["pair"] & {f"pair:{colour} {shape}" for colour, shape in HELD_OUT_PAIRS}
     assert not train["bigram"] & {f"bigram:{a} {b}" for a, b in composed_bigrams()}
+    assert not train["bigram"] & {f"bigram:fr {a} {b}" for a, b in composed_bigrams("fr")}
+    assert train["language"] == {"language:en", "language:fr"}
     for fact in train["operands"]:
         first, operation, second = fact.split(":")[1].split()
         assert not is_composed_operands(int(first), operation, int(second))
@@ -65,6 +72,7 @@ def test_each_example_holds_something_never_trained_on(facts: dict, split: str) 
 def test_no_training_text_names_a_held_out_pair() -> None:
     world = Mixture()
     names = [f"{colour} {shape}" for colour, shape in HELD_OUT_PAIRS]
+    names += [french_name(shape, colour) for colour, shape in HELD_OUT_PAIRS]
     for index in range(1500):
         for message in world.example("train", index).messages:
             text = " ".join(part.text for part in message.parts if isinstance(part, Text)).lower()
@@ -72,7 +80,7 @@ def test_no_training_text_names_a_held_out_pair() -> None:
 
 
 def test_composed_answers_turn_on_the_held_out_pair() -> None:
-    world = Mixture()
+    world = Mixture(WorldMix(emoji=None))
     for cell in ("text-to-image", "image-to-text", "image-to-image"):
         for index in range(60):
             example = world.cell_example(cell, "composed", index)
@@ -89,11 +97,16 @@ def test_what_is_held_out_is_a_tenth_or_less() -> None:
         if sign == "plus" or a >= b
     ]
     assert 0.05 < sum(sums) / len(sums) <= 0.10
-    assert 0.05 < len(composed_bigrams()) / len(REPLY_WORDS) ** 2 <= 0.10
+    for language, words in PHRASE_WORDS_IN.items():
+        assert 0.05 < len(composed_bigrams(language)) / len(words) ** 2 <= 0.10
     assert len(HELD_OUT_PAIRS) / (len(COLOURS) * len(SHAPES)) <= 0.10
 
 
-@pytest.mark.parametrize("combinations", [DRAW._typed, DRAW._spoken], ids=["typed", "spoken"])
+@pytest.mark.parametrize(
+    "combinations",
+    [DRAW._typed, DRAW._spoken, SCENE_WORDINGS["fr"].draw._typed, SCENE_WORDINGS["fr"].draw._spoken],
+    ids=["typed", "spoken", "French typed", "French spoken"],
+)
 def test_words_of_held_out_templates_are_trained_on(combinations) -> None:
     held_out = set(combinations.held_out)
     trained = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,24 @@ def test_an_unknown_split_is_refused(mirror):
         fsdd.recordings("test")
 
 
+def test_speech_ends_where_it_falls_silent():
+    tone = torch.sin(torch.arange(8000) * 0.3)
+    tone[4000:] *= 0.01  # 40 dB below
+    assert fsdd.speech_end_s(Audio(tone, 8000)) == pytest.approx(0.5, abs=0.01)
+    tone[6000:6400] = 0.05  # 26 dB below the first tone's peak
+    assert fsdd.speech_end_s(Audio(tone, 8000)) == pytest.approx(0.8, abs=0.01)
+
+
+def test_augmenting_keeps_the_end_of_speech():
+    tone = torch.sin(torch.arange(8000) * 0.3)
+    tone[4000:] = 0
+    for seed in range(20):
+        heard = fsdd.augmented(Audio(tone, 8000), np.random.default_rng(seed))
+        end = round(heard.speech_end_s * heard.rate_hz)
+        level = heard.samples.square()
+        assert level[end - 800 : end].mean() > 4 * level[end + 1600 :].mean(), seed
+
+
 def test_augmented_is_repeatable_and_within_its_bounds():
     audio = Audio(torch.sin(torch.arange(4000) * 0.3), 8000)
     for seed in range(20):
@@ -60,3 +80,21 @@ def test_augmented_is_repeatable_and_within_its_bounds():
         assert one.rate_hz == 16_000
         assert 0.5 / 1.26 <= one.duration_s <= 0.5 / 0.79 + 0.061
         assert 0.099 <= one.samples.abs().max() <= 0.951
+
+
+NONE = fsdd.Augmentation(speed=False, tilt=False, room=False, offset=False, noise=False, gain=False)
+
+
+def test_each_augmentation_can_be_left_out():
+    """Without any, the recording comes back; each one alone changes it for some seed, and in its own way."""
+    audio = Audio(0.5 * torch.sin(torch.arange(8000) * 0.3), 16_000)
+    assert torch.equal(fsdd.augmented(audio, np.random.default_rng(0), NONE).samples, audio.samples)
+    for field in dataclasses.fields(NONE):
+        one = dataclasses.replace(NONE, **{field.name: True})
+        changed = [fsdd.augmented(audio, np.random.default_rng(seed), one) for seed in range(8)]
+        assert any(
+            sound.samples.shape != audio.samples.shape or not torch.equal(sound.samples, audio.samples)
+            for sound in changed
+        ), field.name
+        if field.name not in ("speed", "offset"):
+            assert {sound.duration_s for sound in changed} == {audio.duration_s}

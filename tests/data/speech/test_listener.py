@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from omniloom.core.randomness import seeded
 from omniloom.core.state import equal_states
+from omniloom.data.speech import listener_training
 from omniloom.data.speech.listener import Listener, LogMel, stack_spectra
 from omniloom.data.speech.listener_measure import edit_distance, heard, measure_listener
 from omniloom.data.speech.listener_training import Course, ListenerTraining, disturbed, train_listener
 from omniloom.data.speech.synthesis import ASSISTANT_VOICE, speak_reply, synthesize
-from omniloom.data.speech.words import REPLY_WORDS
+from omniloom.data.speech.words import HEARD_WORDS, words_of
 from omniloom.stream.parts import Audio
 
 TINY = Listener.Config(words=("red", "water", "circle"), num_bands=24, width=32, dilations=(1, 2), dropout=0.0)
@@ -95,8 +97,6 @@ def test_heard_counts_phrases_and_words(listener, monkeypatch):
 
 
 def test_disturbed_is_repeatable_and_keeps_its_range():
-    import numpy as np
-
     spectrum = -torch.rand(24, 60)
     for seed in range(30):
         one, two = (disturbed(spectrum, np.random.default_rng(seed)) for _ in range(2))
@@ -104,9 +104,10 @@ def test_disturbed_is_repeatable_and_keeps_its_range():
         assert one.shape == spectrum.shape and one.min() >= -1 and one.max() <= 0
 
 
+@pytest.mark.parametrize("words", [TINY.words, ("red", "rouge", "bleu")], ids=["English", "both"])
 @pytest.mark.parametrize("stops", [(2,), (3, 1, 4)], ids=str)
-def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, stops):
-    listener = dataclasses.replace(TINY, dropout=0.2)
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, stops, words):
+    listener = dataclasses.replace(TINY, dropout=0.2, words=words)
     course = Course(num_steps=5, batch_size=4, pool_size=40)
     config = ListenerTraining(listener=listener, first=course, second=dataclasses.replace(course, num_steps=4, seed=1))
     whole = train_listener(config, run_folder=tmp_path / "whole")
@@ -130,8 +131,23 @@ def test_it_learns_three_words(tmp_path):
 
 def test_the_shipped_listener_hears_every_reply_word():
     listener = Listener.load()
-    said = [(part, word) for word in REPLY_WORDS for part in speak_reply(word) if isinstance(part, Audio)]
+    words = words_of("en", listener.config.words)
+    said = [(part, word) for word in words for part in speak_reply(word) if isinstance(part, Audio)]
     assert heard(listener, "words", said).exact >= 0.97
+
+
+def test_a_pool_is_of_both_languages_and_homophones_are_one_word():
+    listener = Listener(dataclasses.replace(TINY, words=("red", "bleu", "rouge")))
+    course = Course(num_steps=100, real_digits_share=0.0, french_share=0.5, single_words_share=1.0)
+    school = listener_training._School(listener, course, step=0)
+    said = [school._phrase(1, np.random.default_rng(seed))[1] for seed in range(60)]
+    assert set(said) == {"red", "bleu", "bleue", "rouge"}
+    _, targets = school.batch(0)
+    assert {index for target in targets for index in target} == {1, 2, 3}
+
+
+def test_by_default_it_knows_every_word_that_sounds_different():
+    assert Listener.Config().words == HEARD_WORDS
 
 
 def test_measures_name_what_they_are_of(listener, tmp_path, monkeypatch):

@@ -14,7 +14,11 @@ import torch
 from omniloom.data.speech import synthesis
 from omniloom.data.speech.synthesis import (
     ASSISTANT_VOICE,
+    ASSISTANT_VOICES,
     FRAME_SAMPLES,
+    FRENCH_NEW_VOICES,
+    FRENCH_TRAIN_VOICES,
+    LISTENER_FRENCH_VOICES,
     NEW_VOICES,
     TRAIN_VOICES,
     Voice,
@@ -22,10 +26,11 @@ from omniloom.data.speech.synthesis import (
     speak_reply,
     synthesize,
 )
-from omniloom.data.speech.words import REPLY_WORDS
+from omniloom.data.speech.words import LANGUAGES, REPLY_WORDS_IN
 from omniloom.stream.parts import Audio, Text
 
 SENTENCE = "draw a big red circle at the top left"
+FRENCH_VOICES = (*FRENCH_TRAIN_VOICES, *FRENCH_NEW_VOICES, ASSISTANT_VOICES["fr"])
 
 
 def spoken_bytes(sentence: str) -> bytes:
@@ -39,7 +44,7 @@ def test_the_same_text_gives_the_same_samples_whatever_was_said_before():
 
 
 def test_a_second_later_every_voice_says_the_same_samples():
-    voices = (*TRAIN_VOICES, *NEW_VOICES, ASSISTANT_VOICE)
+    voices = (*TRAIN_VOICES, *NEW_VOICES, ASSISTANT_VOICE, *FRENCH_VOICES)
     first = [synthesize("seven", voice).audio.samples for voice in voices]
     time.sleep(1.1)
     for voice, samples in zip(voices, first, strict=True):
@@ -90,6 +95,16 @@ def test_every_voice_exists_and_no_two_sound_the_same():
     assert all((voice.language, voice.variant) not in used and voice.variant not in variants for voice in NEW_VOICES)
 
 
+def test_french_voices_are_as_many_speakers_and_the_new_ones_are_in_no_training():
+    assert len(FRENCH_TRAIN_VOICES) >= 30 and len(LISTENER_FRENCH_VOICES) >= 12 and len(FRENCH_NEW_VOICES) >= 4
+    assert len({voice.name for voice in FRENCH_VOICES}) == len(FRENCH_VOICES)
+    sounds = {synthesize("sept", voice).audio.samples.numpy().tobytes() for voice in FRENCH_VOICES}
+    assert len(sounds) == len(FRENCH_VOICES)
+    trained = {voice.variant for voice in (*TRAIN_VOICES, *FRENCH_TRAIN_VOICES)}
+    assert not trained & {voice.variant for voice in FRENCH_NEW_VOICES}
+    assert all(voice.language.startswith("fr") for voice in FRENCH_VOICES)
+
+
 def test_varied_stays_within_its_bounds():
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -112,11 +127,18 @@ def test_a_word_sounds_the_same_wherever_it_stands():
 
 
 def test_reply_words_are_short_even_and_quiet_at_their_ends():
-    for word in REPLY_WORDS:
-        samples = assistant_word(word).samples
+    for language, word in [(which, word) for which in LANGUAGES for word in REPLY_WORDS_IN[which]]:
+        samples = assistant_word(word, language).samples
         assert 4 <= samples.numel() // FRAME_SAMPLES <= 15, word
         assert samples[:80].abs().max() == 0 and samples[-320:].abs().max() == 0, word
         assert 0.05 < samples.square().mean().sqrt() < 0.12, word
+
+
+def test_a_language_has_its_own_sound_of_a_word():
+    assert not torch.equal(assistant_word("orange", "fr").samples, assistant_word("orange").samples)
+    # Said alone, a French word has the end that it has at the end of a sentence.
+    six, dix = (assistant_word(word, "fr").samples.numel() for word in ("six", "dix"))
+    assert min(six, dix) >= 6 * FRAME_SAMPLES
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import numpy as np
 
 from omniloom.core.randomness import generator
 from omniloom.core.registry import Registry
+from omniloom.data.emoji import Drawing
 from omniloom.data.scenes import Scene
 from omniloom.stream.message import WANTS, Message
 
@@ -23,23 +24,34 @@ Split = Literal["train", "new", "composed"]
 SPLITS: tuple[Split, ...] = ("train", "new", "composed")
 """*new*: unseen renderings, voices, takes, templates. *composed*: parts each seen, never together."""
 
-CELLS: tuple[str, ...] = tuple(f"{given}-to-{reply}" for given in WANTS for reply in WANTS)
-"""The nine directions in which the model is scored: what the content is given in, and what the reply is in."""
+GIVEN: tuple[str, ...] = (*WANTS, "video")
+"""What content may be given in."""
+
+HISTORY = "history"
+"""The turns before the last, as an input of their own: their words tell what their pictures show."""
+
+Answer = str | Scene | Drawing
+"""What is right: words, or what a picture shows."""
+
+CELLS: tuple[str, ...] = tuple(f"{given}-to-{reply}" for given in GIVEN for reply in WANTS)
+"""The twelve directions in which the model is scored: what the content is given in, and what the reply is in."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Example:
     """A conversation whose last message is the reference reply, and how to judge another reply.
 
-    `cell` is None where the content comes in two modalities at once. `facts` are "kind:value" strings; those of kinds
-    `HELD_OUT_KINDS` never appear both in training and in the split that holds them out.
+    `cell` is None where the content comes in two modalities at once, or none of it is known. `facts` are "kind:value"
+    strings; those of kinds `HELD_OUT_KINDS` never appear both in training and in the split that holds them out. Where
+    `judged_after` is set, a reply is judged by the words after the last such word, and whole where it has none.
     """
 
     messages: tuple[Message, ...]
     cell: str | None
     task: str
-    answer: str | Scene
+    answer: Answer
     facts: tuple[str, ...] = ()
+    judged_after: str | None = None
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -52,11 +64,17 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One kind of example of a problem: its cell, and how often it is drawn beside the others."""
+    """One kind of example of a problem: its cell, and how often it is drawn beside the others.
+
+    A task of no cell is *mixed*, and `inputs` are what its answer needs together (modalities of the last turn, and
+    `HISTORY`), or it is scored with the others of its `group`.
+    """
 
     name: str
     cell: str | None
     weight: float
+    inputs: tuple[str, ...] = ()
+    group: str | None = None
 
 
 @runtime_checkable
@@ -80,19 +98,20 @@ Builder = Callable[[np.random.Generator, Split], Example]
 class WeightedTasks:
     """What the generated problems share: tasks named and weighted by the fields of a config, one builder for each.
 
-    A subclass sets `name` and `cells` (task to cell) and has a method `_<task>(random, split) -> Example`.
+    A subclass sets `name` and `cells` (task to cell) and has a method `_<task>(random, split) -> Example`. Its mixed
+    tasks are those with `inputs`; `group` names what its tasks of no cell are scored as.
     """
 
     name: str
     cells: ClassVar[Mapping[str, str | None]]
+    inputs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    group: ClassVar[str | None] = None
 
     def __init__(self, config: Any) -> None:
         self.config = config
         named = [field.name for field in fields(config) if field.name in self.cells]
         assert set(named) == set(self.cells), f"{self.name}: config and cells name different tasks"
-        self.tasks = tuple(
-            Task(name=name, cell=self.cells[name], weight=float(getattr(config, name))) for name in named
-        )
+        self.tasks = tuple(self._task(name) for name in named)
         if any(task.weight < 0 for task in self.tasks):
             raise ValueError(f"task weights of {self.name} may not be negative, got {config}")
 
@@ -111,11 +130,32 @@ class WeightedTasks:
         builder: Builder = getattr(self, f"_{task}")
         return builder(generator(self.name, split, index, task), split)
 
-    def made(self, task: str, *, messages: Sequence[Message], answer: str | Scene, facts: Sequence[str]) -> Example:
+    def made(
+        self,
+        task: str,
+        *,
+        messages: Sequence[Message],
+        answer: Answer,
+        facts: Sequence[str],
+        judged_after: str | None = None,
+    ) -> Example:
         """An example of a task, with the cell that the task belongs to."""
         return Example(
-            messages=tuple(messages), cell=self.cells[task], task=task, answer=answer, facts=tuple(dict.fromkeys(facts))
+            messages=tuple(messages),
+            cell=self.cells[task],
+            task=task,
+            answer=answer,
+            facts=tuple(dict.fromkeys(facts)),
+            judged_after=judged_after,
         )
+
+    def _task(self, name: str) -> Task:
+        cell, inputs = self.cells[name], self.inputs.get(name, ())
+        assert not (cell and inputs) and set(inputs) <= {*GIVEN, HISTORY}, (
+            f"{name} has a cell or inputs, got {cell}, {inputs}"
+        )
+        group = None if cell or inputs else self.group
+        return Task(name=name, cell=cell, weight=float(getattr(self.config, name)), inputs=inputs, group=group)
 
 
 def choose_task(tasks: Sequence[Task], random: np.random.Generator) -> Task:

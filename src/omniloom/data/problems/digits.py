@@ -7,7 +7,7 @@ digits come from synthetic voices, so that the model does not take a telephone's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar, Literal
 
@@ -17,7 +17,7 @@ import torch
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
 from omniloom.data.problems.holdout import is_composed_bigram, phrase_facts
 from omniloom.data.problems.templates import Templates, as_typed, pick
-from omniloom.data.problems.turns import aloud, spoken_reply, written_reply
+from omniloom.data.problems.turns import TRAILING_S, aloud, spoken_reply, written_reply
 from omniloom.data.speech import fsdd
 from omniloom.data.speech.words import DIGIT_WORDS
 from omniloom.stream.message import Message
@@ -32,6 +32,8 @@ WHICH_DIGITS = Templates(
     True,
 )
 GAP_S = (0.04, 0.2)
+TAIL_DB = (-70.0, -45.0)
+"""Of the recording's peak: the noise after it."""
 PLAIN_SHARE = 0.15
 """Training recordings that are not augmented."""
 SYNTHETIC_SHARE = 0.15
@@ -53,6 +55,7 @@ class DigitsProblem(WeightedTasks):
         digits_text: float = 2.0
         digits_audio: float = 1.25
         speakers: tuple[str, ...] = fsdd.SPEAKERS
+        augmentation: fsdd.Augmentation = fsdd.Augmentation()
 
     cells: ClassVar[dict[str, str | None]] = {
         "digit_text": "audio-to-text",
@@ -94,7 +97,7 @@ class DigitsProblem(WeightedTasks):
         else:
             recording = pick(random, _recordings(self._takes(split), self.config.speakers, None))
             answer, facts = DIGIT_WORDS[recording.digit], _facts(recording)
-            sound = _heard(fsdd.load(recording), random, split)
+            sound = _heard(fsdd.load(recording), random, split, self.config.augmentation)
         return self._finish(task, random, split, sound=sound, answer=answer, facts=facts, is_asked=is_asked)
 
     def _digits(self, task: str, random: np.random.Generator, split: Split, *, is_asked: bool) -> Example:
@@ -106,7 +109,7 @@ class DigitsProblem(WeightedTasks):
         joined = Audio(torch.cat([loud[0].samples, gap, loud[1].resampled(loud[0].rate_hz).samples]), loud[0].rate_hz)
         answer = f"{DIGIT_WORDS[first]} {DIGIT_WORDS[second]}"
         facts = [*_facts(pair[0]), *_facts(pair[1]), *phrase_facts(answer)[1:]]
-        sound = _heard(joined, random, split)
+        sound = _heard(joined, random, split, self.config.augmentation)
         return self._finish(task, random, split, sound=sound, answer=answer, facts=facts, is_asked=is_asked)
 
     def _finish(
@@ -142,10 +145,21 @@ def _digit_pair(random: np.random.Generator, split: Split) -> tuple[int, int]:
             return first, second
 
 
-def _heard(sound: Audio, random: np.random.Generator, split: Split) -> Audio:
+def _heard(sound: Audio, random: np.random.Generator, split: Split, changes: fsdd.Augmentation) -> Audio:
     if split == "new" or random.random() < PLAIN_SHARE:
-        return sound.resampled(fsdd.RATE_HZ)
-    return fsdd.augmented(sound, random)
+        plain = sound.resampled(fsdd.RATE_HZ)
+        heard = replace(plain, speech_end_s=fsdd.speech_end_s(plain))
+    else:
+        heard = fsdd.augmented(sound, random, changes)
+    return with_quiet_tail(heard, random) if split == "train" else heard
+
+
+def with_quiet_tail(sound: Audio, random: np.random.Generator) -> Audio:
+    """The sound with a moment of faint noise after it, in which its turn has ended."""
+    size = int(random.uniform(*TRAILING_S) * sound.rate_hz)
+    level = float(sound.samples.abs().max()) * 10 ** (random.uniform(*TAIL_DB) / 20)
+    tail = torch.from_numpy(level * random.standard_normal(size, dtype=np.float32))
+    return replace(sound, samples=torch.cat([sound.samples, tail]))
 
 
 @cache

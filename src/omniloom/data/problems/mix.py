@@ -1,19 +1,23 @@
-"""The world: every problem, and how much of each, in one table; and the nine cells it is scored in.
+"""The world: every problem, and how much of each, in one table; and the twelve cells it is scored in.
 
 Weights of all tasks of all problems are comparable: the share of a task is its weight over the sum of all.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from omniloom.core.randomness import generator
 from omniloom.data.problems.base import CELLS, Example, Problem, Split, Task, choose_task, problems
 from omniloom.data.problems.chat_problem import ChatFilesProblem
+from omniloom.data.problems.dialogues import DialoguesProblem
 from omniloom.data.problems.digits import DigitsProblem
+from omniloom.data.problems.emoji import EmojiProblem
+from omniloom.data.problems.films import FilmsProblem
 from omniloom.data.problems.scenes_problem import ScenesProblem
 from omniloom.data.problems.speech_problem import SpeechProblem
 from omniloom.data.problems.sums import SumsProblem
+from omniloom.data.problems.unknown import UnknownProblem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,10 @@ class WorldMix:
     speech: SpeechProblem.Config | None = SpeechProblem.Config()
     sums: SumsProblem.Config | None = SumsProblem.Config()
     digits: DigitsProblem.Config | None = DigitsProblem.Config()
+    films: FilmsProblem.Config | None = FilmsProblem.Config()
+    emoji: EmojiProblem.Config | None = EmojiProblem.Config()
+    dialogues: DialoguesProblem.Config | None = DialoguesProblem.Config()
+    unknown: UnknownProblem.Config | None = UnknownProblem.Config()
     chat_files: ChatFilesProblem.Config | None = None
     dropped_prompts: float = 0.06
     """Share of drawings learned without their prompt, which guidance needs at generation time."""
@@ -41,12 +49,13 @@ class Mixture:
     def __init__(self, mix: WorldMix | None = None) -> None:
         mix = mix or WorldMix()
         self.problems: dict[str, Problem] = {}
-        for name in ("scenes", "speech", "sums", "digits", "chat_files"):
-            config = getattr(mix, name)
-            if config is not None:
-                self.problems[name] = problems.get(name)(config)
-        self._owners = {task.name: problem for problem in self.problems.values() for task in problem.tasks}
+        for field in fields(mix):
+            config = getattr(mix, field.name)
+            if field.name in problems.names() and config is not None:
+                self.problems[field.name] = problems.get(field.name)(config)
         self.tasks: tuple[Task, ...] = tuple(task for problem in self.problems.values() for task in problem.tasks)
+        self._owners = {task.name: problem for problem in self.problems.values() for task in problem.tasks}
+        assert len(self._owners) == len(self.tasks), "two problems have a task of one name"
 
     def example(self, split: Split, index: int, task: str | None = None) -> Example:
         """The example at an index, of a task drawn by weight where none is named."""

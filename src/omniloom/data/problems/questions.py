@@ -1,6 +1,7 @@
 """What can be asked about a scene and changed in it, with the right answer to each.
 
-One list serves pictures and described scenes alike, so that seeing and reading are the same questions.
+One list serves pictures and described scenes alike, so that seeing and reading are the same questions. What they say in
+each language is in `wording`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from omniloom.data.problems.templates import Templates, pick
-from omniloom.data.scenes import COLOURS, MAX_OBJECTS, POSITIONS, SHAPES, SIZES, Scene, SceneObject, describe
-from omniloom.data.speech.words import number_words
+from omniloom.data.problems.templates import pick
+from omniloom.data.problems.wording import SCENE_WORDINGS, SceneWording
+from omniloom.data.problems.wording.base import CalledBy
+from omniloom.data.scenes import COLOURS, MAX_OBJECTS, POSITIONS, SHAPES, SIZES, Scene, SceneObject
+from omniloom.data.speech.words import Language
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,128 +40,36 @@ class Edit:
 QUESTION_SHARES = {"colour": 3.0, "shape": 3.0, "where": 2.0, "at": 2.0, "beside": 2.0, "size": 1.0, "count": 1.0}
 EDIT_SHARES = {"recolour": 3.0, "reshape": 3.0, "resize": 2.0, "move": 2.0, "add": 1.0, "remove": 1.0}
 
-DESCRIBE = Templates(
-    "describe",
-    ("what do you see", "what is in the picture", "what is this", "describe the picture", "what is there"),
-    True,
-)
-QUESTIONS = {
-    "colour": Templates(
-        "colour",
-        (
-            "what colour is {what}",
-            "which colour is {what}",
-            "what is the colour of {what}",
-            "what colour does {what} have",
-        ),
-        True,
-    ),
-    "shape": Templates(
-        "shape", ("what shape is {what}", "which shape is {what}", "what is {what}", "which thing is {what}"), True
-    ),
-    "where": Templates(
-        "where",
-        (
-            "where is the {what}",
-            "where do you see the {what}",
-            "where can i find the {what}",
-            "in which corner is the {what}",
-        ),
-        True,
-    ),
-    "at": Templates(
-        "at",
-        (
-            "what is at the {position}",
-            "what is in the {position}",
-            "what do you see at the {position}",
-            "which thing is at the {position}",
-        ),
-        True,
-    ),
-    "beside": Templates(
-        "beside",
-        (
-            "what is {side} the {what}",
-            "what do you see {side} the {what}",
-            "which thing is {side} the {what}",
-            "what stands {side} the {what}",
-        ),
-        True,
-    ),
-    "size": Templates(
-        "size",
-        (
-            "how big is the {what}",
-            "is the {what} small or big",
-            "what size is the {what}",
-            "what size does the {what} have",
-        ),
-        True,
-    ),
-    "count": Templates(
-        "count",
-        ("how many shapes are there", "how many things do you see", "how many shapes do you see", "count the shapes"),
-        True,
-    ),
-}
-EDITS = {
-    "recolour": Templates(
-        "recolour",
-        ("make {what} {colour}", "paint {what} {colour}", "change {what} to {colour}", "colour {what} {colour}"),
-        False,
-    ),
-    "reshape": Templates(
-        "reshape",
-        (
-            "turn {what} into a {shape}",
-            "make {what} a {shape}",
-            "change {what} into a {shape}",
-            "replace {what} with a {shape}",
-        ),
-        False,
-    ),
-    "resize": Templates(
-        "resize", ("make {what} {size}", "draw {what} {size}", "turn {what} {size}", "change {what} to {size}"), False
-    ),
-    "move": Templates(
-        "move",
-        (
-            "move {what} to the {position}",
-            "put {what} at the {position}",
-            "place {what} at the {position}",
-            "bring {what} to the {position}",
-        ),
-        False,
-    ),
-    "add": Templates("add", ("add a {new}", "put a {new} there", "draw a {new} too", "also draw a {new}"), False),
-    "remove": Templates("remove", ("remove {what}", "take away {what}", "delete {what}", "take {what} out"), False),
-}
+DESCRIBE = SCENE_WORDINGS["en"].describe
+QUESTIONS = SCENE_WORDINGS["en"].questions
+EDITS = SCENE_WORDINGS["en"].edits
+"""The English wordings by kind; those of every language are in `wording`."""
 
 SIDES = {"right of": (0, 1), "left of": (0, -1), "below": (1, 0), "above": (-1, 0)}
 """Where the answer lies, seen from the object named: rows down, columns right."""
 
 
-def questions_about(scene: Scene) -> list[Question]:
+def questions_about(scene: Scene, language: Language = "en") -> list[Question]:
     """Every question with exactly one right answer."""
-    found = [Question(kind="count", values={}, answer=number_words(len(scene.objects)))]
+    wording = SCENE_WORDINGS[language]
+
+    def question(kind: str, item: SceneObject, by: CalledBy = "name") -> Question:
+        return Question(kind=kind, values=wording.asking(kind, item, by), answer=wording.answer(kind, item), about=item)
+
+    found = [Question(kind="count", values={}, answer=wording.number(len(scene.objects)))]
     for item in scene.objects:
-        name = f"{item.colour} {item.shape}"
         if [other.shape for other in scene.objects].count(item.shape) == 1:
-            found.append(Question(kind="colour", values={"what": f"the {item.shape}"}, answer=item.colour, about=item))
+            found.append(question("colour", item, "shape"))
         if [other.colour for other in scene.objects].count(item.colour) == 1:
-            found.append(Question(kind="shape", values={"what": item.colour}, answer=item.shape, about=item))
+            found.append(question("shape", item, "colour"))
         if len(scene.objects) == 1:
-            found.append(Question(kind="colour", values={"what": "it"}, answer=item.colour, about=item))
-            found.append(Question(kind="shape", values={"what": "it"}, answer=item.shape, about=item))
-        found.append(Question(kind="where", values={"what": name}, answer=item.position, about=item))
-        found.append(Question(kind="at", values={"position": item.position}, answer=name, about=item))
-        found.append(Question(kind="size", values={"what": name}, answer=item.size, about=item))
+            found += [question("colour", item, "it"), question("shape", item, "it")]
+        found += [question("where", item), question("at", item), question("size", item)]
         for side, place in SIDES.items():
             neighbour = _beside(scene, item, place)
             if neighbour:
-                answer = f"{neighbour.colour} {neighbour.shape}"
-                values = {"side": side, "what": name}
+                values = wording.asking("beside", item, "name", side)
+                answer = wording.answer("beside", neighbour)
                 found.append(Question(kind="beside", values=values, answer=answer, about=neighbour))
     return found
 
@@ -185,19 +96,19 @@ def choose_share(random: np.random.Generator, shares: dict[str, float]) -> str:
     return list(shares)[int(random.choice(len(shares), p=weights / weights.sum()))]
 
 
-def random_edit(random: np.random.Generator, scene: Scene, kind: str) -> Edit | None:
+def random_edit(random: np.random.Generator, scene: Scene, kind: str, language: Language = "en") -> Edit | None:
     """A change of a kind, or None where this scene does not allow the one drawn."""
     item = pick(random, scene.objects)
-    what = _name_in(scene, item)
+    wording = SCENE_WORDINGS[language]
     empty = [position for position in POSITIONS if position not in [other.position for other in scene.objects]]
     if kind == "recolour":
-        return _changed(scene, item, kind, what, colour=pick(random, COLOURS))
+        return _changed(scene, item, kind, wording, colour=pick(random, COLOURS))
     if kind == "reshape":
-        return _changed(scene, item, kind, what, shape=pick(random, SHAPES))
+        return _changed(scene, item, kind, wording, shape=pick(random, SHAPES))
     if kind == "resize":
-        return _changed(scene, item, kind, what, size=pick(random, SIZES))
+        return _changed(scene, item, kind, wording, size=pick(random, SIZES))
     if kind == "move":
-        return _changed(scene, item, kind, what, position=pick(random, empty))
+        return _changed(scene, item, kind, wording, position=pick(random, empty))
     if kind == "add":
         new = SceneObject(
             shape=pick(random, SHAPES),
@@ -206,20 +117,23 @@ def random_edit(random: np.random.Generator, scene: Scene, kind: str) -> Edit | 
             position=pick(random, empty),
         )
         after = _scene([*scene.objects, new])
-        return Edit(kind=kind, values={"new": describe(Scene((new,)))}, after=after, made=new) if after else None
+        values = wording.changing(kind, new, "name", None)
+        return Edit(kind=kind, values=values, after=after, made=new) if after else None
     assert kind == "remove", kind
     if len(scene.objects) == 1:
         return None
     rest = [other for other in scene.objects if other is not item]
-    return Edit(kind=kind, values={"what": what}, after=Scene.of(rest), made=rest[0] if len(rest) == 1 else None)
+    values = wording.changing(kind, item, _called_in(scene, item), None)
+    return Edit(kind=kind, values=values, after=Scene.of(rest), made=rest[0] if len(rest) == 1 else None)
 
 
-def _changed(scene: Scene, item: SceneObject, kind: str, what: str, **change: str) -> Edit | None:
+def _changed(scene: Scene, item: SceneObject, kind: str, wording: SceneWording, **change: str) -> Edit | None:
     made = replace(item, **change)
     if made == item:
         return None
     after = _scene([made if other is item else other for other in scene.objects])
-    return Edit(kind=kind, values={"what": what, **change}, after=after, made=made) if after else None
+    values = wording.changing(kind, item, _called_in(scene, item), made)
+    return Edit(kind=kind, values=values, after=after, made=made) if after else None
 
 
 def _scene(objects: list[SceneObject]) -> Scene | None:
@@ -229,10 +143,8 @@ def _scene(objects: list[SceneObject]) -> Scene | None:
     return Scene.of(objects)
 
 
-def _name_in(scene: Scene, item: SceneObject) -> str:
+def _called_in(scene: Scene, item: SceneObject) -> CalledBy:
     """The shortest name that tells an object from the others."""
     if len(scene.objects) == 1:
         return "it"
-    if [other.shape for other in scene.objects].count(item.shape) == 1:
-        return f"the {item.shape}"
-    return f"the {item.colour} {item.shape}"
+    return "shape" if [other.shape for other in scene.objects].count(item.shape) == 1 else "name"

@@ -7,7 +7,7 @@ answer and its tokens are learned exactly.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import ClassVar
 
@@ -16,10 +16,7 @@ import numpy as np
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
 from omniloom.data.problems.holdout import is_held_out_pair, is_new_scene
 from omniloom.data.problems.questions import (
-    DESCRIBE,
     EDIT_SHARES,
-    EDITS,
-    QUESTIONS,
     Edit,
     Question,
     choose_question,
@@ -29,18 +26,20 @@ from omniloom.data.problems.questions import (
 )
 from omniloom.data.problems.templates import Templates, as_typed, pick
 from omniloom.data.problems.turns import asked, picture_reply, spoken_reply, written_reply
-from omniloom.data.scenes import POSITIONS, Scene, SceneObject, describe, random_scene, render
+from omniloom.data.problems.wording import SCENE_WORDINGS, choose_language
+from omniloom.data.scenes import COLOURS, POSITIONS, SHAPES, Scene, SceneObject, describe, random_scene, render
+from omniloom.data.speech.words import Language
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Image, Text
 
-DRAW = Templates(
-    "draw",
-    ("draw {scene}", "show me {scene}", "make a picture of {scene}", "i want to see {scene}", "paint {scene}"),
-    False,
-    spoken_cores=("draw a {brief}", "show a {brief}", "paint a {brief}", "make a {brief}"),
+DRAW = SCENE_WORDINGS["en"].draw
+IS_IT = Templates(
+    "is it",
+    ("is this a {what}", "do you see a {what}", "is there a {what}", "a {what}"),
+    True,
 )
-STATEMENTS = ("there is {scene}", "i see {scene}", "the picture shows {scene}", "on the paper is {scene}")
-PLACES = ("at the {position}", "at the {position}", "in the {position} corner", "{position}")
+TRUE_SHARE = 0.4
+"""How often what is asked about is there."""
 UNSAID_SHARE = 0.5
 """How often the request for one object leaves out "big", or "top left": that is what is drawn unless told otherwise."""
 
@@ -68,6 +67,7 @@ class ScenesProblem(WeightedTasks):
         ask_audio: float = 2.0
         ask_spoken_text: float = 0.5
         ask_spoken_audio: float = 0.7
+        heard_and_shown_text: float = 0.6
         read_text: float = 2.5
         read_audio: float = 1.0
         edit_typed: float = 4.0
@@ -76,6 +76,8 @@ class ScenesProblem(WeightedTasks):
         asked_objects: Shares = (0.35, 0.45, 0.2)
         spoken_objects: Shares = (0.8, 0.2, 0.0)
         edited_objects: Shares = (0.55, 0.35, 0.1)
+        french: float = 0.3
+        """Share of the examples that are asked and answered in French."""
 
     cells: ClassVar[dict[str, str | None]] = {
         "draw_typed": "text-to-image",
@@ -88,10 +90,17 @@ class ScenesProblem(WeightedTasks):
         "ask_audio": "image-to-audio",
         "ask_spoken_text": None,
         "ask_spoken_audio": None,
+        "heard_and_shown_text": None,
         "read_text": "text-to-text",
         "read_audio": "text-to-audio",
         "edit_typed": "image-to-image",
         "edit_spoken": None,
+    }
+    inputs: ClassVar[dict[str, tuple[str, ...]]] = {
+        "ask_spoken_text": ("image", "audio"),
+        "ask_spoken_audio": ("image", "audio"),
+        "heard_and_shown_text": ("image", "audio"),
+        "edit_spoken": ("image", "audio"),
     }
 
     def __init__(self, config: ScenesProblem.Config | None = None) -> None:
@@ -139,67 +148,118 @@ class ScenesProblem(WeightedTasks):
     def _edit_spoken(self, random: np.random.Generator, split: Split) -> Example:
         return self._edit("edit_spoken", random, split)
 
+    def _heard_and_shown_text(self, random: np.random.Generator, split: Split) -> Example:
+        """Is the one thing in the picture what somebody says? If not, what is it?"""
+        item = scene_of(random, split, (1.0, 0.0, 0.0)).objects[0]
+        said, seen = f"{item.colour} {item.shape}", Scene((item,))
+        if random.random() < TRUE_SHARE:
+            answer = "yes"
+        else:
+            other = _other_than(item, random)
+            # Of *composed* either is of a held-out pair, what is said or what is seen.
+            if split == "composed" and random.random() < 0.5:
+                answer, seen = f"no {other.colour} {other.shape}", Scene((other,))
+            else:
+                answer, said = f"no {said}", f"{other.colour} {other.shape}"
+        words, facts = IS_IT.fill(random, split, is_spoken=True, what=said)
+        picture, more = shown(seen, random)
+        sound, voice = asked(words, random, split, is_spoken=True, is_question=True)
+        parts = (picture, sound) if random.random() < 0.5 else (sound, picture)
+        facts = [f"kind:{answer.split()[0]}", *facts, *more, *facts_of(Scene((item,))), *voice, "language:en"]
+        messages = (Message("user", parts), written_reply(answer))
+        return self.made("heard_and_shown_text", messages=messages, answer=answer, facts=facts)
+
     def _draw(self, task: str, random: np.random.Generator, split: Split, shares: Shares) -> Example:
+        language = choose_language(random, self.config.french)
         scene = scene_of(random, split, shares)
         is_spoken = "spoken" in task
-        brief, written = brief_request(scene, random), written_request(scene, random)
-        words, facts = DRAW.fill(random, split, is_spoken=is_spoken, scene=written, brief=brief)
-        part, more = asked(words, random, split, is_spoken=is_spoken, is_question=False)
-        messages = (Message("user", (part,)), picture_reply(scene))
-        return self.made(task, messages=messages, answer=scene, facts=[*facts, *more, *facts_of(scene)])
+        brief, written = brief_request(scene, random, language), written_request(scene, random, language)
+        draw = SCENE_WORDINGS[language].draw
+        words, facts = draw.fill(random, split, is_spoken=is_spoken, scene=written, brief=brief)
+        part, more = asked(words, random, split, is_spoken=is_spoken, is_question=False, language=language)
+        facts = [*facts, *more, *facts_of(scene), f"language:{language}"]
+        messages = (Message("user", (part,)), picture_reply(scene, language))
+        return self.made(task, messages=messages, answer=scene, facts=facts)
 
     def _caption(self, task: str, random: np.random.Generator, split: Split, shares: Shares) -> Example:
+        # A picture shown without a word has no language: it is described in the first one.
+        language = choose_language(random, self.config.french) if task.startswith("caption") else "en"
         scene = scene_of(random, split, shares)
         picture, facts = shown(scene, random)
         parts: list[Image | Text] = [picture]
         if task.startswith("caption"):
-            words, more = DESCRIBE.fill(random, split, is_spoken=False)
-            parts.insert(int(random.integers(2)), Text(as_typed(words, random, is_question=True)))
+            words, more = SCENE_WORDINGS[language].describe.fill(random, split, is_spoken=False)
+            typed = as_typed(words, random, is_question=True, language=language)
+            parts.insert(int(random.integers(2)), Text(typed))
             facts += more
-        answer = describe(scene)
-        reply = spoken_reply(answer) if task.endswith("audio") else written_reply(answer)
-        return self.made(task, messages=(Message("user", tuple(parts)), reply), answer=answer, facts=facts)
+        answer = describe(scene, language)
+        facts = [*facts, f"language:{language}"]
+        messages = (Message("user", tuple(parts)), _told(answer, language, is_aloud=task.endswith("audio")))
+        return self.made(task, messages=messages, answer=answer, facts=facts)
 
     def _ask(self, task: str, random: np.random.Generator, split: Split) -> Example:
-        is_spoken, is_answered_aloud = "spoken" in task, task.endswith("audio")
+        language = choose_language(random, self.config.french)
+        wording = SCENE_WORDINGS[language]
+        is_spoken = "spoken" in task
         if is_spoken and random.random() < 0.3:
             scene = scene_of(random, split, self.config.spoken_objects)
-            answer, kind = describe(scene), "describe"
-            words, facts = DESCRIBE.fill(random, split, is_spoken=True)
+            answer, kind = describe(scene, language), "describe"
+            words, facts = wording.describe.fill(random, split, is_spoken=True)
         else:
             scene = scene_of(random, split, self.config.asked_objects)
-            question = question_for(scene, random, split)
+            question = question_for(scene, random, split, language)
             answer, kind = question.answer, question.kind
-            words, facts = QUESTIONS[kind].fill(random, split, is_spoken=is_spoken, **question.values)
+            words, facts = wording.questions[kind].fill(random, split, is_spoken=is_spoken, **question.values)
         picture, more = shown(scene, random)
-        part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=True)
+        part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=True, language=language)
         parts = (picture, part) if random.random() < 0.5 else (part, picture)
-        reply = spoken_reply(answer) if is_answered_aloud else written_reply(answer)
-        facts = [f"kind:{kind}", *facts, *more, *voice]
-        return self.made(task, messages=(Message("user", parts), reply), answer=answer, facts=facts)
+        messages = (Message("user", parts), _told(answer, language, is_aloud=task.endswith("audio")))
+        facts = [f"kind:{kind}", *facts, *more, *voice, f"language:{language}"]
+        return self.made(task, messages=messages, answer=answer, facts=facts)
 
     def _read(self, task: str, random: np.random.Generator, split: Split) -> Example:
+        language = choose_language(random, self.config.french)
+        wording = SCENE_WORDINGS[language]
         scene = scene_of(random, split, self.config.asked_objects)
-        question = question_for(scene, random, split)
-        state = pick(random, STATEMENTS).format(scene=written_scene(scene))
-        words, facts = QUESTIONS[question.kind].fill(random, split, is_spoken=False, **question.values)
-        text = f"{as_typed(state, random, is_question=False).rstrip('.!')}. {as_typed(words, random, is_question=True)}"
-        reply = spoken_reply(question.answer) if task.endswith("audio") else written_reply(question.answer)
-        facts = [f"kind:{question.kind}", *facts, *facts_of(scene)]
+        question = question_for(scene, random, split, language)
+        state = pick(random, wording.statements).format(scene=wording.written_scene(scene))
+        words, facts = wording.questions[question.kind].fill(random, split, is_spoken=False, **question.values)
+        state = as_typed(state, random, is_question=False, language=language).rstrip(".!")
+        text = f"{state}. {as_typed(words, random, is_question=True, language=language)}"
+        reply = _told(question.answer, language, is_aloud=task.endswith("audio"))
+        facts = [f"kind:{question.kind}", *facts, *facts_of(scene), f"language:{language}"]
         return self.made(task, messages=(Message("user", (Text(text),)), reply), answer=question.answer, facts=facts)
 
     def _edit(self, task: str, random: np.random.Generator, split: Split) -> Example:
-        scene, edit = edit_for(random, split, self.config.edited_objects)
+        language = choose_language(random, self.config.french)
+        scene, edit = edit_for(random, split, self.config.edited_objects, language)
         is_spoken = "spoken" in task
-        words, facts = EDITS[edit.kind].fill(random, split, is_spoken=is_spoken, **edit.values)
+        templates = SCENE_WORDINGS[language].edits[edit.kind]
+        words, facts = templates.fill(random, split, is_spoken=is_spoken, **edit.values)
         picture, more = shown(scene, random)
-        part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=False)
+        part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=False, language=language)
         parts = (picture, part) if random.random() < 0.5 else (part, picture)
-        facts = [f"kind:{edit.kind}", *facts, *more, *voice]
+        facts = [f"kind:{edit.kind}", *facts, *more, *voice, f"language:{language}"]
         facts += facts_of(edit.after) if split != "new" else []
-        return self.made(
-            task, messages=(Message("user", parts), picture_reply(edit.after)), answer=edit.after, facts=facts
+        messages = (Message("user", parts), picture_reply(edit.after, language))
+        return self.made(task, messages=messages, answer=edit.after, facts=facts)
+
+
+def _told(answer: str, language: Language, *, is_aloud: bool) -> Message:
+    return spoken_reply(answer, language) if is_aloud else written_reply(answer)
+
+
+def _other_than(item: SceneObject, random: np.random.Generator) -> SceneObject:
+    """The object in another colour, another shape or both, of no held-out pair."""
+    while True:
+        kept = pick(random, ("colour", "shape", "neither"))
+        other = replace(
+            item,
+            colour=item.colour if kept == "colour" else pick(random, COLOURS),
+            shape=item.shape if kept == "shape" else pick(random, SHAPES),
         )
+        if other != item and not is_held_out_pair(other.colour, other.shape):
+            return other
 
 
 def scene_of(random: np.random.Generator, split: Split, shares: Shares) -> Scene:
@@ -211,9 +271,9 @@ def scene_of(random: np.random.Generator, split: Split, shares: Shares) -> Scene
             return scene
 
 
-def question_for(scene: Scene, random: np.random.Generator, split: Split) -> Question:
+def question_for(scene: Scene, random: np.random.Generator, split: Split, language: Language = "en") -> Question:
     """A question about the scene; of *composed*, one that turns on the held-out pair."""
-    candidates = questions_about(scene)
+    candidates = questions_about(scene, language)
     if split == "composed":
         candidates = [
             question
@@ -223,14 +283,16 @@ def question_for(scene: Scene, random: np.random.Generator, split: Split) -> Que
     return choose_question(random, candidates)
 
 
-def edit_for(random: np.random.Generator, split: Split, shares: Shares) -> tuple[Scene, Edit]:
+def edit_for(
+    random: np.random.Generator, split: Split, shares: Shares, language: Language = "en"
+) -> tuple[Scene, Edit]:
     """A scene and a change of it; of *composed*, one that leaves or makes an object of a held-out pair."""
     kind = choose_share(random, EDIT_SHARES)
     while True:
         # A change can make the held-out pair or handle an object that has it: half of each.
         makes_pair = split == "composed" and bool(random.integers(2))
         scene = scene_of(random, "train" if makes_pair else split, shares)
-        edit = random_edit(random, scene, kind)
+        edit = random_edit(random, scene, kind, language)
         if edit is None:
             continue
         has_pair = any(is_held_out_pair(item.colour, item.shape) for item in edit.after.objects)
@@ -241,28 +303,25 @@ def edit_for(random: np.random.Generator, split: Split, shares: Shares) -> tuple
             return scene, edit
 
 
-def written_scene(scene: Scene) -> str:
-    """The scene in a sentence: "a big red circle at the top left and a small blue ring at the bottom right"."""
-    return " and ".join(f"a {item.size} {item.colour} {item.shape} at the {item.position}" for item in scene.objects)
-
-
-def written_request(scene: Scene, random: np.random.Generator) -> str:
+def written_request(scene: Scene, random: np.random.Generator, language: Language = "en") -> str:
     """What to draw, in a sentence; defaults may go unsaid where there is one object."""
+    wording = SCENE_WORDINGS[language]
     named = []
     for item in scene.objects:
         size, position = _said(scene, item, random)
-        place = pick(random, PLACES).format(position=position) if position else ""
-        named.append(" ".join(filter(None, ("a", size, item.colour, item.shape, place))))
-    return " and ".join(named).replace("a orange", "an orange")
+        place = pick(random, wording.places).format(position=wording.position(position)) if position else ""
+        named.append(wording.noun(item, size=size, place=place))
+    return wording.joined(named)
 
 
-def brief_request(scene: Scene, random: np.random.Generator) -> str:
+def brief_request(scene: Scene, random: np.random.Generator, language: Language = "en") -> str:
     """What to draw, in the words of a description; defaults may go unsaid where there is one object."""
+    wording = SCENE_WORDINGS[language]
     named = []
     for item in scene.objects:
         size, position = _said(scene, item, random)
-        named.append(" ".join(filter(None, (size, item.colour, item.shape, position))))
-    return " and ".join(named)
+        named.append(wording.brief(item, size=size, position=position))
+    return wording.brief_request(scene.objects[0], wording.joined(named))
 
 
 def _said(scene: Scene, item: SceneObject, random: np.random.Generator) -> tuple[str, str]:

@@ -7,21 +7,27 @@ saw a model's output. The text that comes with speech or a picture counts for no
 from __future__ import annotations
 
 import string
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
 from omniloom.core.randomness import generator
-from omniloom.data.problems.base import Example
-from omniloom.data.scene_reader import read_scene
+from omniloom.data.emoji import Drawing, describe_drawing, read_drawing
+from omniloom.data.problems.base import Answer, Example
+from omniloom.data.scene_reader import is_empty_sheet, read_scene
 from omniloom.data.scenes import Scene, describe
+from omniloom.data.speech.words import heard_as
 from omniloom.stream.message import Message, wanted_of
-from omniloom.stream.parts import Audio, Image, Part, Text
+from omniloom.stream.parts import Audio, Image, Part, Text, Video
 
-MODALITIES: dict[str, type[Part]] = {"text": Text, "audio": Audio, "image": Image}
+EMPTY_SHEET = "empty sheet"
+"""The answer of an example whose right picture shows nothing, and what is read off such a picture."""
+
+MODALITIES: dict[str, type[Part]] = {"text": Text, "audio": Audio, "image": Image, "video": Video}
 
 
 @runtime_checkable
@@ -34,46 +40,47 @@ class Transcriber(Protocol):
 def score(example: Example, reply: Sequence[Part], listener: Transcriber | None = None) -> float:
     """1.0 where the reply, in the form that was wanted, is right in whole; else 0.0."""
     heard = read_reply(example, reply, listener)
-    return float(heard is not None and heard == _truth(example))
+    is_right = heard is not None and heard == _truth(example)
+    return float(is_right and (not _is_twofold(example) or _heard(example, reply, listener) == answer_text(example)))
 
 
 def partial_scores(example: Example, reply: Sequence[Part], listener: Transcriber | None = None) -> dict[str, float]:
     """What of the reply is right: for pictures the share of objects with each property, else the share of words."""
     heard = read_reply(example, reply, listener)
-    if isinstance(example.answer, Scene):
-        return _scene_scores(example.answer, heard if isinstance(heard, Scene) else None)
-    truth = normalised(example.answer).split()
-    words = heard.split() if isinstance(heard, str) else []
-    right = sum(a == b for a, b in zip(truth, words, strict=False))
-    return {"words": right / max(len(truth), len(words))}
+    if not isinstance(example.answer, str):
+        is_drawn = isinstance(heard, type(example.answer))
+        scores = _judge(example).parts(example.answer, heard if is_drawn else None)
+        if _is_twofold(example):
+            scores["words"] = _share_right(answer_text(example), _heard(example, reply, listener))
+        return scores
+    return {"words": _share_right(str(_truth(example)), heard if isinstance(heard, str) else None)}
 
 
-def read_reply(example: Example, reply: Sequence[Part], listener: Transcriber | None) -> str | Scene | None:
-    """The reply as the judge of its form reads it; None where the form is missing or cannot be read."""
+def read_reply(example: Example, reply: Sequence[Part], listener: Transcriber | None) -> Answer | None:
+    """The reply as the judge of its form reads it; None where the form is missing or cannot be read.
+
+    Of a picture with speech this is the picture.
+    """
     wants = wanted_of(example.reply)
     if "image" in wants:
         pictures = [part for part in reply if isinstance(part, Image)]
-        return read_scene(pictures[-1]) if pictures else None
+        if pictures and is_empty_sheet(pictures[-1]):
+            return EMPTY_SHEET
+        return _judge(example).read(pictures[-1]) if pictures else None
     if "audio" in wants:
-        sounds = [part for part in reply if isinstance(part, Audio)]
-        if not sounds:
-            return None
-        if listener is None:
-            raise ValueError(f"task {example.task} is answered aloud; give a listener to judge it")
-        rate_hz = sounds[0].rate_hz
-        joined = torch.cat([sound.resampled(rate_hz).samples for sound in sounds])
-        return normalised(listener.transcribe(Audio(joined, rate_hz)))
-    return normalised("".join(part.text for part in reply if isinstance(part, Text)))
+        return _heard(example, reply, listener)
+    return _judged(example, "".join(part.text for part in reply if isinstance(part, Text)))
 
 
 def normalised(text: str) -> str:
-    """Lower case, no punctuation, single spaces."""
-    return " ".join(text.lower().translate(str.maketrans("", "", string.punctuation)).split())
+    """Lower case, no punctuation, single spaces, each accented letter one character."""
+    composed = unicodedata.normalize("NFC", text.lower())
+    return " ".join(composed.translate(str.maketrans("", "", string.punctuation)).split())
 
 
 def answer_text(example: Example) -> str:
     """The right answer as words, whatever form it is given in."""
-    return describe(example.answer) if isinstance(example.answer, Scene) else normalised(example.answer)
+    return normalised(example.answer) if isinstance(example.answer, str) else _judge(example).words(example.answer)
 
 
 def majority(examples: Sequence[Example]) -> float:
@@ -114,8 +121,41 @@ def _with_input_of(example: Example, donor: Example) -> Example:
     return replace(example, messages=(*example.messages[:-2], Message("user", tuple(parts)), example.reply))
 
 
-def _truth(example: Example) -> str | Scene:
-    return example.answer if isinstance(example.answer, Scene) else normalised(example.answer)
+def _truth(example: Example) -> Answer:
+    if not isinstance(example.answer, str):
+        return example.answer
+    truth = normalised(example.answer)
+    # Words that sound alike are one word to whoever hears them, and two to whoever reads them.
+    return heard_as(truth) if "audio" in wanted_of(example.reply) else truth
+
+
+def _is_twofold(example: Example) -> bool:
+    """Whether the picture has to be said as well as drawn."""
+    return {"audio", "image"} <= wanted_of(example.reply)
+
+
+def _heard(example: Example, reply: Sequence[Part], listener: Transcriber | None) -> str | None:
+    """What the reply says aloud; None where it says nothing."""
+    sounds = [part for part in reply if isinstance(part, Audio)]
+    if not sounds:
+        return None
+    if listener is None:
+        raise ValueError(f"task {example.task} is answered aloud; give a listener to judge it")
+    rate_hz = sounds[0].rate_hz
+    joined = torch.cat([sound.resampled(rate_hz).samples for sound in sounds])
+    return heard_as(_judged(example, listener.transcribe(Audio(joined, rate_hz))))
+
+
+def _judged(example: Example, words: str) -> str:
+    """The words that count."""
+    words = normalised(words)
+    return words if example.judged_after is None else f" {words}".rpartition(f" {example.judged_after} ")[2].strip()
+
+
+def _share_right(truth: str, heard: str | None) -> float:
+    """The share of words that are right, each in its place."""
+    told, words = truth.split(), (heard or "").split()
+    return sum(a == b for a, b in zip(told, words, strict=False)) / max(len(told), len(words))
 
 
 def _scene_scores(truth: Scene, drawn: Scene | None) -> dict[str, float]:
@@ -129,3 +169,29 @@ def _scene_scores(truth: Scene, drawn: Scene | None) -> dict[str, float]:
         "shape": sum(a.shape == b.shape for a, b in pairs) / most,
         "size": sum(a.size == b.size for a, b in pairs) / most,
     }
+
+
+def _drawing_scores(truth: Drawing, drawn: Drawing | None) -> dict[str, float]:
+    return {
+        "emoji": float(drawn is not None and drawn.name == truth.name),
+        "form": float(drawn is not None and drawn.form == truth.form),
+    }
+
+
+class _Judge(NamedTuple):
+    """How answers of one kind that are drawn are read off a picture, put in words, and scored in part."""
+
+    read: Callable[[Image], Any]
+    words: Callable[[Any], str]
+    parts: Callable[[Any, Any], dict[str, float]]
+
+
+_JUDGES: dict[type, _Judge] = {
+    Scene: _Judge(read_scene, describe, _scene_scores),
+    Drawing: _Judge(read_drawing, describe_drawing, _drawing_scores),
+}
+
+
+def _judge(example: Example) -> _Judge:
+    """The judge of the answer's kind; pictures with a written answer are read as scenes, and are not like it."""
+    return _JUDGES.get(type(example.answer), _JUDGES[Scene])

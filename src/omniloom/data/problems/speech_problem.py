@@ -18,23 +18,12 @@ from omniloom.data.problems.holdout import (
     is_new_phrase,
     phrase_facts,
 )
-from omniloom.data.problems.templates import Templates, as_typed, pick
+from omniloom.data.problems.templates import NO_ACCENTS_SHARE, as_typed, pick, without_accents
 from omniloom.data.problems.turns import aloud, asked, spoken_reply, written_reply
-from omniloom.data.speech.words import REPLY_WORDS
+from omniloom.data.problems.wording import PHRASE_WORDINGS, choose_language
+from omniloom.data.speech.words import PHRASE_WORDS_IN, Language
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Text
-
-SAY = Templates(
-    "say",
-    ("say {phrase}", "read aloud {phrase}", "speak the words {phrase}", "can you say {phrase}"),
-    False,
-    spoken_cores=("say {phrase}", "repeat {phrase}", "can you say {phrase}"),
-)
-TRANSCRIBE = Templates(
-    "transcribe",
-    ("write what you hear", "what do you hear", "which words are these", "write this down", "what is said here"),
-    True,
-)
 
 Lengths = tuple[float, float, float, float]
 """How often a phrase has one, two, three and four words."""
@@ -55,6 +44,8 @@ class SpeechProblem(WeightedTasks):
         echo: float = 4.375
         lengths: Lengths = (0.3, 0.3, 0.25, 0.15)
         echo_lengths: Lengths = (0.4, 0.4, 0.2, 0.0)
+        french: float = 0.3
+        """Share of the phrases that are French."""
 
     cells: ClassVar[dict[str, str | None]] = {
         "say": "text-to-audio",
@@ -72,47 +63,53 @@ class SpeechProblem(WeightedTasks):
         return self._repeat("echo", random, split, self.config.echo_lengths)
 
     def _transcribe(self, random: np.random.Generator, split: Split) -> Example:
-        phrase = phrase_of(random, split, self.config.lengths)
-        words, facts = TRANSCRIBE.fill(random, split, is_spoken=False)
-        question = Text(as_typed(words, random, is_question=True))
-        sound, voice = aloud(phrase, random, split)
+        language = choose_language(random, self.config.french)
+        phrase = phrase_of(random, split, self.config.lengths, language)
+        words, facts = PHRASE_WORDINGS[language].transcribe.fill(random, split, is_spoken=False)
+        question = Text(as_typed(words, random, is_question=True, language=language))
+        sound, voice = aloud(phrase, random, split, language)
+        facts = [*phrase_facts(phrase, language), *facts, *voice, f"language:{language}"]
         messages = (Message("user", (question, sound)), written_reply(phrase))
-        return self.made("transcribe", messages=messages, answer=phrase, facts=[*phrase_facts(phrase), *facts, *voice])
+        return self.made("transcribe", messages=messages, answer=phrase, facts=facts)
 
     def _repeat(self, task: str, random: np.random.Generator, split: Split, lengths: Lengths) -> Example:
-        phrase = phrase_of(random, split, lengths)
+        language = choose_language(random, self.config.french)
+        phrase = phrase_of(random, split, lengths, language)
         is_spoken = task == "echo"
-        words, facts = SAY.fill(random, split, is_spoken=is_spoken, phrase=phrase)
+        words, facts = PHRASE_WORDINGS[language].say.fill(random, split, is_spoken=is_spoken, phrase=phrase)
         if is_spoken:
-            part, voice = asked(words, random, split, is_spoken=True, is_question=False)
+            part, voice = asked(words, random, split, is_spoken=True, is_question=False, language=language)
         else:
-            part, voice = Text(quoted(words, phrase, random)), []
-        messages = (Message("user", (part,)), spoken_reply(phrase))
-        return self.made(task, messages=messages, answer=phrase, facts=[*phrase_facts(phrase), *facts, *voice])
+            part, voice = Text(quoted(words, phrase, random, language)), []
+        facts = [*phrase_facts(phrase, language), *facts, *voice, f"language:{language}"]
+        messages = (Message("user", (part,)), spoken_reply(phrase, language))
+        return self.made(task, messages=messages, answer=phrase, facts=facts)
 
 
-def phrase_of(random: np.random.Generator, split: Split, lengths: Lengths) -> str:
+def phrase_of(random: np.random.Generator, split: Split, lengths: Lengths, language: Language = "en") -> str:
     """A phrase of the split; those of *new* and *composed* have two words or more."""
     shares = np.array(lengths if split == "train" else (0.0, *lengths[1:]))
     if shares.sum() <= 0:
         raise ValueError(f"lengths {lengths} leave no phrase of two words or more, which {split!r} needs")
     num_words = 1 + int(random.choice(len(shares), p=shares / shares.sum()))
     while True:
-        words = [pick(random, REPLY_WORDS) for _ in range(num_words)]
+        words = [pick(random, PHRASE_WORDS_IN[language]) for _ in range(num_words)]
         if split == "composed":
             place = int(random.integers(num_words - 1))
-            words[place : place + 2] = pick(random, composed_bigrams())
+            words[place : place + 2] = pick(random, composed_bigrams(language))
             return " ".join(words)
         phrase = " ".join(words)
-        if not composed_bigrams_in(phrase) and is_new_phrase(phrase) == (split == "new"):
+        if not composed_bigrams_in(phrase, language) and is_new_phrase(phrase) == (split == "new"):
             return phrase
 
 
-def quoted(words: str, phrase: str, random: np.random.Generator) -> str:
+def quoted(words: str, phrase: str, random: np.random.Generator, language: Language = "en") -> str:
     """The request as typed, the phrase marked off: what follows it ("please") is otherwise read as part of it."""
     style = random.random()
     if style < 0.4:
         words = words.replace(phrase, f'"{phrase}"')
     elif style < 0.6:
         words = words.replace(phrase, f": {phrase}").replace(" :", ":")
+    if language == "fr" and random.random() < NO_ACCENTS_SHARE:
+        words = without_accents(words)
     return words if random.random() < 0.5 else words[0].upper() + words[1:]

@@ -1,12 +1,17 @@
-"""Small sums, asked in digits, in words or aloud, and answered in words or aloud: 0 to 20, plus and minus.
+"""Sums of whole numbers from 0 to 49, asked in digits, in words or aloud, and answered in words or aloud.
 
-The answer is never negative, for the ear hears "minus" twice in such a sum and the tongue says it once. A sum whose
-operands are held out is never asked in training in any form, nor is its mirror image.
+The numbers reach 49 because a rule has to be learned where there are too many sums to remember: of 0 to 20 there are
+460, of 0 to 49 there are 2,550. Small ones still come often, for they are what people ask. The answer is never
+negative, for the ear hears "minus" twice in such a sum and the tongue says it once. A sum whose operands are held out
+is never asked in training in any form, nor is its mirror image.
+
+What was heard is written before the answer ("seven plus five is twelve"), so that hearing and reckoning are learned one
+after the other. Aloud only the answer is said: those words stand in the text that comes before its sound.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -17,8 +22,13 @@ from omniloom.data.problems.templates import Templates, pick
 from omniloom.data.problems.turns import asked, spoken_reply, written_reply
 from omniloom.data.speech.words import number_words
 from omniloom.stream.message import Message
+from omniloom.stream.parts import Text
 
-LARGEST_OPERAND = 20
+LARGEST_OPERAND = 49
+SMALL_OPERAND, SMALL_SHARE = 9, 0.35
+"""How often both operands are drawn from 0 to 9 and not from all numbers."""
+DIGITS_SHARE = 0.6
+"""How often a typed sum is in digits and not in words."""
 SIGNS = {"plus": "+", "minus": "-"}
 
 SUM = Templates(
@@ -31,7 +41,7 @@ SUM = Templates(
 
 @problems.register("sums")
 class SumsProblem(WeightedTasks):
-    """Plus and minus with whole numbers from 0 to 20."""
+    """Plus and minus with whole numbers from 0 to 49."""
 
     name = "sums"
 
@@ -39,10 +49,10 @@ class SumsProblem(WeightedTasks):
     class Config:
         """How often each task is drawn."""
 
-        sum_text: float = 3.0
-        sum_audio: float = 1.5
-        sum_spoken_text: float = 3.0
-        sum_spoken_audio: float = 1.875
+        sum_text: float = 3.5
+        sum_audio: float = 1.75
+        sum_spoken_text: float = 3.5
+        sum_spoken_audio: float = 2.25
 
     cells: ClassVar[dict[str, str | None]] = {
         "sum_text": "text-to-text",
@@ -69,22 +79,38 @@ class SumsProblem(WeightedTasks):
     def _sum(self, task: str, random: np.random.Generator, split: Split) -> Example:
         first, operation, second = operands_of(random, split)
         is_spoken = "spoken" in task
-        written = f"{number_words(first)} {operation} {number_words(second)}"
-        if not is_spoken and random.random() < 0.6:
+        in_words = f"{number_words(first)} {operation} {number_words(second)}"
+        written = in_words
+        if not is_spoken and random.random() < DIGITS_SHARE:
             sign = operation if random.random() < 0.5 else SIGNS[operation]
             written = f"{first} {sign} {second}"
         words, facts = SUM.fill(random, split, is_spoken=is_spoken, sum=written)
         part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=True)
         answer = number_words(first + second if operation == "plus" else first - second)
-        reply = spoken_reply(answer) if task.endswith("audio") else written_reply(answer)
-        facts = [operands_fact(first, operation, second), *facts, *voice]
-        return self.made(task, messages=(Message("user", (part,)), reply), answer=answer, facts=facts)
+        return self.made(
+            task,
+            messages=(Message("user", (part,)), _reply(task, f"{in_words} is" if is_spoken else "", answer)),
+            answer=answer,
+            facts=[operands_fact(first, operation, second), *facts, *voice],
+            judged_after="is" if task == "sum_spoken_text" else None,
+        )
+
+
+def _reply(task: str, understood: str, answer: str) -> Message:
+    """The answer in the form of the task, after what was understood; of that, nothing is said aloud."""
+    if not task.endswith("audio"):
+        return written_reply(f"{understood} {answer}".strip())
+    reply = spoken_reply(answer)
+    first = reply.parts[0]
+    assert isinstance(first, Text)
+    return replace(reply, parts=(Text(f"{understood} {first.text}".strip()), *reply.parts[1:]))
 
 
 def operands_of(random: np.random.Generator, split: Split) -> tuple[int, str, int]:
     """Two numbers and what to do with them; of *composed*, a pair held out."""
     while True:
-        first, second = (int(number) for number in random.integers(0, LARGEST_OPERAND + 1, 2))
+        largest = SMALL_OPERAND if random.random() < SMALL_SHARE else LARGEST_OPERAND
+        first, second = (int(number) for number in random.integers(0, largest + 1, 2))
         operation = pick(random, tuple(SIGNS))
         if operation == "minus":
             first, second = max(first, second), min(first, second)

@@ -31,8 +31,22 @@ NUM_NEW_TAKES = 8
 """Takes 0 to 7 of every speaker and digit are in no training example."""
 
 RATE_HZ = 16_000
+END_DB = -35.0
+"""Against the loudest 10 ms, the level at which a recording counts as silent; its own noise lies below."""
 
 Split = Literal["train", "new"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What `augmented` changes; `benchmarks/evaluation/leave_one_speaker_out.py` measures what each is worth."""
+
+    speed: bool = True
+    tilt: bool = True
+    room: bool = True
+    offset: bool = True
+    noise: bool = True
+    gain: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,19 +82,37 @@ def load(recording: Recording) -> Audio:
     return Audio.open(recording.path)
 
 
-def augmented(audio: Audio, rng: np.random.Generator) -> Audio:
+def speech_end_s(audio: Audio) -> float:
+    """When the speaker has said all: the end of the last 10 ms less than 35 dB below the loudest."""
+    step = audio.rate_hz // 100
+    samples = audio.samples.numpy()
+    whole = samples[: samples.size // step * step].reshape(-1, step)
+    if not whole.size:
+        return audio.duration_s
+    levels = np.sqrt(np.mean(whole**2, axis=1))
+    return float(np.flatnonzero(levels >= levels.max() * 10 ** (END_DB / 20))[-1] + 1) * step / audio.rate_hz
+
+
+def augmented(audio: Audio, rng: np.random.Generator, changes: Augmentation = Augmentation()) -> Audio:
     """The recording as another microphone in another room might have heard it, at 16 kHz.
 
     0.8 to 1.25 times as fast, tilted by up to 9 dB, for half of them noise 15 to 45 dB below and for a third a faint
-    room, 0 to 60 ms later, peaking between 0.1 and 0.95.
+    room, 0 to 60 ms later, peaking between 0.1 and 0.95. The end of speech is measured before noise hides it.
     """
+    share = speech_end_s(audio) / audio.duration_s
     samples = audio.resampled(RATE_HZ).samples.numpy()
-    samples = augmentation.with_speed(samples, float(2 ** rng.uniform(-0.322, 0.322)), rate_hz=RATE_HZ)
-    samples = augmentation.with_tilt(samples, rng.uniform(-9, 9), rate_hz=RATE_HZ)
-    if rng.random() < 1 / 3:
+    if changes.speed:
+        samples = augmentation.with_speed(samples, float(2 ** rng.uniform(-0.322, 0.322)), rate_hz=RATE_HZ)
+    if changes.tilt:
+        samples = augmentation.with_tilt(samples, rng.uniform(-9, 9), rate_hz=RATE_HZ)
+    if changes.room and rng.random() < 1 / 3:
         samples = augmentation.with_room(samples, rng.uniform(-25, -10), rng.uniform(0.05, 0.2), rng, rate_hz=RATE_HZ)
-    samples = augmentation.with_offset(samples, rng.uniform(0, 0.06), rate_hz=RATE_HZ)
-    if rng.random() < 0.5:
+    spoken_s, delay_s = share * samples.size / RATE_HZ, 0.0
+    if changes.offset:
+        delay_s = rng.uniform(0, 0.06)
+        samples = augmentation.with_offset(samples, delay_s, rate_hz=RATE_HZ)
+    if changes.noise and rng.random() < 0.5:
         samples = augmentation.with_noise(samples, rng.uniform(15, 45), rng)
-    samples = augmentation.with_peak(samples, float(np.exp(rng.uniform(np.log(0.1), np.log(0.95)))))
-    return Audio(torch.from_numpy(samples), RATE_HZ)
+    if changes.gain:
+        samples = augmentation.with_peak(samples, float(np.exp(rng.uniform(np.log(0.1), np.log(0.95)))))
+    return Audio(torch.from_numpy(samples), RATE_HZ, spoken_s + delay_s)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.core.config import from_dict, to_dict
-from omniloom.data.speech.words import REPLY_WORDS
+from omniloom.data.speech.words import HEARD_WORDS
 from omniloom.stream.parts import Audio
 
 RATE_HZ = 16_000
@@ -87,7 +87,7 @@ class Listener(nn.Module):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        words: tuple[str, ...] = REPLY_WORDS
+        words: tuple[str, ...] = HEARD_WORDS
         num_bands: int = 48
         width: int = 144
         dilations: tuple[int, ...] = (1, 2, 4, 1, 2)

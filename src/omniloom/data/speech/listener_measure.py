@@ -10,10 +10,11 @@ import torch
 from omniloom.core.randomness import generator
 from omniloom.data.speech import fsdd
 from omniloom.data.speech.listener import Listener
-from omniloom.data.speech.synthesis import NEW_VOICES, Voice, speak_reply, synthesize
-from omniloom.data.speech.words import DIGIT_WORDS
+from omniloom.data.speech.synthesis import VOICES, Voice, speak_reply, synthesize
+from omniloom.data.speech.words import DIGIT_WORDS, LANGUAGES, Language, heard_as, words_of
 from omniloom.stream.parts import Audio
 
+FEW_WORDS = 10
 _BATCH_SIZE = 16
 
 
@@ -28,14 +29,23 @@ class Heard:
 
 
 def measure_listener(listener: Listener, *, num_phrases: int = 300) -> list[Heard]:
-    """The assistant's voice, each new voice, and each real speaker's new takes (where the recordings are at hand)."""
-    found = [
-        heard(listener, f"assistant, {low}-{high} words", _assistant_phrases(listener, num_phrases, low, high))
-        for low, high in ((1, 4), (5, 17))
-    ]
-    each = -(-num_phrases // len(NEW_VOICES))
-    for voice in NEW_VOICES:
-        found.append(heard(listener, f"new voice {voice.name}", _voice_phrases(listener, voice, each)))
+    """The assistant's voice, each new voice, and each real speaker's new takes (where the recordings are at hand).
+
+    A language of which it knows fewer than ten words is left out.
+    """
+    found = []
+    for language in LANGUAGES:
+        words = words_of(language, listener.config.words)
+        if len(words) < FEW_WORDS and language != LANGUAGES[0]:
+            continue
+        name = "assistant" if language == LANGUAGES[0] else f"assistant, {language}"
+        for low, high in ((1, 4), (5, 17)):
+            phrases = _assistant_phrases(words, language, num_phrases, low, high)
+            found.append(heard(listener, f"{name}, {low}-{high} words", phrases))
+        voices = VOICES[language]["new"]
+        for voice in voices:
+            phrases = _voice_phrases(words, voice, -(-num_phrases // len(voices)))
+            found.append(heard(listener, f"new voice {voice.name}", phrases))
     for speaker in fsdd.SPEAKERS:
         takes = [take for take in fsdd.recordings("new") if take.speaker == speaker]
         pairs = [(fsdd.load(take), DIGIT_WORDS[take.digit]) for take in takes]
@@ -49,6 +59,7 @@ def heard(listener: Listener, what: str, phrases: Sequence[tuple[Audio, str]]) -
     for start in range(0, len(phrases), _BATCH_SIZE):
         batch = phrases[start : start + _BATCH_SIZE]
         for text, (_, truth) in zip(listener.transcribe_batch([audio for audio, _ in batch]), batch, strict=True):
+            truth = heard_as(truth)
             errors += edit_distance(truth.split(), text.split())
             words += len(truth.split())
             exact += truth == text
@@ -65,25 +76,26 @@ def edit_distance(truth: Sequence[str], other: Sequence[str]) -> int:
     return row[-1]
 
 
-def _assistant_phrases(listener: Listener, num: int, shortest: int, longest: int) -> list[tuple[Audio, str]]:
+def _assistant_phrases(
+    words: Sequence[str], language: Language, num: int, shortest: int, longest: int
+) -> list[tuple[Audio, str]]:
     phrases = []
     for index in range(num):
-        text = _random_words(listener, "assistant", index, shortest, longest)
-        sounds = [part for part in speak_reply(text) if isinstance(part, Audio)]
+        text = _random_words(words, "assistant", index, shortest, longest)
+        sounds = [part for part in speak_reply(text, language) if isinstance(part, Audio)]
         phrases.append((Audio(torch.cat([sound.samples for sound in sounds]), sounds[0].rate_hz), text))
     return phrases
 
 
-def _voice_phrases(listener: Listener, voice: Voice, num: int) -> list[tuple[Audio, str]]:
+def _voice_phrases(words: Sequence[str], voice: Voice, num: int) -> list[tuple[Audio, str]]:
     phrases = []
     for index in range(num):
-        text = _random_words(listener, voice.name, index, 1, 4)
+        text = _random_words(words, voice.name, index, 1, 4)
         varied = voice.varied(generator("listener", "measure", voice.name, "mood", index))
         phrases.append((synthesize(text, varied).audio, text))
     return phrases
 
 
-def _random_words(listener: Listener, key: str, index: int, shortest: int, longest: int) -> str:
+def _random_words(words: Sequence[str], key: str, index: int, shortest: int, longest: int) -> str:
     rng = generator("listener", "measure", key, shortest, index)
-    words = listener.config.words
     return " ".join(words[i] for i in rng.integers(len(words), size=int(rng.integers(shortest, longest + 1))))

@@ -27,9 +27,17 @@ from omniloom.core.randomness import generator, seeded
 from omniloom.core.state import load_state, save_state
 from omniloom.data.speech import augmentation, fsdd
 from omniloom.data.speech.listener import RATE_HZ, Listener, stack_spectra
-from omniloom.data.speech.synthesis import ASSISTANT_VOICE, LISTENER_VOICES, assistant_word, synthesize
-from omniloom.data.speech.words import DIGIT_WORDS
+from omniloom.data.speech.synthesis import (
+    ASSISTANT_VOICES,
+    LISTENER_FRENCH_VOICES,
+    LISTENER_VOICES,
+    assistant_word,
+    synthesize,
+)
+from omniloom.data.speech.words import DIGIT_WORDS, LANGUAGES, Language, heard_as, words_of
 from omniloom.stream.parts import Audio
+
+VOICES = {"en": LISTENER_VOICES, "fr": LISTENER_FRENCH_VOICES}
 
 LOG_EVERY = 20
 STATE_FILE = "state.safetensors"
@@ -39,12 +47,12 @@ STATE_FILE = "state.safetensors"
 class Course:
     """One course of lessons."""
 
-    num_steps: int = 3000
+    num_steps: int = 5000
     batch_size: int = 32
     peak_rate: float = 2e-3
     weight_decay: float = 0.02
-    pool_size: int = 4000
-    renewed_per_step: int = 4
+    pool_size: int = 6000
+    renewed_per_step: int = 6
     single_words_share: float = 0.15
     """Share of the steps in which nearly all phrases are single words."""
     single_words_later: float = 0.15
@@ -52,6 +60,8 @@ class Course:
     longest_phrase: int = 6
     real_digits_share: float = 0.22
     """Share of the phrases that real people say; the rest is divided among the synthesized voices."""
+    french_share: float = 0.35
+    """Share of those that are French."""
     steps_per_checkpoint: int = 500
     seed: int = 0
 
@@ -61,7 +71,7 @@ class Course:
 
 @dataclass(frozen=True, kw_only=True)
 class ListenerTraining:
-    """Two courses, about 12 minutes of one core; the defaults made the listener that the package ships.
+    """Two courses, under half an hour of one core; the defaults made the listener that the package ships.
 
     After the first course one real digit in twelve was still misheard; the second has more of them, and more alone.
     """
@@ -69,12 +79,11 @@ class ListenerTraining:
     listener: Listener.Config = Listener.Config()
     first: Course = Course()
     second: Course = Course(
-        num_steps=2800,
+        num_steps=3500,
         peak_rate=1.2e-3,
         single_words_share=0.0,
         single_words_later=0.3,
         real_digits_share=0.45,
-        renewed_per_step=6,
         seed=1,
     )
 
@@ -201,8 +210,8 @@ class _School:
 
     def __init__(self, listener: Listener, course: Course, *, step: int) -> None:
         self._listener, self._course = listener, course
-        self._words = listener.config.words
-        self._classes = {word: 1 + index for index, word in enumerate(self._words)}
+        self._classes = {word: 1 + index for index, word in enumerate(listener.config.words)}
+        self._words = {language: words_of(language, listener.config.words) for language in LANGUAGES}
         self._pool: list[_Phrase] = []
         self._num_made = 0
         hears_digits = course.real_digits_share > 0 and set(DIGIT_WORDS) <= set(self._classes)
@@ -236,38 +245,31 @@ class _School:
             audio, text = self._phrase(num_words, rng)
             with torch.no_grad():
                 spectrum = self._listener.log_mel(audio.resampled(RATE_HZ).samples).half()
-            phrase.heard = spectrum, [self._classes[word] for word in text.split()]
+            phrase.heard = spectrum, [self._classes[word] for word in heard_as(text).split()]
         return phrase.heard
 
     def _phrase(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
         if self._digits and rng.random() < self._course.real_digits_share:
             return self._in_real_digits(num_words, rng)
+        language: Language = "fr" if rng.random() < self._course.french_share else "en"
+        if not self._words[language]:
+            language = "en" if language == "fr" else "fr"
+        words = [self._words[language][index] for index in rng.integers(len(self._words[language]), size=num_words)]
         draw = rng.random()
-        if draw < 0.58:
-            return self._in_train_voice(num_words, rng)
-        return self._in_assistant_words(num_words, rng) if draw < 0.9 else self._in_assistant_sentence(num_words, rng)
+        if 0.58 <= draw < 0.9:
+            return self._in_assistant_words(words, language, rng), " ".join(words)
+        own = VOICES[language]
+        voice = own[rng.integers(len(own))] if draw < 0.58 else ASSISTANT_VOICES[language]
+        return synthesize(" ".join(words), voice.varied(rng)).audio, " ".join(words)
 
-    def _chosen(self, num_words: int, rng: np.random.Generator) -> list[str]:
-        return [self._words[index] for index in rng.integers(len(self._words), size=num_words)]
-
-    def _in_train_voice(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
-        voice = LISTENER_VOICES[rng.integers(len(LISTENER_VOICES))].varied(rng)
-        text = " ".join(self._chosen(num_words, rng))
-        return synthesize(text, voice).audio, text
-
-    def _in_assistant_sentence(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
-        text = " ".join(self._chosen(num_words, rng))
-        return synthesize(text, ASSISTANT_VOICE.varied(rng)).audio, text
-
-    def _in_assistant_words(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
+    def _in_assistant_words(self, words: list[str], language: Language, rng: np.random.Generator) -> Audio:
         """As replies are spoken, word by word; for half of them a little faster or slower, and with longer pauses."""
-        words = self._chosen(num_words, rng)
-        sounds = [assistant_word(word).samples.numpy() for word in words]
+        sounds = [assistant_word(word, language).samples.numpy() for word in words]
         if rng.random() < 0.5:
             speed = rng.uniform(0.85, 1.15)
             sounds = [augmentation.with_speed(sound, speed, rate_hz=RATE_HZ) for sound in sounds]
             sounds = [augmentation.with_offset(sound, rng.uniform(0, 0.15), rate_hz=RATE_HZ) for sound in sounds]
-        return Audio(torch.from_numpy(np.concatenate(sounds)), RATE_HZ), " ".join(words)
+        return Audio(torch.from_numpy(np.concatenate(sounds)), RATE_HZ)
 
     def _in_real_digits(self, num_words: int, rng: np.random.Generator) -> tuple[Audio, str]:
         speaker = self._speakers[rng.integers(len(self._speakers))]

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from omniloom.data.speech._espeak import Settings, Utterance, espeak
+from omniloom.data.speech.words import Language
 from omniloom.stream.parts import Audio, Part, Text
 
 RATE_HZ = 16_000
@@ -113,8 +114,38 @@ NEW_VOICES = _voices(
 The variant Lee was tried and taken out: of what it says, the listener misses more than half in any accent.
 """
 
+LISTENER_FRENCH_VOICES = _voices(
+    "fr+m3", "fr+f1", "fr+f2", "fr+klatt2", "fr+Andy", "fr-be+Alicia", "fr-be+Gene", "fr-be+m2", "fr-be+linda",
+    "fr-ch+adam", "fr-ch+m7", "fr-ch+steph", "fr-ch+f5", "fr-ch+edward",
+)  # fmt: skip
+"""The speakers of French that the listener has heard; the language of the voice France is plain `fr` to espeak-ng."""
+
+FRENCH_TRAIN_VOICES = LISTENER_FRENCH_VOICES + _voices(
+    "fr+f3", "fr+m4", "fr+Michael", "fr+max", "fr+Andrea", "fr+benjamin", "fr+iven4", "fr+grandma", "fr-be+m5",
+    "fr-be+john", "fr-be+belinda", "fr-be+antonio", "fr-be+Jacky", "fr-be+travis", "fr-ch+m1", "fr-ch+m6",
+    "fr-ch+Denis", "fr-ch+Hugo", "fr-ch+sandro", "fr-ch+aunty",
+)  # fmt: skip
+
+FRENCH_NEW_VOICES = _voices("fr+f4", "fr+david", "fr-be+Annie", "fr-ch+m8")
+"""Speakers in no training example of either language."""
+
+VOICES: dict[Language, dict[str, tuple[Voice, ...]]] = {
+    "en": {"train": TRAIN_VOICES, "new": NEW_VOICES, "composed": TRAIN_VOICES},
+    "fr": {"train": FRENCH_TRAIN_VOICES, "new": FRENCH_NEW_VOICES, "composed": FRENCH_TRAIN_VOICES},
+}
+"""Users by language and split."""
+
 ASSISTANT_VOICE = Voice(name="assistant", language="en-us", pitch=50, pitch_range=0, rate_wpm=200, word_gap=4)
 """The one voice that the assistant answers in."""
+
+ASSISTANT_VOICES: dict[Language, Voice] = {
+    "en": ASSISTANT_VOICE,
+    "fr": replace(ASSISTANT_VOICE, language="fr", rate_wpm=180),
+}
+"""The same voice in each language; a little slower in French, where some words are one vowel."""
+
+_SAID_ALONE = {"en": "an", "un": "hun", "six": "sisse", "dix": "disse", "images": "image"}
+"""French words whose end depends on the word after them, spelled so that they are said as they are alone."""
 
 
 def synthesize(text: str, voice: Voice) -> Spoken:
@@ -129,20 +160,21 @@ def synthesize(text: str, voice: Voice) -> Spoken:
     return Spoken(audio, _timed_words(text, said))
 
 
-def speak_reply(words: str) -> list[Part]:
+def speak_reply(words: str, language: Language = "en") -> list[Part]:
     """The assistant saying words: each word's text just ahead of its sound, a whole number of 40 ms frames."""
     if not words.split():
         raise ValueError("a spoken reply needs at least one word")
     parts: list[Part] = []
     for index, word in enumerate(words.split()):
-        parts += [Text(f" {word}" if index else word), assistant_word(word)]
+        parts += [Text(f" {word}" if index else word), assistant_word(word, language)]
     return parts
 
 
 @lru_cache(maxsize=4096)
-def assistant_word(word: str) -> Audio:
+def assistant_word(word: str, language: Language = "en") -> Audio:
     """One word in the assistant's voice: near silence at both ends, even loudness, whole frames at 16 kHz."""
-    said = espeak().speak(f"{word} {word} {word}", ASSISTANT_VOICE.settings)
+    spelled = _SAID_ALONE.get(word, word) if language == "fr" else word
+    said = espeak().speak(f"{spelled} {spelled} {spelled}", ASSISTANT_VOICES[language].settings)
     if len(said.words) != 3:
         raise ValueError(f"{word!r} is not one word to the synthesizer; write numbers out and leave punctuation away")
     start, end = said.words[1].first_sample, said.words[2].first_sample

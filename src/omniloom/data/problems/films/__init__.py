@@ -1,0 +1,3 @@
+"""Films as a problem: what moves where, what sounds, and how it ends."""
+
+from omniloom.data.problems.films.problem import FilmsProblem as FilmsProblem
