@@ -13,10 +13,21 @@ from omniloom.codecs.audio.decoder import Decoder
 from omniloom.codecs.audio.encoder import Encoder
 from omniloom.core.metrics import read_metrics
 from omniloom.core.randomness import generator
+from omniloom.data.speech.synthesis import VOICES, Spoken, Voice, assistant_word, synthesize
+from omniloom.data.speech.words import REPLY_WORDS_IN
 from omniloom.recipes import audio_codec as recipe_module
+from omniloom.recipes import audio_codec_sounds as sounds_module
 from omniloom.recipes.audio_codec import AudioCodecRecipe, train_audio_codec
 from omniloom.recipes.audio_codec_measure import codes_kept_after_other_words
-from omniloom.recipes.audio_codec_sounds import NOISE_DB, Mix, Sounds, spoken_sentences, training_batch, training_sounds
+from omniloom.recipes.audio_codec_sounds import (
+    NOISE_DB,
+    Mix,
+    Sounds,
+    assistant_words,
+    spoken_sentences,
+    training_batch,
+    training_sounds,
+)
 from omniloom.training.schedule import WarmupStableDecay
 
 needs_synthesizer = pytest.mark.skipif(
@@ -107,3 +118,22 @@ def test_sounds_without_people_need_no_download() -> None:
     again = spoken_sentences(2, split="train", seed=0)
     for first, second in zip(made.sentences, again, strict=True):
         torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+@needs_synthesizer
+def test_sounds_are_of_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    french = assistant_word("soleil", "fr").samples
+    assert any(torch.equal(word, french) for word in assistant_words())
+    said: list[tuple[str, Voice]] = []
+
+    def speak(text: str, voice: Voice) -> Spoken:
+        said.append((text, voice))
+        return synthesize("oui", voice)
+
+    monkeypatch.setattr(sounds_module, "synthesize", speak)
+    spoken_sentences(60, split="new", seed=0)
+    for text, voice in said:
+        language = "fr" if voice.language.startswith("fr") else "en"
+        assert voice.name in {new.name for new in VOICES[language]["new"]}
+        assert text.split()[-1] in REPLY_WORDS_IN[language]
+    assert 10 <= sum(voice.language.startswith("fr") for _, voice in said) <= 26

@@ -8,10 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.stream.vocabularies import small_vocabulary
 
 from omniloom.core.config import to_text
+from omniloom.data.problems import Mixture, WorldMix
 from omniloom.recipes import finetune
-from omniloom.recipes.finetune import FinetuneRecipe, train_finetune
+from omniloom.recipes.finetune import FinetuneRecipe, known_world, train_finetune
+from omniloom.stream.vocabulary import CONTROLS, Vocabulary
 
 
 def test_going_on_with_other_settings_keeps_the_first_and_tells_the_change(
@@ -20,7 +23,11 @@ def test_going_on_with_other_settings_keeps_the_first_and_tells_the_change(
     def stop(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(finetune, "load", lambda name: SimpleNamespace(codecs=None))
+    monkeypatch.setattr(
+        finetune,
+        "load",
+        lambda name: SimpleNamespace(codecs=None, model=SimpleNamespace(vocabulary=small_vocabulary())),
+    )
     monkeypatch.setattr(finetune, "prepare", stop)
     first = FinetuneRecipe()
     for recipe in (first, first, replace(first, seed=1)):
@@ -28,3 +35,13 @@ def test_going_on_with_other_settings_keeps_the_first_and_tells_the_change(
             train_finetune(recipe, out=tmp_path)
     assert (tmp_path / "config.txt").read_text() == to_text(first)
     assert (tmp_path / "config_changes.txt").read_text() == "step 0\n- seed = 0\n+ seed = 1\n"
+
+
+def test_a_model_is_reminded_of_what_it_knows() -> None:
+    new = small_vocabulary()
+    old = Vocabulary([*new.specs.values()], controls=CONTROLS[:10])
+    assert known_world(WorldMix(), new) == WorldMix()
+    known = known_world(WorldMix(sums=None), old)
+    assert {*Mixture(known).problems} == {"scenes", "speech", "digits"}
+    assert known.scenes is not None and known.speech is not None
+    assert known.scenes.french == known.speech.french == 0 and known.scenes.ask_text > 0

@@ -15,10 +15,12 @@ import torch
 from omniloom.core.metrics import read_metrics
 from omniloom.data.packing import Batch
 from omniloom.models import OmniConfig, OmniModel
+from omniloom.stream.layout import LossClass
 from omniloom.training import AdamW, Muon, Processes, Trainer, TrainingConfig, WarmupStableDecay, joined
-from tests.stream.vocabularies import small_vocabulary
+from tests.stream.vocabularies import folding_vocabulary
+from tests.training.batches import plain_batch
 
-VOCABULARY = small_vocabulary()
+VOCABULARY = folding_vocabulary()
 NUM_ROWS = 5
 OPTIMIZERS = {"AdamW": AdamW(), "Muon": Muon()}
 
@@ -34,10 +36,19 @@ class SharedRows:
         generator = torch.Generator().manual_seed(step)
         ids = torch.randint(0, VOCABULARY.size, (NUM_ROWS, 17), generator=generator)[self.own]
         classes = torch.randint(0, 7, (NUM_ROWS, 16), generator=generator)[self.own]
-        zeros = torch.zeros(len(ids), 16, dtype=torch.long)
-        return Batch(
-            ids=ids[:, :-1], targets=ids[:, 1:], classes=classes, slots=zeros, documents=zeros + 1, tasks=zeros
-        )
+        turns = torch.randint(0, 3, (NUM_ROWS, 16), generator=generator)[self.own]
+        return plain_batch(ids, classes, turns=turns, more=more_beside(classes))
+
+
+def more_beside(classes: torch.Tensor) -> torch.Tensor:
+    """A second code beside targets of sound, and three silhouettes beside those of pictures."""
+    more = torch.zeros(len(classes), 17, 3, dtype=torch.long)
+    books, silhouettes = (VOCABULARY.planes_of(modality)[1] for modality in ("audio", "image"))
+    places = torch.arange(16)
+    more[:, 1:, 0] = torch.where(classes == LossClass.REPLY_AUDIO, books.start + places % books.plane.size, 0)
+    drawn = silhouettes.start + (places[:, None] + torch.arange(3)) % silhouettes.plane.size
+    more[:, 1:] = torch.where((classes == LossClass.REPLY_IMAGE)[..., None], drawn, more[:, 1:])
+    return more
 
 
 def trainer(out: Path, processes: Processes, *, optimizer: str = "AdamW", **changes: Any) -> Trainer:

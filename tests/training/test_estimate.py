@@ -84,7 +84,7 @@ def _kept_bytes(shape: OmniConfig, depth: int, *, row_length: int, autocast: boo
 
 def test_memory_of_each_process() -> None:
     """Base on eight: 1,069,161,984 parameters, of them 1,061,683,200 in matrices, 40 layers of 1536 and 4224."""
-    training = TrainingConfig(num_steps=1, row_length=1024, num_rows=128, parallel="fsdp2")
+    training = TrainingConfig(num_steps=1, row_length=1024, num_rows=128, autocast=True, parallel="fsdp2")
     held = memory(BASE, training, num_parameters=1_069_161_984, vocabulary_size=4568, num_processes=8)
     assert held.weights == held.gradients == 534_580_992
     assert held.optimizer == (1_061_683_200 + 2 * 7_478_784) / 2

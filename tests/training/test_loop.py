@@ -13,6 +13,7 @@ from omniloom.data.packing import Batch
 from omniloom.models import OmniConfig, OmniModel
 from omniloom.training import AdamW, Muon, Trainer, TrainingConfig, WarmupStableDecay
 from tests.stream.vocabularies import small_vocabulary
+from tests.training.batches import plain_batch
 
 VOCABULARY = small_vocabulary()
 
@@ -27,10 +28,8 @@ class RandomBatches:
         generator = torch.Generator().manual_seed(step)
         ids = torch.randint(0, VOCABULARY.size, (self.num_rows, 17), generator=generator)
         classes = torch.randint(0, 7, (self.num_rows, 16), generator=generator)
-        zeros = torch.zeros(self.num_rows, 16, dtype=torch.long)
-        return Batch(
-            ids=ids[:, :-1], targets=ids[:, 1:], classes=classes, slots=zeros, documents=zeros + 1, tasks=zeros
-        )
+        turns = torch.randint(0, 3, (self.num_rows, 16), generator=generator)
+        return plain_batch(ids, classes, turns=turns)
 
 
 def trainer(out, *, optimizer=None, **changes) -> Trainer:
@@ -94,7 +93,8 @@ def test_accumulated_equals_one_large_batch(tmp_path):
         def batch(self, step):
             whole = RandomBatches(4).batch(0)
             parts = {name: value[2 * step : 2 * step + self.num_rows] for name, value in vars(whole).items()}
-            return Batch(**{**parts, "classes": torch.ones_like(parts["classes"])})
+            ones = torch.ones_like(parts["classes"])
+            return Batch(**{**parts, "classes": ones, "turns": ones})
 
     def gradients(num_rows, accumulate):
         run = trainer(tmp_path, accumulate=accumulate, autocast=False)

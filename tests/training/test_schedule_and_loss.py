@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from omniloom.models import OmniConfig, OmniModel
-from omniloom.stream.layout import LossClass
+from omniloom.stream.layout import LossClass, Turn
+from omniloom.stream.vocabulary import AUDIO, PAD, TURN_END
 from omniloom.training import LossWeights, WarmupStableDecay
 from omniloom.training.loss import weighted_loss
-from tests.stream.vocabularies import small_vocabulary
+from tests.stream.vocabularies import folding_vocabulary, small_vocabulary
+from tests.training.batches import plain_batch
 
 
 def test_schedule_rises_holds_and_falls_to_zero():
@@ -25,18 +27,71 @@ def test_impossible_schedules_are_refused(values):
 
 
 def test_weights_follow_the_loss_classes():
-    weights = LossWeights(reply_text=1, reply_audio=2, reply_image=3, prompt_text=4, prompt_audio=5, prompt_image=6)
-    assert weights.by_class().tolist() == [0, 1, 2, 3, 4, 5, 6]
+    replies = {"reply_text": 1, "reply_audio": 2, "reply_image": 3}
+    weights = LossWeights(**replies, prompt_text=4, prompt_audio=5, prompt_image=6, turn_end=7)
+    assert weights.by_class().tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_only_weighted_tokens_are_counted():
     vocabulary = small_vocabulary()
     model = OmniModel(OmniConfig.from_depth(1), vocabulary)
-    hidden, targets = torch.randn(1, 4, 128), torch.tensor([[40, 80, 100, 33]])
+    hidden, ids = torch.randn(1, 4, 128), torch.tensor([[7, 40, 80, 100, 33]])
     classes = torch.tensor([[LossClass.REPLY_TEXT, LossClass.REPLY_AUDIO, LossClass.PROMPT_IMAGE, LossClass.NONE]])
     weights = LossWeights(reply_text=1.0, reply_audio=0.5, prompt_image=0.0).by_class()
-    loss = weighted_loss(model, hidden, targets, classes, weights)
-    each = torch.nn.functional.cross_entropy(model.logits(hidden)[0], targets[0], reduction="none")
+    loss = weighted_loss(model, hidden, plain_batch(ids, classes), weights)
+    each = torch.nn.functional.cross_entropy(model.logits(hidden)[0], ids[0, 1:], reduction="none")
     assert loss.total.item() == pytest.approx(((each[0] + 0.5 * each[1]) / 1.5).item(), rel=1e-6)
-    assert loss.counts.tolist() == [0, 1, 1, 0, 0, 0, 0]
+    assert loss.counts.tolist() == [0, 1, 1, 0, 0, 0, 0, 0]
     assert math.isclose(loss.sums[2].item(), each[1].item(), rel_tol=1e-6)
+
+
+def test_each_id_of_a_folded_position_counts_among_those_of_its_place():
+    """Two words, a frame of two codes and a block of three, weighed by hand."""
+    vocabulary = folding_vocabulary()
+    model = OmniModel(OmniConfig.from_depth(1), vocabulary)
+    for head in model.heads:
+        torch.nn.init.normal_(head, std=0.1)
+    hidden, ids = torch.randn(1, 4, 128), torch.tensor([[7, 40, 75, 41, 99]])
+    classes = torch.tensor([[LossClass.REPLY_TEXT, LossClass.REPLY_AUDIO, LossClass.REPLY_TEXT, LossClass.REPLY_IMAGE]])
+    more = torch.tensor([[[PAD] * 3, [PAD] * 3, [90, PAD, PAD], [PAD] * 3, [105, 115, PAD]]])
+    batch = plain_batch(ids, classes, more=more)
+    loss = weighted_loss(model, hidden, batch, LossWeights(reply_audio=0.5, reply_image=0.25).by_class())
+    table = model.embedding.table()
+
+    def one(place: int, start: int, stop: int, token: int, head: torch.Tensor) -> torch.Tensor:
+        logits = table[start:stop] @ head @ hidden[0, place]
+        return -logits.log_softmax(-1)[token - start]
+
+    first = torch.nn.functional.cross_entropy(model.logits(hidden)[0], ids[0, 1:], reduction="none")
+    sound = first[1] + one(1, 84, 96, 90, model.heads[0])
+    block = first[3] + one(3, 104, 116, 105, model.heads[1]) + one(3, 104, 116, 115, model.heads[2])
+    expected = (first[0] + first[2] + 0.5 * sound + 0.25 * block) / (2 + 2 * 0.5 + 3 * 0.25)
+    assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert loss.counts.tolist() == [0, 2, 2, 3, 0, 0, 0, 0]
+    assert loss.sums[LossClass.REPLY_IMAGE].item() == pytest.approx(block.item(), rel=1e-5)
+
+
+def test_heads_without_anything_to_predict_have_gradients_all_the_same():
+    """Processes that share a step wait for every gradient of one another."""
+    model = OmniModel(OmniConfig.from_depth(1), folding_vocabulary())
+    hidden, ids = torch.randn(1, 2, 128), torch.tensor([[7, 40, 75]])
+    batch = plain_batch(ids, torch.tensor([[LossClass.REPLY_TEXT, 0]]), more=torch.zeros(1, 3, 3, dtype=torch.long))
+    weighted_loss(model, hidden, batch, LossWeights().by_class()).total.backward()
+    assert all(head.grad is not None and not head.grad.any() for head in model.heads)
+
+
+def test_frames_that_know_are_asked_if_the_turn_has_ended():
+    """Two frames know; the loss is that of two logits, added as a mean whatever the tokens weigh."""
+    model = OmniModel(OmniConfig.from_depth(1), small_vocabulary())
+    hidden, ids = torch.randn(1, 4, 128), torch.tensor([[7, 40, 80, 100, 33]])
+    classes = torch.tensor([[LossClass.REPLY_TEXT, 0, 0, 0]])
+    batch = plain_batch(ids, classes, turns=torch.tensor([[0, Turn.GOES_ON, Turn.ENDED, 0]]))
+    weights = LossWeights(reply_text=3.0, turn_end=0.5).by_class()
+    loss = weighted_loss(model, hidden, batch, weights)
+    logits = model.logits(hidden)[0]
+    ended = (logits[:, TURN_END] - logits[:, AUDIO]).sigmoid()
+    expected = -((1 - ended[1]).log() + ended[2].log()) / 2
+    text = torch.nn.functional.cross_entropy(logits[:1], ids[0, 1:2])
+    assert loss.total.item() == pytest.approx((text + 0.5 * expected).item(), rel=1e-5)
+    assert loss.counts[LossClass.TURN_END] == 2
+    assert loss.sums[LossClass.TURN_END].item() == pytest.approx(2 * expected.item(), rel=1e-5)

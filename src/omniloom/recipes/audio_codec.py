@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from omniloom.codecs.audio import AudioCodec
 from omniloom.codecs.audio.losses import Losses, codec_losses
@@ -22,28 +23,31 @@ from omniloom.core.randomness import generator, seeded
 from omniloom.core.state import load_state, save_state
 from omniloom.recipes.audio_codec_sounds import Batch, Mix, Sounds, training_batch, training_sounds
 from omniloom.training.interruption import interruptible
+from omniloom.training.muon import OrthogonalMomentum
 from omniloom.training.schedule import WarmupStableDecay
 
 STATE_FILE = "state.safetensors"
+SMALLEST_MATRIX = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioCodecRecipe:
     """What the audio codec is made from, and how long and how fast it learns."""
 
-    codec: AudioCodec.Config = field(default_factory=AudioCodec.Config)
+    codec: AudioCodec.Config = field(default_factory=lambda: AudioCodec.Config(levels=(5, 5, 5, 5, 4)))
     mix: Mix = field(default_factory=Mix)
     schedule: WarmupStableDecay = field(default_factory=lambda: WarmupStableDecay(warmup_steps=60, decay_fraction=0.5))
-    num_sentences: int = 3600
-    digit_copies: int = 3
-    num_steps: int = 4000
+    num_sentences: int = 4200
+    digit_copies: int = 5
+    num_steps: int = 1000
     num_rows: int = 16
     num_frames: int = 32
+    matrix_rate: float = 0.02
     learning_rate: float = 4e-3
     weight_decay: float = 0.01
     average_decay: float = 0.99
     clip_norm: float = 1.0
-    autocast: bool = True
+    autocast: bool = False
     log_every: int = 20
     steps_per_checkpoint: int = 300
     seed: int = 0
@@ -86,9 +90,8 @@ class _Run:
         with seeded("audio codec weights", recipe.seed):
             self.codec = AudioCodec(recipe.codec)
         self.average = copy.deepcopy(self.codec).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.codec.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
-        )
+        self.optimizers = _optimizers(self.codec, recipe)
+        self.base_rates = recipe.matrix_rate, recipe.learning_rate
         self.step = 0
         path = latest(folder / "checkpoints")
         if path is not None:
@@ -99,21 +102,21 @@ class _Run:
         recipe = self.recipe
         rng = generator("audio codec batch", recipe.seed, self.step)
         batch = training_batch(sounds, recipe.mix, rng, num_rows=recipe.num_rows, num_frames=recipe.num_frames)
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * recipe.schedule.scale(self.step, num_steps=recipe.num_steps)
+        scale = recipe.schedule.scale(self.step, num_steps=recipe.num_steps)
         losses = self._losses(batch)
-        self.optimizer.zero_grad()
+        self.codec.zero_grad()
         losses.total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.codec.parameters(), recipe.clip_norm)
         if not bool(torch.isfinite(norm)):
             raise FloatingPointError(f"the gradient at step {self.step} is not finite; lower learning_rate and resume")
-        self.optimizer.step()
+        for optimizer, rate in zip(self.optimizers, self.base_rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * scale
+            optimizer.step()
         self.step += 1
         # Early on the average follows closely, or it would remember the random start.
         share = max(1 - recipe.average_decay, 9 / (self.step + 9))
         with torch.no_grad():
-            for mean, weight in zip(self.average.parameters(), self.codec.parameters(), strict=True):
-                mean.lerp_(weight, share)
+            torch._foreach_lerp_([*self.average.parameters()], [*self.codec.parameters()], share)
         return {name: float(value.detach()) for name, value in losses._asdict().items()}
 
     def save(self) -> None:
@@ -121,7 +124,7 @@ class _Run:
             "step": self.step,
             "codec": dict(self.codec.state_dict()),
             "average": dict(self.average.state_dict()),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         checkpoints = self.folder / "checkpoints"
         write_folder(checkpoints / f"step-{self.step:06d}", lambda path: save_state(path / STATE_FILE, state))
@@ -131,11 +134,26 @@ class _Run:
         state = load_state(path / STATE_FILE)
         self.codec.load_state_dict(state["codec"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.step = int(state["step"])
 
     def _losses(self, batch: Batch) -> Losses:
-        # Only the matrix products are in bfloat16; spectra and losses stay in float32.
+        # With autocast only the matrix products are in bfloat16; spectra and losses stay in float32.
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.autocast):
             trip = self.codec(batch.heard)
         return codec_losses(trip, batch.wanted)
+
+
+def _optimizers(codec: AudioCodec, recipe: AudioCodecRecipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices between the layers, AdamW for vectors, taps and what makes codes, pitch and envelopes."""
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in codec.named_parameters():
+        is_inner = parameter.ndim == 2 and min(parameter.shape) >= SMALLEST_MATRIX and name != "decoder.out.weight"
+        (matrices if is_inner else others).append(parameter)
+    decay = recipe.weight_decay
+    return [
+        OrthogonalMomentum(matrices, dtype=torch.float32, lr=recipe.matrix_rate, weight_decay=decay),
+        torch.optim.AdamW(others, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=decay, fused=True),
+    ]

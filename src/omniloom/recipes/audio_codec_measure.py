@@ -23,7 +23,7 @@ from omniloom.data.speech import fsdd
 from omniloom.data.speech.synthesis import assistant_word
 from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.evaluation.codecs import Ceiling, measure_audio
-from omniloom.recipes.audio_codec_sounds import spoken_sentences
+from omniloom.recipes.audio_codec_sounds import assistant_words, spoken_sentences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def measure_audio_codec(
     codec: AudioCodec, *, listener: Transcriber | None = None, limit: int = 100
 ) -> AudioCodecMeasure:
     """All of it: under a minute at a hundred sounds of each kind."""
-    words = [assistant_word(word).samples for word in REPLY_WORDS]
+    words = assistant_words()
     sentences = spoken_sentences(limit, split="new", seed=0)
     takes = [fsdd.load(take).resampled(RATE_HZ).samples for take in fsdd.recordings("new")[:limit]]
     encode_real_times, decode_real_times = _real_times(codec)

@@ -1,5 +1,7 @@
 """What the audio codec is trained on: the assistant's words, other voices' sentences, real people's digits.
 
+Words and sentences are English and French: vowels through the nose or with round lips are in no English word.
+
 The assistant's replies are all in one voice and must come out best, so its few words come often, joined as replies are.
 Other speakers and people teach the codes what may be heard. Held-out voices and takes are in none of it.
 """
@@ -19,17 +21,25 @@ from omniloom.codecs.audio import RATE_HZ, SAMPLES_PER_FRAME
 from omniloom.core.progress import track
 from omniloom.core.randomness import generator
 from omniloom.data.speech import augmentation, fsdd
-from omniloom.data.speech.synthesis import NEW_VOICES, TRAIN_VOICES, assistant_word, synthesize
-from omniloom.data.speech.words import REPLY_WORDS
+from omniloom.data.speech.synthesis import VOICES, assistant_word, synthesize
+from omniloom.data.speech.words import LANGUAGES, REPLY_WORDS_IN, Language
 
-OPENERS = (
-    "what is", "draw a", "write what you hear", "which digit is this", "say", "please tell me",
-    "how many shapes are there",
-    "what colour is the", "make it", "move it to the", "where is the", "turn it into a", "can you show me a picture of",
-    "could you", "what shape is", "i would like", "thanks",
-)  # fmt: skip
+OPENERS: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "what is", "draw a", "write what you hear", "which digit is this", "say", "please tell me",
+        "how many shapes are there", "what colour is the", "make it", "move it to the", "where is the",
+        "turn it into a", "can you show me a picture of", "could you", "what shape is", "i would like", "thanks",
+    ),
+    "fr": (
+        "combien font", "dessine un", "écris ce que tu entends", "quel chiffre est-ce", "dis", "s'il te plaît dis-moi",
+        "combien de formes y a-t-il", "de quelle couleur est le", "mets-le", "déplace-le vers le", "où est le",
+        "transforme-le en", "peux-tu me montrer une image de", "qu'est-ce que tu vois", "je voudrais", "merci",
+    ),
+}  # fmt: skip
 """Function words that questions hold beside the reply words; none is a whole question of the tests."""
 
+FRENCH_SHARE = 0.3
+"""Of the sentences. Of the assistant's words a third are French."""
 
 NOISE_SHARE = 0.4
 NOISE_DB = (-75.0, -40.0)
@@ -56,8 +66,8 @@ class Sounds:
 class Mix:
     """Shares of a batch's rows; digits take the rest."""
 
-    words: float = 0.18
-    sentences: float = 0.42
+    words: float = 0.22
+    sentences: float = 0.4
 
     def __post_init__(self) -> None:
         if min(self.words, self.sentences) < 0 or self.words + self.sentences > 1:
@@ -75,20 +85,26 @@ def training_sounds(num_sentences: int, *, digit_copies: int, seed: int) -> Soun
         for copy in range(digit_copies)
     ]
     return Sounds(
-        words=[assistant_word(word).samples for word in REPLY_WORDS],
+        words=assistant_words(),
         sentences=spoken_sentences(num_sentences, split="train", seed=seed),
         digits=digits,
     )
 
 
+def assistant_words() -> list[Tensor]:
+    """Every word of a reply in each language."""
+    return [assistant_word(word, language).samples for language in LANGUAGES for word in REPLY_WORDS_IN[language]]
+
+
 def spoken_sentences(num_sentences: int, *, split: Literal["train", "new"], seed: int) -> list[Tensor]:
-    """Reply words in random order, half of them after an opener, in the voices of a split."""
-    voices = TRAIN_VOICES if split == "train" else NEW_VOICES
+    """Reply words of one language in random order, half of them after an opener, in the voices of a split."""
     spoken = []
     for index in track(range(num_sentences), f"sentences of {split} voices"):
         rng = generator("audio codec sentence", split, seed, index)
-        opener = [OPENERS[int(rng.integers(len(OPENERS)))]] if rng.random() < 0.5 else []
-        words = [REPLY_WORDS[i] for i in rng.integers(len(REPLY_WORDS), size=rng.integers(2, 6))]
+        language: Language = "fr" if rng.random() < FRENCH_SHARE else "en"
+        openers, known, voices = OPENERS[language], REPLY_WORDS_IN[language], VOICES[language][split]
+        opener = [openers[int(rng.integers(len(openers)))]] if rng.random() < 0.5 else []
+        words = [known[i] for i in rng.integers(len(known), size=rng.integers(2, 6))]
         voice = voices[index % len(voices)].varied(rng)
         samples = synthesize(" ".join([*opener, *words]), voice).audio.samples
         spoken.append(_as_another_speaker(samples, rng) if split == "train" else samples)

@@ -104,7 +104,7 @@ recipes.add(
 recipes.add(
     "small",
     Recipe(
-        summary="tiny's world at 91 M parameters, for one GPU: planned (--dry-run), not yet trained",
+        summary="tiny's world at 96 M parameters, for one GPU: planned (--dry-run), not yet trained",
         configure=_later("omniloom.recipes.sizes:small"),
         run=_later("omniloom.recipes.tiny:train_tiny"),
         plan=_later("omniloom.recipes.sizes:plan"),
@@ -114,7 +114,7 @@ recipes.add(
 recipes.add(
     "base",
     Recipe(
-        summary="tiny's world at 1.07 B parameters, for eight GPUs: planned (--dry-run), not yet trained",
+        summary="tiny's world at 1.10 B parameters, for eight GPUs: planned (--dry-run), not yet trained",
         configure=_later("omniloom.recipes.sizes:base"),
         run=_later("omniloom.recipes.tiny:train_tiny"),
         plan=_later("omniloom.recipes.sizes:plan"),
@@ -134,7 +134,7 @@ recipes.add(
 recipes.add(
     "text-codec",
     CodecRecipe(
-        summary="byte-level BPE of 1024 tokens: seconds on one core",
+        summary="byte-level BPE of 1280 tokens: seconds on one core",
         configure=_later("omniloom.recipes.text_codec:TextCodecRecipe"),
         run=_text_codec,
         load=_later("omniloom.codecs.text:TextCodec.load"),

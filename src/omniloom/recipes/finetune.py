@@ -4,17 +4,18 @@
 
 The folder holds JSON lines or WebDataset shards (`data.chat_files`, `data.chat_shards`); one file of either will do.
 The model keeps its codecs and vocabulary. Some of the generated world is mixed in, so that it does not forget what it
-could do.
+could do: of a model from before films were part of it, the part that it knows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from omniloom.data.problems import ChatFilesProblem, WorldMix
+from omniloom.data.problems import ChatFilesProblem, ScenesProblem, SpeechProblem, WorldMix
 from omniloom.data.token_dataset import TokenDataset, prepare
 from omniloom.generation import load, save_for_use
+from omniloom.stream.vocabulary import Vocabulary
 from omniloom.training import AdamW, TrainingConfig, fit, joined, record_config
 
 
@@ -26,12 +27,29 @@ class FinetuneRecipe:
         default_factory=lambda: ChatFilesProblem.Config(folder=Path("chats"), weight=50.0)
     )
     start: str = "tiny"
+    mix: WorldMix = field(default_factory=WorldMix)
     num_examples: int = 8_192
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(num_steps=600, optimizer=AdamW(rate=5e-4), compile=False)
     )
     num_processes: int = 2
     seed: int = 0
+
+
+def known_world(mix: WorldMix, vocabulary: Vocabulary) -> WorldMix:
+    """What of a mix a model can be reminded of: one without videos knows shapes, speech, sums and digits in English."""
+    if vocabulary.has_video:
+        return mix
+    scenes, speech = mix.scenes, mix.speech
+    return replace(
+        mix,
+        scenes=scenes and ScenesProblem.Config(**{**vars(scenes), "french": 0.0}),
+        speech=speech and SpeechProblem.Config(**{**vars(speech), "french": 0.0}),
+        films=None,
+        emoji=None,
+        dialogues=None,
+        unknown=None,
+    )
 
 
 def train_finetune(recipe: FinetuneRecipe, *, out: Path, is_resuming: bool = False) -> Path:
@@ -48,7 +66,7 @@ def train_finetune(recipe: FinetuneRecipe, *, out: Path, is_resuming: bool = Fal
         record_config(out, recipe)
         return prepare(
             out / "data",
-            mix=WorldMix(chat_files=recipe.data),
+            mix=replace(known_world(recipe.mix, start.model.vocabulary), chat_files=recipe.data),
             codecs=start.codecs,
             num_examples=recipe.num_examples,
             seed=recipe.seed,

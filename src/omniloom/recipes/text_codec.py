@@ -1,10 +1,10 @@
 """Train the text codec.
 
-Three sources share the 1024 tokens: the reply words, each with and without its leading space and often enough that
-every one becomes a single token (a spoken reply is cut at words, so a word in one token starts its sound soonest); the
-world's own texts; and some English that every machine has, the standard library's docstrings, so that text from
-elsewhere costs fewer tokens too. Rejected: a downloaded corpus (one more thing that can fail, for the last few hundred
-merges).
+Three sources share the tokens: the reply words of every language, each with and without its leading space and often
+enough that every one becomes a single token (a spoken reply is cut at words, so a word in one token starts its sound
+soonest); the world's own texts; and some English that every machine has, the standard library's docstrings, so that
+text from elsewhere costs fewer tokens too. Rejected: a downloaded corpus (one more thing that can fail, for the last
+few hundred merges).
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from omniloom.codecs.text import VOCAB_SIZE, TextCodec
+from omniloom.codecs.text import TextCodec
 from omniloom.data.problems import Mixture, Split, WorldMix
-from omniloom.data.speech.words import REPLY_WORDS
+from omniloom.data.speech.words import REPLY_WORDS_IN
 from omniloom.evaluation.codecs import TextCeiling, measure_text
 from omniloom.stream.parts import Text
+
+ALL_REPLY_WORDS = tuple(dict.fromkeys(word for words in REPLY_WORDS_IN.values() for word in words))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextCodecRecipe:
     """How much of each source is read; reply words are repeated until they win their merges."""
 
-    vocab_size: int = VOCAB_SIZE
+    vocab_size: int = 1280
     num_examples: int = 4000
     english_characters: int = 400_000
     word_repeats: int = 1000
@@ -36,7 +38,7 @@ class TextCodecRecipe:
 def train(recipe: TextCodecRecipe | None = None, *, mix: WorldMix | None = None) -> TextCodec:
     """The codec, from nothing, in a few seconds (and however long the problems take to make their examples)."""
     recipe = recipe or TextCodecRecipe()
-    texts = [form for word in REPLY_WORDS for form in (word, f" {word}") for _ in range(recipe.word_repeats)]
+    texts = [form for word in ALL_REPLY_WORDS for form in (word, f" {word}") for _ in range(recipe.word_repeats)]
     texts += world_texts(recipe.num_examples, split="train", mix=mix)
     texts += english_texts(recipe.english_characters)
     return TextCodec.train(texts, recipe.vocab_size)
@@ -48,7 +50,7 @@ def measure(codec: TextCodec, *, num_examples: int = 500) -> TextCeiling:
         codec,
         world=world_texts(num_examples, split="new"),
         english=english_texts(100_000, is_reversed=True),
-        reply_words=REPLY_WORDS,
+        reply_words=ALL_REPLY_WORDS,
     )
 
 

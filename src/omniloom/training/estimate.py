@@ -17,6 +17,7 @@ from omniloom.models import OmniConfig, OmniModel
 from omniloom.stream.vocabulary import Vocabulary
 from omniloom.training.loop import TrainingConfig
 from omniloom.training.optimizers import Muon
+from omniloom.training.precision import uses_autocast
 
 NUM_PASSES = 3
 FLOPS_PER_PASS = {"cpu": 1e10, "cuda": 2e13}
@@ -80,14 +81,15 @@ def memory(
     )
     in_use = num_parameters - matrices + 2 * matrices // config.depth if shards > 1 else 0
     rows = -(-training.num_rows // num_processes)
+    is_autocast = uses_autocast(training.autocast, _device())
     a_token = activation_bytes_per_token(
-        config, vocabulary_size=vocabulary_size, row_length=training.row_length, autocast=training.autocast
+        config, vocabulary_size=vocabulary_size, row_length=training.row_length, autocast=is_autocast
     )
     return Memory(
         weights=4 * num_parameters / shards,
         gradients=4 * num_parameters / shards,
         optimizer=4 * averages / shards,
-        gathered=(2 * matrices if training.autocast else 0) + 4 * in_use,
+        gathered=(2 * matrices if is_autocast else 0) + 4 * in_use,
         activations=rows * training.row_length * a_token,
     )
 
@@ -109,15 +111,20 @@ def activation_bytes_per_token(config: OmniConfig, *, vocabulary_size: int, row_
 
 def measured_flops_per_second(config: OmniConfig, training: TrainingConfig, vocabulary: Vocabulary) -> float:
     """What this machine does of `flops_per_token` in forward and backward passes through one block, not compiled."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = _device().type
     one = OmniConfig(depth=1, attention=config.attention, hidden_width=config.hidden_width)
     row_length = min(training.row_length, LONGEST_ROW[device])
     a_row = row_length * flops_per_token(one, vocabulary_size=vocabulary.size, row_length=row_length)
     num_rows = max(1, min(training.num_rows, int(FLOPS_PER_PASS[device] / a_row)))
     model = OmniModel(one, vocabulary).to(device)
     ids = torch.zeros(num_rows, row_length, dtype=torch.long, device=device)
-    seconds = [_pass_seconds(model, ids, autocast=training.autocast) for _ in range(1 + NUM_PASSES)]
+    is_autocast = uses_autocast(training.autocast, ids.device)
+    seconds = [_pass_seconds(model, ids, autocast=is_autocast) for _ in range(1 + NUM_PASSES)]
     return num_rows * a_row / median(seconds[1:])
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _pass_seconds(model: OmniModel, ids: torch.Tensor, *, autocast: bool) -> float:

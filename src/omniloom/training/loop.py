@@ -30,6 +30,7 @@ from omniloom.training.interruption import interruptible
 from omniloom.training.loss import LossWeights, weighted_loss
 from omniloom.training.optimizers import AdamW, Muon
 from omniloom.training.parallel import Processes
+from omniloom.training.precision import uses_autocast
 from omniloom.training.schedule import WarmupStableDecay
 from omniloom.training.sharding import (
     Parallel,
@@ -45,7 +46,8 @@ from omniloom.training.sharding import (
 class TrainingConfig:
     """How a model is trained. A step takes `num_rows x row_length x accumulate` tokens, over all processes together.
 
-    `parallel` is what each of several processes holds: the whole model (`ddp`) or a shard of it (`fsdp2`).
+    `autocast` multiplies in bf16; unless it is said, where the device has that. `parallel` is what each of several
+    processes holds: the whole model (`ddp`) or a shard of it (`fsdp2`).
     """
 
     num_steps: int
@@ -56,7 +58,7 @@ class TrainingConfig:
     schedule: WarmupStableDecay = field(default_factory=WarmupStableDecay)
     weights: LossWeights = field(default_factory=LossWeights)
     clip_norm: float = 1.0
-    autocast: bool = True
+    autocast: bool | None = None
     compile: bool = True
     log_every: int = 20
     checkpoint_every_s: float = 180.0
@@ -96,7 +98,8 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.spread = spread(model, self.processes, parallel=config.parallel, is_compiled=config.compile)
         self.is_sharded = is_sharded(next(model.parameters()))
-        self.optimizers = config.optimizer.build(model, is_sharded=self.is_sharded)
+        self.is_autocast = uses_autocast(config.autocast, self.device)
+        self.optimizers = config.optimizer.build(model, dtype=torch.bfloat16 if self.is_autocast else torch.float32)
         self.base_rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         self.weights = config.weights.by_class().to(self.device)
         self.step = 0
@@ -156,12 +159,10 @@ class Trainer:
                 (self._loss(batch) * self.processes.world_size / c.accumulate).backward()
 
     def _loss(self, batch: Batch) -> torch.Tensor:
-        device = self.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.autocast):
-            inputs = batch.ids.to(device), batch.slots.to(device)
-            hidden = self.spread.forward(*inputs, documents=batch.documents.to(device))
-            targets, classes = batch.targets.to(device), batch.classes.to(device)
-            loss = weighted_loss(self.model, hidden, targets, classes, self.weights, over_all=self.processes.sum)
+        batch = batch.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_autocast):
+            hidden = self.spread.forward(batch.ids, batch.slots, more=batch.more, documents=batch.documents)
+            loss = weighted_loss(self.model, hidden, batch, self.weights, over_all=self.processes.sum)
         self.window.add(loss.sums, loss.counts, batch.num_tokens)
         return loss.total
 

@@ -1,4 +1,4 @@
-"""Next-token loss, weighted by what kind of token is predicted."""
+"""The loss of the next position's ids, weighted by what kind they are of."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from omniloom.data.packing import Batch
 from omniloom.models import OmniModel
-from omniloom.stream.layout import LossClass
+from omniloom.stream.layout import REPLY_CLASS, LossClass, Turn
+from omniloom.stream.vocabulary import AUDIO, PAD, TURN_END
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """How much a token of each kind counts; what a user shows is context, so it counts little or nothing."""
+    """How much a token of each kind counts; what a user shows is context, so it counts little or nothing.
+
+    `turn_end` is the weight of the mean loss of the frames of sound that know if the turn had ended.
+    """
 
     reply_text: float = 1.0
     reply_audio: float = 0.5
@@ -24,6 +29,7 @@ class LossWeights:
     prompt_text: float = 0.0
     prompt_audio: float = 0.05
     prompt_image: float = 0.0
+    turn_end: float = 0.2
 
     def by_class(self) -> Float[Tensor, " classes"]:
         kinds = [kind for kind in LossClass if kind is not LossClass.NONE]
@@ -34,7 +40,8 @@ class LossWeights:
 class WeightedLoss:
     """`total`, the weighted mean to descend, and for every class its summed loss (nats) and its token count.
 
-    `total` is a sum over these rows, divided by the weight of all rows of the step.
+    `total` is a sum over these rows, divided by the weight of all rows of the step, and the weighted mean of what
+    frames are asked about the end of the turn.
     """
 
     total: Float[Tensor, ""]
@@ -45,21 +52,56 @@ class WeightedLoss:
 def weighted_loss(
     model: OmniModel,
     hidden: Float[Tensor, "B T D"],
-    targets: Int[Tensor, "B T"],
-    classes: Int[Tensor, "B T"],
+    batch: Batch,
     weights: Float[Tensor, " classes"],
     *,
     over_all: Callable[[Tensor], Tensor] = lambda own: own,
 ) -> WeightedLoss:
-    """Cross-entropy over the tokens that carry weight; the others never reach the output matrix.
+    """Cross-entropy over the ids that carry weight, and over the frames that know if a turn had ended.
 
-    `over_all` sums the rows' weight over all processes that share a step.
+    Where a target position holds several ids, each counts by itself. What has no weight never reaches the output
+    matrix. `over_all` sums the rows' weight over all processes that share a step.
     """
-    token_weights = weights[classes.long()]
-    chosen = token_weights > 0
-    weight, kind = token_weights[chosen], classes[chosen].long()
-    logits = model.logits(hidden[chosen])
-    losses = F.cross_entropy(logits.float(), targets[chosen], reduction="none")
-    total = (losses * weight).sum() / over_all(weight.sum()).clamp_min(1e-9)
+    losses, kind = reply_losses(model, hidden, batch, weights)
+    weight = weights[kind]
     sums = torch.zeros_like(weights).index_add_(0, kind, losses.detach())
-    return WeightedLoss(total, sums, torch.bincount(kind, minlength=len(weights)).to(weights.dtype))
+    counts = torch.bincount(kind, minlength=len(weights)).to(weights.dtype)
+    asked = turn_losses(model, hidden, batch.turns) if weights[LossClass.TURN_END] > 0 else losses[:0]
+    sums[LossClass.TURN_END], counts[LossClass.TURN_END] = asked.detach().sum(), len(asked)
+    shared = over_all(torch.stack([weight.sum(), counts[LossClass.TURN_END]]))
+    total = (losses * weight).sum() / shared[0].clamp_min(1e-9)
+    total = total + weights[LossClass.TURN_END] * asked.sum() / shared[1].clamp_min(1)
+    return WeightedLoss(total, sums, counts)
+
+
+def reply_losses(
+    model: OmniModel, hidden: Float[Tensor, "B T D"], batch: Batch, weights: Float[Tensor, " classes"]
+) -> tuple[Float[Tensor, " ids"], Int[Tensor, " ids"]]:
+    """Loss (nats) and class of every id that carries weight: the first ones of all positions, then place by place.
+
+    An id beside the first is one of those that may stand at its place, and only they are scored.
+    """
+    chosen = weights[batch.classes.long()] > 0
+    kind, more = batch.classes[chosen].long(), batch.more_targets[chosen]
+    own, table = hidden[chosen], model.embedding.table()
+    losses = [F.cross_entropy(model.logits(own, table=table).float(), batch.targets[chosen], reduction="none")]
+    kinds = [kind]
+    for number, place in enumerate(model.vocabulary.reply_places):
+        target = more[:, place.place - 1]
+        # Also where nothing is chosen: every head must have a gradient in every process.
+        has_one = (kind == REPLY_CLASS[place.modality]) & (target != PAD)
+        logits = model.place_logits(own[has_one], number, table=table)
+        losses.append(F.cross_entropy(logits.float(), target[has_one] - place.start, reduction="none"))
+        kinds.append(kind[has_one])
+    return torch.cat(losses), torch.cat(kinds)
+
+
+def turn_losses(
+    model: OmniModel, hidden: Float[Tensor, "B T D"], turns: Int[Tensor, "B T"]
+) -> Float[Tensor, " frames"]:
+    """Loss (nats) of each frame that knows if the turn had ended: <turn_end> against <audio>, which says it goes on."""
+    asked = turns != Turn.UNKNOWN
+    # Only two rows of the table take part, so the whole of it is never built for this.
+    vectors = model.embedding.rows[[TURN_END, AUDIO]]
+    logits = F.linear(hidden[asked].float(), vectors.float())
+    return F.cross_entropy(logits, (turns[asked] == Turn.GOES_ON).long(), reduction="none")

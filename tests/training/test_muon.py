@@ -1,4 +1,4 @@
-"""Muon over shards takes the steps of torch's Muon over whole matrices, to the last bit."""
+"""Muon takes the steps of torch's in bf16, to the last bit, and over shards those it takes over whole matrices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from omniloom.training import Processes
-from omniloom.training.sharded_muon import ShardedMuon, orthogonalized
+from omniloom.training.muon import OrthogonalMomentum, orthogonalized
 from tests.training.parallel_runs import end, start
 
 SHAPES = [(8, 6), (6, 8), (7, 5), (33, 16), (1, 4)]
@@ -24,7 +24,7 @@ def step_both(out: Path, processes: Processes) -> str:
     torch.manual_seed(0)
     wholes = [torch.nn.Parameter(torch.randn(shape)) for shape in SHAPES]
     shards = [torch.nn.Parameter(distribute_tensor(whole.detach(), mesh, [Shard(0)])) for whole in wholes]
-    expected, found = torch.optim.Muon(wholes, **SETTINGS), ShardedMuon(shards, **SETTINGS)
+    expected, found = torch.optim.Muon(wholes, **SETTINGS), OrthogonalMomentum(shards, dtype=torch.bfloat16, **SETTINGS)
     for _ in range(3):
         for whole, shard in zip(wholes, shards, strict=True):
             whole.grad = torch.randn(whole.shape)
@@ -46,3 +46,22 @@ def test_orthogonalizing_brings_singular_values_near_one() -> None:
     settings = torch.optim.Muon([torch.nn.Parameter(torch.zeros(2, 2))]).param_groups[0]
     values = torch.linalg.svdvals(orthogonalized(torch.randn(12, 5).bfloat16(), settings).float())
     assert values.min() > 0.6 and values.max() < 1.2
+
+
+def test_whole_matrices_take_torchs_steps_but_for_its_rounding() -> None:
+    torch.manual_seed(0)
+    shapes = [(24, 40), (40, 24), (24, 40), (16, 16)]
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    theirs = [torch.nn.Parameter(matrix.detach().clone()) for matrix in ours]
+    optimizers = [OrthogonalMomentum(ours, dtype=torch.float32, **SETTINGS), torch.optim.Muon(theirs, **SETTINGS)]
+    start = [matrix.detach().clone() for matrix in ours]
+    for _ in range(3):
+        for mine, other in zip(ours, theirs, strict=True):
+            mine.grad = torch.randn_like(mine)
+            other.grad = mine.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for mine, other, before in zip(ours, theirs, start, strict=True):
+        moved, moved_there = mine.detach() - before, other.detach() - before
+        assert float((moved - moved_there).norm() / moved_there.norm()) < 0.02
+        assert float(moved.norm()) > 0.05

@@ -1,6 +1,9 @@
-"""Muon for matrices of which each process holds a shard.
+"""Muon (Jordan et al. 2024) in the precision that is asked for, over whole matrices or those that processes share.
 
-The update orthogonalizes a whole matrix. torch.optim.Muon does run on shards, but it exchanges data in each of its five
+torch.optim.Muon always orthogonalizes in bf16. Where a processor has no bf16 arithmetic that is many times slower than
+float32, and two processes that add up gradients in another order then differ by its rounding; here it is a choice.
+
+The update orthogonalizes a whole matrix. torch's Muon does run on shards, but it exchanges data in each of its five
 iterations and rounds partial sums to bf16 on the way: of a 7 x 5 matrix, elements of an update came out up to 6 % from
 those of one process. Here each matrix is gathered once, to one process, which orthogonalizes it while the others do
 theirs, and sent back: numbers as of one process, the work divided, twice the bytes of one gather.
@@ -9,16 +12,22 @@ theirs, and sent back: numbers as of one process, the work divided, twice the by
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float
 from torch import Tensor
 
 
-class ShardedMuon(torch.optim.Muon):
-    """`torch.optim.Muon` over parameters that `fully_shard` has cut along their rows."""
+class OrthogonalMomentum(torch.optim.Muon):
+    """`torch.optim.Muon` that orthogonalizes in `dtype`, also where `fully_shard` has cut matrices along their rows."""
+
+    def __init__(self, params: Iterable[Any], *, dtype: torch.dtype, **settings: float) -> None:
+        super().__init__(params, **settings)  # type: ignore[arg-type]
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -38,15 +47,15 @@ class ShardedMuon(torch.optim.Muon):
             state["momentum_buffer"] = torch.zeros_like(gradient)
         average = state["momentum_buffer"]
         average.lerp_(gradient, 1 - group["momentum"])
-        return gradient.lerp(average, group["momentum"]).bfloat16()
+        return gradient.lerp(average, group["momentum"]).to(self.dtype)
 
 
 def _orthogonalized_together(updates: list[Any], group: dict[str, Any]) -> list[Any]:
     """Each matrix orthogonalized by one process; the largest are dealt out first, so that all have alike to do."""
+    if not updates or not hasattr(updates[0], "device_mesh"):
+        return _orthogonalized_alike(updates, group)
     from torch.distributed.tensor import distribute_tensor
 
-    if not updates:
-        return []
     mesh, device = updates[0].device_mesh, updates[0].device
     by_size = sorted(range(len(updates)), key=lambda number: -updates[number].numel())
     owner = {number: place % mesh.size() for place, number in enumerate(by_size)}
@@ -65,13 +74,26 @@ def _orthogonalized_together(updates: list[Any], group: dict[str, Any]) -> list[
     return results
 
 
-def orthogonalized(matrix: Tensor, group: dict[str, Any]) -> Tensor:
-    """Newton-Schulz iteration (Jordan et al. 2024) with torch's coefficients: singular values towards 1, in bf16."""
+def _orthogonalized_alike(updates: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    """Whole matrices, all of one shape in one batched product."""
+    alike: dict[torch.Size, list[int]] = defaultdict(list)
+    for number, update in enumerate(updates):
+        alike[update.shape].append(number)
+    found = dict[int, Tensor]()
+    for numbers in alike.values():
+        stacked = orthogonalized(torch.stack([updates[number] for number in numbers]), group)
+        found.update(zip(numbers, stacked, strict=True))
+    return [found[number] for number in range(len(updates))]
+
+
+def orthogonalized(matrix: Float[Tensor, "*num rows columns"], group: dict[str, Any]) -> Tensor:
+    """Newton-Schulz iteration (Jordan et al. 2024) with torch's coefficients: singular values towards 1."""
     a, b, c = group["ns_coefficients"]
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    wide = matrix.T if is_tall else matrix
-    wide = wide / wide.norm().clamp(min=group["eps"])
+    is_tall = matrix.shape[-2] > matrix.shape[-1]
+    wide = matrix.mT if is_tall else matrix
+    wide = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=group["eps"])
     for _ in range(group["ns_steps"]):
-        gram = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
-    return wide.T if is_tall else wide
+        gram = wide @ wide.mT
+        add = torch.baddbmm if wide.ndim == 3 else torch.addmm
+        wide = add(wide, add(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
+    return wide.mT if is_tall else wide
