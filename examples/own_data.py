@@ -1,7 +1,7 @@
 """Write a small folder of conversations with speech and pictures, ready for `omniloom train finetune`.
 
-    python examples/own_data.py my_chats            # JSON lines; with --shards, a WebDataset shard
-    omniloom train finetune --set data.folder=my_chats --out runs/mine
+python examples/own_data.py my_chats            # JSON lines; with --shards, a WebDataset shard
+omniloom train finetune --set data.folder=my_chats --out runs/mine
 """
 
 from __future__ import annotations

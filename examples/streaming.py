@@ -1,6 +1,6 @@
 """Hear a reply while it is being made: events as they come, and how long the first sound took.
 
-    python examples/streaming.py "say red star seven"
+python examples/streaming.py "say red star seven"
 """
 
 from __future__ import annotations

@@ -1,10 +1,14 @@
 """Human digits by a speaker never heard: one model a speaker, trained on the others.
 
     python benchmarks/evaluation/leave_one_speaker_out.py runs/tiny/checkpoint --steps 600 --out docs/figures
+    python benchmarks/evaluation/leave_one_speaker_out.py runs/tiny/checkpoint --without gain,noise --out runs/loso
 
 Each model is new and learns the digits problem alone, with the checkpoint's codecs; those were trained on all speakers'
 sounds, without words, which the result's file says too. It is scored on every held-out take of the speaker left out,
 beside the same takes of the speakers it knows.
+
+`--without` measures augmentations: for each one named, all speakers once more with it left out, and a table of what
+that costs. It goes on where it was stopped, if the settings are the same.
 """
 
 from __future__ import annotations
@@ -12,8 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 
@@ -26,15 +33,22 @@ from omniloom.data.speech.listener import Listener
 from omniloom.data.token_dataset import prepare
 from omniloom.evaluation.intervals import wilson
 from omniloom.evaluation.speakers import score_speakers
+from omniloom.evaluation.table import markdown_table
 from omniloom.generation import Omni
 from omniloom.models import OmniConfig, OmniModel
 from omniloom.training import Trainer, TrainingConfig
 
+Row = dict[str, Any]
 
-def train_without(speaker: str, codecs: CodecSet, *, steps: int, examples: int, depth: int) -> Omni:
+
+def train_without(
+    speaker: str, codecs: CodecSet, *, steps: int, examples: int, depth: int, changes: fsdd.Augmentation
+) -> Omni:
     """A model that never heard the speaker say a digit."""
     others = tuple(name for name in fsdd.SPEAKERS if name != speaker)
-    mix = WorldMix(scenes=None, speech=None, sums=None, digits=DigitsProblem.Config(speakers=others))
+    digits = DigitsProblem.Config(speakers=others, augmentation=changes)
+    problems = {item.name: None for item in fields(WorldMix) if item.name != "dropped_prompts"}
+    mix = WorldMix(**problems | {"digits": digits})
     with tempfile.TemporaryDirectory() as folder:
         data = prepare(Path(folder) / "data", mix=mix, codecs=codecs, num_examples=examples, processes=1)
         config = TrainingConfig(num_steps=steps, tensorboard=False, checkpoint_every_s=1e9)
@@ -45,6 +59,49 @@ def train_without(speaker: str, codecs: CodecSet, *, steps: int, examples: int, 
     return Omni(model, codecs)
 
 
+def left_out(speaker: str, without: str, options: argparse.Namespace, codecs: CodecSet, listener: Listener) -> Row:
+    """What a model scores that never heard the speaker, one augmentation left out or, for "", none."""
+    changes = replace(fsdd.Augmentation(), **({without: False} if without else {}))
+    omni = train_without(
+        speaker, codecs, steps=options.steps, examples=options.examples, depth=options.depth, changes=changes
+    )
+    scores = {item.speaker: item for item in score_speakers(omni, listener=listener)}
+    own, others = scores.pop(speaker), scores.values()
+    interval = wilson(own.written, own.n)
+    return {
+        "left_out": speaker, "without": without, "n": own.n, "written": own.written, "low": interval.low,
+        "high": interval.high, "spoken": own.spoken, "known_speakers": fmean(item.written for item in others),
+        "codecs_heard_the_speaker": True, "steps": options.steps, "examples": options.examples, "depth": options.depth,
+    }  # fmt: skip
+
+
+def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """For each augmentation left out: the mean and the worst speaker, and what leaving it out costs the mean."""
+    means = {name: [row["written"] for row in rows if row["without"] == name] for name in _names(rows)}
+    base = fmean(means[""]) if "" in means else None
+    return [
+        (
+            name or "none",
+            str(len(values)),
+            f"{fmean(values):.3f}",
+            f"{min(values):.3f}",
+            "–" if base is None or not name else f"{base - fmean(values):+.3f}",
+        )
+        for name, values in means.items()
+    ]
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row["without"] for row in rows))
+
+
+def _done(path: Path, options: argparse.Namespace) -> list[Row]:
+    """Rows of an earlier run with these settings."""
+    rows: list[Row] = json.loads(path.read_text()) if path.is_file() else []
+    wanted = {name: getattr(options, name) for name in ("steps", "examples", "depth")}
+    return [row for row in rows if {name: row.get(name) for name in wanted} == wanted and "without" in row]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", help="where the codecs come from: a name or a folder")
@@ -52,28 +109,26 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=8_192)
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--speakers", nargs="*", default=list(fsdd.SPEAKERS))
+    parser.add_argument("--without", default="", metavar="A,B", help="augmentations to leave out, each by itself")
     parser.add_argument("--listener", type=Path, default=None, help="default: the shipped one")
     parser.add_argument("--out", type=Path, default=Path("docs/figures"))
     options = parser.parse_args()
+    names = [name for name in options.without.split(",") if name]
+    known = [item.name for item in fields(fsdd.Augmentation)]
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"--without must be of {', '.join(known)}, got {', '.join(unknown)}")
     torch.set_num_threads(1)
-    codecs = Omni.load(options.checkpoint).codecs
-    listener = Listener.load(options.listener)
-    rows = []
-    for speaker in options.speakers:
-        omni = train_without(speaker, codecs, steps=options.steps, examples=options.examples, depth=options.depth)
-        scores = {item.speaker: item for item in score_speakers(omni, listener=listener)}
-        own, others = scores.pop(speaker), scores.values()
-        interval = wilson(own.written, own.n)
-        rows.append(
-            {
-                "left_out": speaker, "n": own.n, "written": own.written, "low": interval.low, "high": interval.high,
-                "spoken": own.spoken, "known_speakers": fmean(item.written for item in others),
-                "codecs_heard_the_speaker": True, "steps": options.steps,
-            }
-        )  # fmt: skip
-        print(json.dumps(rows[-1]), flush=True)
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "leave_one_speaker_out.json").write_text(json.dumps(rows, indent=1) + "\n")
+    codecs, listener = Omni.load(options.checkpoint).codecs, Listener.load(options.listener)
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / ("augmentations.json" if names else "leave_one_speaker_out.json")
+    rows = _done(path, options) if names else []
+    for without in ("", *names):
+        for speaker in options.speakers:
+            if not any((row["without"], row["left_out"]) == (without, speaker) for row in rows):
+                rows.append(left_out(speaker, without, options, codecs, listener))
+                print(json.dumps(rows[-1]), flush=True)
+                path.write_text(json.dumps(rows, indent=1) + "\n")
+    print(markdown_table(("left out", "speakers", "mean", "worst", "costs"), table(rows)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Score against minutes: every kept checkpoint of a training run, evaluated in all nine cells.
+"""Score against minutes: every kept checkpoint of a training run, evaluated in all twelve cells.
 
     python benchmarks/training/learning_curve.py runs/tiny --limit 60 --out docs/figures
 
@@ -30,7 +30,7 @@ def score_checkpoints(run: Path, *, limit: int, listener: Listener) -> list[dict
         omni = Omni.load(run / "checkpoint")
         omni.model.load_state_dict(state["model"])
         omni = Omni(omni.model, omni.codecs)
-        report = evaluate(omni, limit=limit, listener=listener, speakers=False)
+        report = evaluate(omni, limit=limit, cells=CELLS, listener=listener, speakers=False)
         cells = {f"{cell.name} {cell.split}": {"score": cell.score, "ceiling": cell.ceiling} for cell in report.cells}
         entries.append({"step": state["step"], "minutes": round(state["seconds"] / 60, 1), "cells": cells})
         print(entries[-1]["step"], {name: round(value["score"], 2) for name, value in cells.items()}, flush=True)
@@ -38,12 +38,15 @@ def score_checkpoints(run: Path, *, limit: int, listener: Listener) -> list[dict
 
 
 def draw(entries: list[dict[str, Any]], path: Path) -> None:
-    """Nine small plots, one a cell: both splits against minutes, the ceiling as a dotted line."""
+    """Twelve small plots, one a cell: both splits against minutes, the ceiling as a dotted line."""
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(3, 3, figsize=(10, 8), sharex=True, sharey=True)
+    figure, axes = pyplot.subplots(4, 3, figsize=(10, 11), sharex=True, sharey=True)
     minutes = [entry["minutes"] for entry in entries]
     for cell, axis in zip(CELLS, axes.flat, strict=True):
+        if f"{cell} new" not in entries[-1]["cells"]:  # a model from before videos
+            axis.set_title(f"{cell}: not of this model")
+            continue
         for split, style in (("new", "o-"), ("composed", "s--")):
             axis.plot(minutes, [entry["cells"][f"{cell} {split}"]["score"] for entry in entries], style, label=split)
         axis.axhline(entries[-1]["cells"][f"{cell} new"]["ceiling"], color="grey", linestyle=":", label="ceiling")

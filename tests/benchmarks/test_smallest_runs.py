@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from omniloom.data.problems import CELLS
 from omniloom.recipes.tiny import train_tiny
 from tests.end_to_end.test_tiny_recipe import MICRO
 
@@ -35,7 +36,7 @@ def test_learning_curve_scores_every_kept_checkpoint(tmp_path: Path) -> None:
     run("training/learning_curve.py", str(tmp_path / "run"), "--limit", "2", "--out", str(tmp_path / "figures"))
     entries = json.loads((tmp_path / "figures" / "learning_curve.json").read_text())
     assert [entry["step"] for entry in entries] == [MICRO.training.num_steps]
-    assert len(entries[0]["cells"]) == 18
+    assert set(entries[0]["cells"]) == {f"{cell} {split}" for cell in CELLS for split in ("new", "composed")}
     assert (tmp_path / "figures" / "learning_curve.png").stat().st_size > 10_000
 
 
@@ -48,3 +49,7 @@ def test_leave_one_speaker_out_reports_the_speaker_and_the_others(tmp_path: Path
     assert row["left_out"] == "george"
     assert row["n"] == 80
     assert 0 <= row["low"] <= row["written"] <= row["high"] <= 1
+    more = (*smallest, "--without", "gain,speed", "--out", str(tmp_path))
+    run("evaluation/leave_one_speaker_out.py", str(tmp_path / "run" / "checkpoint"), *more)
+    rows = json.loads((tmp_path / "augmentations.json").read_text())
+    assert [row["without"] for row in rows] == ["", "gain", "speed"]

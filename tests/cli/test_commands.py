@@ -24,7 +24,7 @@ from omniloom.data.speech.listener_measure import Heard
 from omniloom.recipes import recipes
 from omniloom.recipes.catalogue import Recipe
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Image, Text
+from omniloom.stream.parts import Audio, Image, Text, Video
 
 
 @pytest.fixture
@@ -59,11 +59,12 @@ def test_ask_passes_the_parts_in_order_and_saves_what_came(
 ) -> None:
     Image(torch.zeros(3, 4, 4, dtype=torch.uint8)).save(tmp_path / "a.png")
     Audio(torch.zeros(800), 8_000).save(tmp_path / "b.wav")
-    media = ["--audio", str(tmp_path / "b.wav"), "--image", str(tmp_path / "a.png")]
+    Video(torch.arange(8, dtype=torch.uint8).view(8, 1, 1, 1).expand(8, 3, 4, 4), 5).save(tmp_path / "c.gif")
+    media = ["--audio", str(tmp_path / "b.wav"), "--video", str(tmp_path / "c.gif"), "--image", str(tmp_path / "a.png")]
     saves = ["--save", str(tmp_path / "r.wav"), "--save", str(tmp_path / "r.png"), "--save", str(tmp_path / "r.txt")]
     assert main(["ask", "what?", *media, *saves, "--seed", "3", "--temperature", "0.5", "--max-tokens", "9"]) == 0
     (call,) = asked
-    assert [type(part) for part in call["parts"]] == [Text, Audio, Image]
+    assert [type(part) for part in call["parts"]] == [Text, Audio, Video, Image]
     assert call["want"] == ["text", "audio", "image"]
     assert (call["checkpoint"], call["seed"], call["sampling"], call["max_tokens"]) == ("tiny", 3, 0.5, 9)
     printed = capsys.readouterr()
@@ -93,6 +94,9 @@ def test_ask_refuses_broken_files_before_loading_a_model(
     broken.write_bytes(b"RIFF" + b"\0" * 20)
     assert main(["ask", "what?", "--audio", str(broken)]) == 2
     assert "broken.wav is not a sound file" in capsys.readouterr().err
+    Image(torch.zeros(3, 4, 4, dtype=torch.uint8)).save(tmp_path / "still.png")
+    assert main(["ask", "what moves?", "--video", str(tmp_path / "still.png")]) == 2
+    assert "still.png is a still picture, not a video" in capsys.readouterr().err
     assert asked == []
 
 
@@ -248,6 +252,10 @@ def test_problems_lists_tasks_and_shows_an_example(tmp_path: Path, capsys: pytes
     assert "task    caption_text" in out and "<picture, 64 x 64>" in out
     (picture,) = tmp_path.glob("*.png")
     assert np.ptp(Image.open(picture).pixels.numpy()) > 0
+    assert main(["problems", "films", "--task", "film_sound_text", "--save", str(tmp_path / "film")]) == 0
+    assert "frames of 32 x 32 in 1." in capsys.readouterr().out
+    (film,), (sound,) = (list((tmp_path / "film").glob(f"*.{suffix}")) for suffix in ("gif", "wav"))
+    assert Video.open(film).duration_s == pytest.approx(Audio.open(sound).duration_s)
 
 
 def test_doctor_reports_each_part_and_what_to_do(
@@ -271,3 +279,64 @@ def test_problems_shows_how_a_shard_is_read(tmp_path: Path, capsys: pytest.Captu
     shard.write_bytes(shard.read_bytes()[:600])
     assert main(["problems", "chat_files", "--folder", str(shard)]) != 0
     assert "is torn" in capsys.readouterr().err
+
+
+def test_evaluate_world_takes_cells_and_single_tasks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def evaluate(omni: Any, **options: Any) -> Any:
+        calls.append(options)
+        return SimpleNamespace(table=lambda: "a table")
+
+    monkeypatch.setattr("omniloom.evaluation.world.evaluate", evaluate)
+    monkeypatch.setattr("omniloom.generation.Omni.load", lambda name: name)
+    assert main(["evaluate", "world"]) == 0
+    assert main(["evaluate", "world", "--tasks", "say,echo", "--splits", "new", "--limit", "7"]) == 0
+    assert [(call["cells"], call["tasks"], call["limit"]) for call in calls] == [
+        (None, None, 300),
+        (None, ["say", "echo"], 7),
+    ]
+    assert "a table" in capsys.readouterr().out
+
+
+def test_evaluate_turns_writes_what_it_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved: list[Path] = []
+    report = SimpleNamespace(table=lambda: "turns", save=saved.append, to_json=lambda: {"turns": 1})
+    drawn: list[Any] = []
+    monkeypatch.setattr("omniloom.evaluation.turn_ends.measure_turns", lambda omni, **options: report)
+    monkeypatch.setattr("omniloom.evaluation.turn_ends.draw_turns", lambda *args: drawn.append(args))
+    monkeypatch.setattr("omniloom.generation.Omni.load", lambda name: name)
+    files = ["--json", str(tmp_path / "t.json"), "--figure", str(tmp_path / "t.png")]
+    assert main(["evaluate", "turns", *files]) == 0
+    assert saved == [tmp_path / "t.json"] and drawn == [({"turns": 1}, tmp_path / "t.png")]
+    assert main(["evaluate", "turns", "--splits", "new"]) == 2
+    assert main(["evaluate", "world", *files]) == 2
+    assert "--figure belongs to evaluate turns" in capsys.readouterr().err
+
+
+def test_reproduce_fails_where_a_claim_does_not_hold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from omniloom.reproductions import Result, Row, reproductions
+
+    calls: list[Any] = []
+
+    def run(*, effort: str, out: Path | None, checkpoint: str) -> Result:
+        calls.append((effort, out, checkpoint))
+        rows = [Row(name="speed", paper="fast", bar="≤ 2", here="3", is_reached=effort == "full")]
+        return Result(system="toy", paper="a paper", rows=rows, machine="m", command="c")
+
+    monkeypatch.setitem(reproductions._values, "toy", SimpleNamespace(run=run, summary="a toy"))
+    assert main(["reproduce", "toy", "--quick"]) == 1
+    assert main(["reproduce", "toy", "--full", "--out", str(tmp_path), "--checkpoint", "x"]) == 0
+    assert calls == [("quick", None, "tiny"), ("full", tmp_path, "x")]
+    assert json.loads((tmp_path / "result.json").read_text())["holds"] is True
+    capsys.readouterr()
+    assert main(["reproduce", "--list"]) == 0
+    assert "gpt-4o" in capsys.readouterr().out
+    assert main(["reproduce"]) == 2
+    assert "name a system, or give --list; there are gpt-4o" in capsys.readouterr().err

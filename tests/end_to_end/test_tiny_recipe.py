@@ -36,9 +36,9 @@ MICRO = TinyRecipe(
         codec=ImageCodec.Config(encoder_width=8, decoder_width=8, colour_width=8),
         num_steps=2,
         rows_per_step=2,
-        num_emoji=0,
+        emoji_share=0.0,
     ),
-    mix=WorldMix(digits=None),
+    mix=WorldMix(digits=None, emoji=None),
     num_examples=32,
     model=OmniConfig.from_depth(1),
     training=TrainingConfig(num_steps=4, num_rows=2, compile=False, tensorboard=False),
@@ -61,7 +61,7 @@ def test_a_trained_folder_answers_what_is_heard_and_seen(run: Path, want: str | 
     sound = Audio(torch.randn(8_000) * 0.1, 16_000)
     reply = omni.reply(["what is this", sound, picture], want=want, max_tokens=60)
     assert reply.finish_reason in ("stop", "length")
-    assert reply.usage.prompt_tokens > 80 + 25
+    assert 16 + 12 < reply.usage.prompt_tokens < 80  # positions: a picture takes 16 and half a second of sound 13
     assert 0 < reply.usage.text_tokens + reply.usage.audio_tokens + reply.usage.image_tokens <= 60
 
 
@@ -76,7 +76,7 @@ def test_a_codec_that_is_there_already_is_taken(run: Path, tmp_path: Path) -> No
     assert isinstance(omni.codecs.audio, MimiCodec)
     reply = omni.reply(["say it", Audio(torch.randn(8_000) * 0.1, 16_000)], want="audio", max_tokens=60)
     assert reply.audio is None or reply.audio.rate_hz == 24_000
-    assert reply.usage.prompt_tokens > 3 * 7
+    assert reply.usage.prompt_tokens > 7  # a frame of three codes is one position
 
 
 def test_every_stage_is_timed_and_written_down(run: Path) -> None:

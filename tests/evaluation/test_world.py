@@ -7,13 +7,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from rich.console import Console
 
-from omniloom.data.problems import Example
+from omniloom.data.problems import Example, Task
 from omniloom.evaluation import world
 from omniloom.evaluation.report import WorldReport
 from omniloom.evaluation.round_trip import round_trip
@@ -55,6 +55,13 @@ CODECS: Any = SimpleNamespace(audio=ForgetfulCodec(), image=ForgetfulCodec())
 
 class SmallWorld:
     """Half the answers are "red", and half of the rest; each prompt is its own."""
+
+    problems: ClassVar[dict[str, Any]] = {}
+    tasks = tuple(Task(name=f"{cell} task", cell=cell, weight=1.0) for cell in CELLS)
+
+    def example(self, split: str, index: int, task: str | None = None) -> Example:
+        assert task is not None
+        return self.cell_example(task.split()[0], split, index)
 
     def cell_example(self, cell: str, split: str, index: int) -> Example:
         given, _, reply = cell.partition("-to-")
@@ -154,15 +161,15 @@ def test_a_stopped_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypatch: 
     whole = run(perfect()).to_json()
 
     def break_off(*args: Any, **options: Any) -> Any:
-        if args[1] == CELLS[2]:
+        if args[2].name == CELLS[2]:
             raise KeyboardInterrupt
-        return score_cell(*args, **options)
+        return score_row(*args, **options)
 
-    score_cell = world.score_cell
-    monkeypatch.setattr(world, "score_cell", break_off)
+    score_row = world.score_row
+    monkeypatch.setattr(world, "score_row", break_off)
     with pytest.raises(KeyboardInterrupt):
         run(perfect(), out=out)
-    monkeypatch.setattr(world, "score_cell", score_cell)
+    monkeypatch.setattr(world, "score_row", score_row)
     assert not out.exists()
     omni = perfect()
     assert run(omni, out=out).to_json() == whole
@@ -239,9 +246,34 @@ def test_the_table_shows_every_cell() -> None:
     [
         ({"limit": 0}, "limit must be at least 1, got 0"),
         ({"cells": ["text-to-smell"]}, "cells must be of .*, got text-to-smell"),
+        ({"cells": []}, "cells must name at least one, got none"),
+        ({"cells": None, "tasks": ["text-to-text tusk"]}, "unknown task .*did you mean 'text-to-text task'"),
         ({"splits": ["train"]}, "splits must be of new, composed, got train"),
     ],
 )
 def test_errors_name_value_and_remedy(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(perfect(), **options)
+
+
+def test_a_single_task_is_a_row_of_its_own() -> None:
+    (cell,) = run(perfect(), cells=None, tasks=["audio-to-text task"], splits=["new"]).cells
+    assert (cell.kind, cell.name, cell.input, cell.output) == ("task", "audio-to-text task", "audio", "text")
+    assert cell.n == N and cell.score == 1.0 > cell.shuffled
+
+
+def test_what_nobody_can_be_asked_is_left_out_with_a_note() -> None:
+    report = run(perfect(), cells=["audio-to-text", "image-to-text"], splits=["new"], limit=4)
+    assert [cell.name for cell in report.cells] == ["audio-to-text"]
+    assert report.skipped == {"image-to-text": "the world has no task of this direction"}
+
+
+def test_a_model_from_before_videos_is_not_asked_about_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = Task(name="clip", cell="video-to-text", weight=1.0)
+    monkeypatch.setattr(SmallWorld, "tasks", (*SmallWorld.tasks, clip))
+    omni = perfect()
+    omni.vocabulary = SimpleNamespace(has_video=False)  # type: ignore[attr-defined]
+    report = run(omni, cells=["video-to-text", "audio-to-text"], splits=["new"], limit=4)
+    assert [cell.name for cell in report.cells] == ["audio-to-text"]
+    assert report.skipped == {"video-to-text": "not of this model: it was made before videos"}
+    assert WorldReport.from_json(report.to_json()).skipped == report.skipped

@@ -57,4 +57,4 @@ def test_the_public_names_are_there() -> None:
         assert getattr(omniloom, name) is not None
     assert dir(omniloom) == omniloom.__all__
     with pytest.raises(AttributeError, match="it offers Audio, "):
-        omniloom.Video  # noqa: B018
+        omniloom.Vidio  # noqa: B018

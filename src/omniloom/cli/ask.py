@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from omniloom.generation import Reply
     from omniloom.stream.parts import Part
 
-SUMMARY = "Ask one question, with pictures and sound, and get one reply in text, sound or pictures."
+SUMMARY = "Ask one question, with pictures, sound and video, and get one reply in text, sound or pictures."
 EXAMPLES = (
     'omniloom ask "what is this?" --image cat.png',
     'omniloom ask "which digit is this?" --audio seven.wav',
+    'omniloom ask "what moves where?" --video film.gif',
     'omniloom ask "say red star" --want audio --save reply.wav',
     'omniloom ask "draw a big red circle at the top left" --save circle.png',
 )
@@ -32,8 +33,8 @@ SUFFIX_WANTS = {
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("text", nargs="?", help="the question; may be left out where --audio asks it")
-    # One list for both kinds: parts keep the order in which they are given.
-    for kind in ("image", "audio"):
+    # One list for all kinds: parts keep the order in which they are given.
+    for kind in ("image", "audio", "video"):
         parser.add_argument(
             f"--{kind}",
             dest="media",
@@ -95,15 +96,14 @@ def chosen_wants(wants: list[str] | None, paths: list[str]) -> list[str]:
 
 
 def question(text: str | None, media: list[tuple[str, str]]) -> list[str | Part]:
-    """The parts of the question: its text first, then pictures and sounds in their order."""
-    from omniloom.stream.parts import Audio, Image, Text
+    """The parts of the question: its text first, then pictures, sounds and videos in their order."""
+    from omniloom.stream.parts import Audio, Image, Text, Video
 
     if text is None and not media:
         raise ValueError('ask something: omniloom ask "what is this?" --image cat.png')
     parts: list[str | Part] = [] if text is None else [Text(text)]
-    for kind, path in media:
-        parts.append(Image.open(path) if kind == "image" else Audio.open(path))
-    return parts
+    kinds: dict[str, type[Image] | type[Audio] | type[Video]] = {"image": Image, "audio": Audio, "video": Video}
+    return [*parts, *(kinds[kind].open(path) for kind, path in media)]
 
 
 def save(reply: Reply, path: str) -> None:

@@ -1,8 +1,9 @@
-"""`omniloom evaluate world`: the nine cells, each on two splits that training never saw.
+"""`omniloom evaluate world`: the twelve cells and the mixed tasks, each on two splits that training never saw.
 
-`omniloom evaluate card` measures everything at once, codecs and human voices too, and leaves the numbers and a card in
-the checkpoint's folder. `omniloom evaluate listener` measures no model but the ear that judges spoken replies: its own
-errors stand under every score of speech.
+`omniloom evaluate turns` measures how well the model hears that the other has finished. `omniloom evaluate card`
+measures everything at once, codecs and human voices too, and leaves the numbers and a card in the checkpoint's folder.
+`omniloom evaluate listener` measures no model but the ear that judges spoken replies: its own errors stand under every
+score of speech.
 """
 
 from __future__ import annotations
@@ -18,12 +19,18 @@ from omniloom.cli.parsing import Parser, positive_int
 if TYPE_CHECKING:
     from omniloom.data.speech.listener_measure import Heard
     from omniloom.evaluation.report import WorldReport
+    from omniloom.evaluation.turn_ends import TurnReport
 
-SUMMARY = "Measure a model: every direction of {text, audio, image}, beside its ceiling and two controls."
+SUMMARY = (
+    "Measure a model: every direction of {text, audio, image, video} to {text, audio, image} and every mixed task, "
+    "beside its ceiling and what can be had without its inputs; and when it hears that a turn has ended."
+)
 EXAMPLES = (
     "omniloom evaluate world",
     "omniloom evaluate world --checkpoint runs/mine/checkpoint --limit 50 --json world.json",
     "omniloom evaluate world --cells audio-to-image image-to-text --splits new",
+    "omniloom evaluate world --tasks say,transcribe --splits new",
+    "omniloom evaluate turns --json turns.json --figure turns.png",
     "omniloom evaluate card --checkpoint runs/mine/checkpoint",
     "omniloom evaluate listener --limit 100      # how well the judge of speech hears by itself",
 )
@@ -32,22 +39,26 @@ EXAMPLES = (
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "what",
-        choices=("world", "card", "listener"),
-        metavar="world|card|listener",
-        help="the nine cells; all, written into the folder; or the judge of speech",
+        choices=("world", "turns", "card", "listener"),
+        metavar="world|turns|card|listener",
+        help="cells and mixed tasks; ends of turns; all, written into the folder; or the judge of speech",
     )
     parser.add_argument("--checkpoint", default="tiny", help="a shipped model's name or a folder (default: tiny)")
     parser.add_argument("--listener", type=Path, metavar="FOLDER", help="judge speech by this one, not the shipped one")
-    parser.add_argument("--limit", type=positive_int, default=300, metavar="N", help="examples a cell (default: 300)")
-    parser.add_argument("--cells", nargs="+", metavar="CELL", help="only these, as audio-to-text (default: all nine)")
+    parser.add_argument("--limit", type=positive_int, default=300, metavar="N", help="examples a row (default: 300)")
+    parser.add_argument("--cells", nargs="+", metavar="CELL", help="only these, as audio-to-text (default: everything)")
+    parser.add_argument("--tasks", metavar="A,B", help="only these single tasks, beside --cells where given")
     parser.add_argument("--splits", nargs="+", choices=("new", "composed"), help="only these (default: both)")
     parser.add_argument("--seed", type=int, default=0, help="another choice of examples")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here; a stopped run goes on")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here; a stopped world goes on")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="with turns: draw cut-ins against missed ends")
 
 
 def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    if options.figure and options.what != "turns":
+        raise ValueError("--figure belongs to evaluate turns; leave it out, or measure turns")
     if options.what == "listener":
         from omniloom.evaluation.table import LISTENER_COLUMNS, listener_rows, rich_table
 
@@ -55,18 +66,19 @@ def run(options: argparse.Namespace) -> int:
         Console().print(rich_table("The listener, on speech it did not learn from", LISTENER_COLUMNS, rows))
         return 0
 
-    from omniloom.data.problems import CELLS
+    if options.what in ("card", "turns"):
+        Console().print((write_card if options.what == "card" else measure_ends)(options).table())
+        return 0
+
     from omniloom.data.speech.listener import Listener
     from omniloom.evaluation.world import TESTED_SPLITS, evaluate
     from omniloom.generation import Omni
 
-    if options.what == "card":
-        Console().print(write_card(options).table())
-        return 0
     report = evaluate(
         Omni.load(options.checkpoint),
         limit=options.limit,
-        cells=options.cells or CELLS,
+        cells=options.cells,
+        tasks=None if options.tasks is None else options.tasks.split(","),
         splits=options.splits or TESTED_SPLITS,
         seed=options.seed,
         listener=Listener.load(options.listener),
@@ -86,10 +98,31 @@ def write_card(options: argparse.Namespace) -> WorldReport:
     from omniloom.evaluation.model_card import score_checkpoint
     from omniloom.generation.loading import find
 
-    if options.cells or options.splits or options.json:
-        raise ValueError("a card reports everything; leave out --cells, --splits and --json, or evaluate world")
+    if options.cells or options.tasks or options.splits or options.json:
+        raise ValueError(
+            "a card reports everything; leave out --cells, --tasks, --splits and --json, or evaluate world"
+        )
     folder = find(options.checkpoint)
     return score_checkpoint(folder, listener=Listener.load(options.listener), limit=options.limit, seed=options.seed)
+
+
+def measure_ends(options: argparse.Namespace) -> TurnReport:
+    """How well the model hears that a turn has ended, also as JSON and as a figure where that is asked for.
+
+    Raises:
+        ValueError: If an option was given that is not about turns, or the model does not know when they end.
+    """
+    from omniloom.evaluation.turn_ends import draw_turns, measure_turns
+    from omniloom.generation import Omni
+
+    if options.cells or options.tasks or options.splits or options.listener:
+        raise ValueError("--cells, --tasks, --splits and --listener belong to evaluate world; leave them out for turns")
+    report = measure_turns(Omni.load(options.checkpoint), limit=options.limit, seed=options.seed)
+    if options.json is not None:
+        report.save(options.json)
+    if options.figure is not None:
+        draw_turns(report.to_json(), options.figure)
+    return report
 
 
 def measure_listener(options: argparse.Namespace) -> list[Heard]:
@@ -101,9 +134,9 @@ def measure_listener(options: argparse.Namespace) -> list[Heard]:
     from omniloom.data.speech import listener_measure
     from omniloom.data.speech.listener import Listener
 
-    if options.cells or options.splits or options.seed or options.checkpoint != "tiny":
+    if options.cells or options.tasks or options.splits or options.seed or options.checkpoint != "tiny":
         raise ValueError(
-            "--checkpoint, --cells, --splits and --seed belong to a model; leave them out for the listener"
+            "--checkpoint, --cells, --tasks, --splits and --seed belong to a model; leave them out for the listener"
         )
     found = listener_measure.measure_listener(Listener.load(options.listener), num_phrases=options.limit)
     if options.json is not None:

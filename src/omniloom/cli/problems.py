@@ -68,9 +68,9 @@ def make(name: str, folder: Path | None) -> Problem:
 
 def show(example: Example, folder: Path | None) -> None:
     """Print an example's turns, and write its media into `folder` if one is given."""
-    from omniloom.data.scenes import Scene, describe
+    from omniloom.data.problems.score import answer_text
 
-    answer = describe(example.answer) if isinstance(example.answer, Scene) else example.answer
+    answer = example.answer if isinstance(example.answer, str) else answer_text(example)
     print(f"task    {example.task}\ncell    {example.cell or 'mixed'}\nanswer  {answer}")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,21 +90,29 @@ def _tasks(problem: Problem) -> str:
 
 
 def _describe(part: Part) -> str:
-    from omniloom.stream.parts import Audio, Text
+    from omniloom.stream.parts import Audio, Text, Video
 
     if isinstance(part, Text):
         return repr(part.text)
     if isinstance(part, Audio):
         return f"<sound, {part.duration_s:.2f} s at {part.rate_hz} Hz>"
+    if isinstance(part, Video):
+        height, width = part.frames.shape[2:]
+        sound = ", with sound" if part.sound else ""
+        return f"<video, {len(part.frames)} frames of {width} x {height} in {part.duration_s:.2f} s{sound}>"
     height, width = part.pixels.shape[1:]
     return f"<picture, {width} x {height}>"
 
 
 def _kept(part: Part, folder: Path | None, name: str) -> str:
-    from omniloom.stream.parts import Audio, Text
+    from omniloom.stream.parts import Audio, Text, Video
 
     if folder is None or isinstance(part, Text):
         return ""
+    if isinstance(part, Video):
+        sound = _kept(part.sound, folder, name) if part.sound else ""
+        part.save(folder / f"{name}.gif")
+        return f" -> {folder / f'{name}.gif'}{sound}"
     path = folder / (f"{name}.wav" if isinstance(part, Audio) else f"{name}.png")
     part.save(path)
     return f" -> {path}"

@@ -23,6 +23,7 @@ COMMANDS = {
     "ask": "ask one question, with pictures and sound, and get one reply",
     "train": "train a model by a recipe",
     "evaluate": "measure a model",
+    "reproduce": "run a published system small, beside what its paper says",
     "codec": "train or measure the codec of one modality",
     "recipes": "list what can be trained, with every setting",
     "problems": "list what there is to learn, and look at examples",

@@ -1,4 +1,4 @@
-"""Measure a model: the world's nine cells, codec ceilings, and the card that reports them."""
+"""Measure a model: the world's rows, the ends of turns, codec ceilings, and the card that reports them."""
 
 from omniloom.evaluation.report import CellScore as CellScore
 from omniloom.evaluation.report import SpeakerScore as SpeakerScore

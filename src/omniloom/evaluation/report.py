@@ -25,11 +25,24 @@ class TaskScore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellScore:
-    """A direction on a split: the model, what it could reach at best, and what knows nothing of the input.
+class LanguageScore:
+    """One language's part of a row."""
 
-    `ceiling` is the score of the reference reply after its codec's round trip; `majority` that of always giving the
-    most frequent answer; `shuffled` the model's own when its input is another example's.
+    n: int
+    score: float
+    ceiling: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellScore:
+    """A row on a split: the model, what it could reach at best, and what knows nothing of the input.
+
+    `kind` is "cell" for one of the twelve directions, "mixed" for a task of two inputs, "unknown" for what the model
+    should say it does not know, "task" for a task alone. `ceiling` is the score of the reference reply after its
+    codec's round trip; `majority` that of always giving the most frequent answer, `majority_by_kind` of always giving
+    the most frequent one to each kind of question; `shuffled` the model's own when its inputs are another example's,
+    `without` when only that one input is. `refused` is the share of the `known` examples, those that have another
+    answer, to which the model said that it does not know.
     """
 
     name: str
@@ -42,6 +55,12 @@ class CellScore:
     majority: float
     shuffled: float
     tasks: Mapping[str, TaskScore]
+    kind: str = "cell"
+    majority_by_kind: float | None = None
+    without: Mapping[str, float] = field(default_factory=dict)
+    known: int = 0
+    refused: float = 0.0
+    languages: Mapping[str, LanguageScore] = field(default_factory=dict)
 
     @property
     def is_above_controls(self) -> bool:
@@ -49,20 +68,33 @@ class CellScore:
         low = wilson(self.score, self.n).low
         return all(low > wilson(control, self.n).high for control in (self.majority, self.shuffled))
 
+    @property
+    def needs_all_inputs(self) -> bool:
+        """Whether without any one input the score falls: clearly, and to no more than can be guessed."""
+        guessed = max(self.majority, self.shuffled, self.majority_by_kind or 0.0)
+        highest = wilson(guessed, self.n).high
+        low = wilson(self.score, self.n).low
+        left = [wilson(share, self.n) for share in self.without.values()]
+        return bool(left) and all(share.low <= highest and share.high < low for share in left)
+
     def to_json(self) -> dict[str, Any]:
-        found = {key: value for key, value in asdict(self).items() if key != "tasks"}
+        found = asdict(self)
         for name, prefix in (("score", ""), ("majority", "majority_"), ("shuffled", "shuffled_")):
             interval = wilson(found[name], self.n)
             found[f"{prefix}low"], found[f"{prefix}high"] = interval
         found["is_above_controls"] = self.is_above_controls
-        found["tasks"] = {name: asdict(task) for name, task in self.tasks.items()}
+        if self.without:
+            found["needs_all_inputs"] = self.needs_all_inputs
         return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CellScore:
-        names = ("name", "input", "output", "split", "n", "score", "ceiling", "majority", "shuffled")
+        required = ("name", "input", "output", "split", "n", "score", "ceiling", "majority", "shuffled")
+        later = ("kind", "majority_by_kind", "without", "known", "refused")
         tasks = {name: TaskScore(**task) for name, task in data.get("tasks", {}).items()}
-        return cls(**{name: data[name] for name in names}, tasks=tasks)
+        languages = {name: LanguageScore(**found) for name, found in data.get("languages", {}).items()}
+        values = {name: data[name] for name in required} | {name: data[name] for name in later if name in data}
+        return cls(**values, tasks=tasks, languages=languages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +124,29 @@ class Ceiling:
 
 @dataclass(frozen=True, kw_only=True)
 class WorldReport:
-    """Every cell that was scored, the human voices, the codecs where they were measured, and how it was run."""
+    """Every row that was scored, the human voices, the codecs where they were measured, and how it was run.
+
+    `skipped` says of rows that were not scored why not; `turns` is what `turn_ends` found, as it writes it.
+    """
 
     cells: Sequence[CellScore]
     speakers: Sequence[SpeakerScore] = ()
     codecs: Sequence[Ceiling] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    turns: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_kind(self, *kinds: str) -> list[CellScore]:
+        """The rows of these kinds, in order."""
+        return [cell for cell in self.cells if cell.kind in kinds]
 
     def to_json(self) -> dict[str, Any]:
         return {
             "cells": [cell.to_json() for cell in self.cells],
             "speakers": [speaker.to_json() for speaker in self.speakers],
             "codecs": [asdict(ceiling) for ceiling in self.codecs],
+            "skipped": dict(self.skipped),
+            "turns": dict(self.turns),
             "settings": dict(self.settings),
         }
 
@@ -116,6 +159,8 @@ class WorldReport:
                 for speaker in data.get("speakers", [])
             ],
             codecs=[Ceiling(**ceiling) for ceiling in data.get("codecs", [])],
+            skipped=data.get("skipped", {}),
+            turns=data.get("turns", {}),
             settings=data.get("settings", {}),
         )
 

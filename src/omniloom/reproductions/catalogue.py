@@ -1,0 +1,43 @@
+"""The systems that can be reproduced, by name. Each is one file, imported only when it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+from omniloom.core.registry import Registry
+from omniloom.reproductions.result import Result
+
+Effort = Literal["quick", "usual", "full"]
+"""Within minutes and in part; what was measured at training, the rest now; everything anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """One system: what it is in a line, and the module whose `reproduce` runs it."""
+
+    summary: str
+    module: str
+
+    def run(self, *, effort: Effort, out: Path | None, checkpoint: str) -> Result:
+        """Run it; with `out`, the figure is drawn into that folder.
+
+        Raises:
+            ValueError: If the checkpoint cannot be measured.
+        """
+        run: Callable[..., Result] = import_module(self.module).reproduce
+        return run(effort=effort, out=out, checkpoint=checkpoint)
+
+
+reproductions: Registry[Reproduction] = Registry("system")
+
+reproductions.add(
+    "gpt-4o",
+    Reproduction(
+        summary="one model from text, audio, image and video to text, audio and image; answers within 320 ms",
+        module="omniloom.reproductions.gpt_4o",
+    ),
+)
