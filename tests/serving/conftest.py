@@ -36,8 +36,10 @@ class FakeConversation:
         self._omni = omni
         self._is_cancelled = threading.Event()
 
-    def hear(self, audio: Audio) -> None:
+    def hear(self, audio: Audio) -> list[float]:
+        """A frame in each piece; in silence the turn has ended."""
         self.heard_s += audio.duration_s
+        return [float(float(audio.samples.abs().max()) < 0.05)] if self._omni.reads_turn_end else []
 
     def add(self, part: Part) -> None:
         if isinstance(part, Text) and part.text == "refuse":
@@ -108,6 +110,7 @@ class FakeOmni:
         self.conversations: list[FakeConversation] = []
         self.steps = threading.Semaphore(1_000_000)
         self.last_history_length = 0
+        self.reads_turn_end = False
 
     def hold(self, *, after_words: int) -> None:
         self.steps = threading.Semaphore(after_words)

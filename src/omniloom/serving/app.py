@@ -31,11 +31,13 @@ def create_app(
     limits: Limits = Limits(),
     is_local: bool = True,
     turns_remembered: int | None = None,
+    reads_turn_end: bool | None = None,
     new_session: Callable[..., RealtimeSession] = RealtimeSession,
 ) -> FastAPI:
     """An application that serves one model; `is_local` accepts only this machine's own names.
 
-    `turns_remembered` is how many earlier turns a session keeps; None keeps all that fit the model's context.
+    `turns_remembered` is how many earlier turns a session keeps; None keeps all that fit the model's context. With
+    `reads_turn_end` the model says itself when speech has ended, which None leaves to what it can.
     """
     session = partial(
         new_session,
@@ -43,6 +45,7 @@ def create_app(
         model_name=model_name,
         limits=limits,
         turns_remembered=turns_remembered,
+        reads_turn_end=reads_turn_end,
         model_lock=FairLock(),
     )
     sockets = SessionSockets(session, model_name=model_name, limits=limits)

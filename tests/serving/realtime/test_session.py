@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -113,6 +114,26 @@ def test_speech_is_noticed_answered_and_given_to_the_model_without_its_closing_s
     assert 960 + 640 + 500 <= stopped["audio_end_ms"] <= 960 + 640 + 500 + 64
     heard_ms = int(events[-1]["response"]["output"][0]["content"][0]["text"].split()[1])
     assert 640 <= heard_ms <= 640 + 40 + 2 * 32
+
+
+@pytest.mark.parametrize("reads_turn_end", [None, False])
+def test_a_model_that_reads_the_end_of_a_turn_answers_sooner_unless_it_may_not(new_client, sound, omni, reads_turn_end):
+    omni.reads_turn_end = True
+    client = new_client(reads_turn_end=reads_turn_end)
+    client.send(type="input_audio_buffer.append", audio=sound(320))
+    assert client.next()["type"] == "input_audio_buffer.speech_started"
+    client.send(type="input_audio_buffer.append", audio=sound(192, loud=False))
+    deadline = time.monotonic() + 5
+    while omni.conversations[-1].heard_s < (0.25 if reads_turn_end is False else 0.45) and time.monotonic() < deadline:
+        time.sleep(0.005)  # until the model has heard what it is given
+    client.send(type="input_audio_buffer.append", audio=sound(96, loud=False))
+    client.send(type="input_audio_buffer.append", audio=sound(800, loud=False))
+    stopped = client.until("input_audio_buffer.speech_stopped")[-1]
+    if reads_turn_end is False:
+        assert stopped["audio_end_ms"] >= 320 + 500
+    else:
+        assert 320 + 80 <= stopped["audio_end_ms"] <= 320 + 192 + 96
+    assert client.until("response.done")[-1]["response"]["status"] == "completed"
 
 
 def test_speech_that_starts_cancels_the_answer_and_the_next_one_follows(client, sound, omni):

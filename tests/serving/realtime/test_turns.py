@@ -11,7 +11,7 @@ import soundfile
 
 from omniloom.serving.realtime.protocol import ServerVad
 from omniloom.serving.realtime.silence import trim_silence
-from omniloom.serving.realtime.turns import WINDOW, Heard, Started, Stopped, TurnDetector, silero
+from omniloom.serving.realtime.turns import WINDOW, Heard, Started, Stopped, TurnDetector, TurnEnd, silero
 
 MS = 16
 
@@ -65,6 +65,49 @@ def test_a_pause_shorter_than_the_silence_asked_for_stays_inside_the_turn():
     assert 1600 <= len(turns[0]) / MS <= 1600 + 40 + 32
     marks, _ = follow(detector(silence_duration_ms=200).push(sound))
     assert [type(mark) for mark in marks] == [Started, Stopped, Started, Stopped]
+
+
+def ends_of(sound, *, says, piece=WINDOW):
+    """What a detector tells with a model that says of every window it hears how likely the turn's end is."""
+    turn_end = TurnEnd()
+    listening = TurnDetector(
+        ServerVad(type="server_vad"),
+        lambda window: float(np.abs(window).max() > 0.1),
+        max_turn_s=30,
+        turn_end=turn_end,
+    )
+    found = []
+    for start in range(0, len(sound), piece):
+        for signal in listening.push(sound[start : start + piece]):
+            found.append(signal)
+            if isinstance(signal, Heard):
+                turn_end.tell([says(signal.samples)])
+    return follow(found)
+
+
+def test_a_model_that_says_all_was_said_shortens_the_wait():
+    (started, stopped), (turn,) = ends_of(sound_of(640, 800, 960), says=lambda heard: float(np.abs(heard).max() < 0.1))
+    assert isinstance(started, Started) and 1440 + 80 <= stopped.at_ms <= 1440 + 80 + 2 * 32
+    assert 800 + 80 <= len(turn) / MS <= 800 + 80 + 40 + 3 * 32  # the model hears the silence too
+
+
+def test_a_model_that_waits_for_more_is_overruled_by_a_long_silence():
+    (_, stopped), (turn,) = ends_of(sound_of(640, 800, 960), says=lambda heard: 0.1)
+    (_, plainly), _ = follow(detector().push(sound_of(640, 800, 960)))
+    assert stopped == plainly
+    assert len(turn) / MS >= 800 + 500
+
+
+def test_a_model_alone_does_not_end_a_turn_in_the_middle_of_speech():
+    marks, _ = ends_of(sound_of(640, 1600, 960), says=lambda heard: 1.0)
+    assert [type(mark) for mark in marks] == [Started, Stopped]
+    assert marks[1].at_ms >= 640 + 1600 + 80
+
+
+def test_one_frame_that_says_so_is_not_enough():
+    says = iter([1.0, 0.0] * 100)
+    (_, stopped), _ = ends_of(sound_of(640, 800, 960), says=lambda heard: next(says))
+    assert stopped.at_ms >= 1440 + 500
 
 
 def test_a_single_loud_window_starts_nothing():

@@ -25,10 +25,10 @@ from omniloom.serving.realtime.outbox import Outbox
 from omniloom.serving.realtime.parsing import change_settings, read_event, read_json
 from omniloom.serving.realtime.response import OutgoingResponse
 from omniloom.serving.realtime.silence import trim_silence
-from omniloom.serving.realtime.turns import Heard, Signal, SpeechProbability, Started, TurnDetector, silero
+from omniloom.serving.realtime.turns import Heard, Signal, SpeechProbability, Started, TurnDetector, TurnEnd, silero
 from omniloom.serving.realtime.worker import FairLock, Worker
 from omniloom.stream.message import Message, wanted
-from omniloom.stream.parts import Audio, Image, Part, Text
+from omniloom.stream.parts import Audio, Image, Part, Text, Video
 
 LOGGER = logging.getLogger(__name__)
 
@@ -55,9 +55,11 @@ class RealtimeSession:
         model_name: str,
         limits: Limits = Limits(),
         turns_remembered: int | None = None,
+        reads_turn_end: bool | None = None,
         model_lock: FairLock | None = None,
         new_probability: Callable[[], SpeechProbability] = silero,
     ) -> None:
+        """`reads_turn_end`: the model says itself when speech has ended; None where it can."""
         self.id = p.new_id("sess")
         self._omni = omni
         self._outbox = outbox
@@ -76,6 +78,8 @@ class RealtimeSession:
         self._has_unanswered = self._had_unanswered = False
         self._speech_item_id = ""
         self._detector: TurnDetector | None = None
+        is_read = omni.reads_turn_end if reads_turn_end is None else reads_turn_end
+        self._turn_end = TurnEnd() if is_read else None
         self._restart_buffer()
         self._handlers: dict[type[p.ClientEvent], Callable[[Any], None]] = {
             p.SessionUpdate: self._update,
@@ -153,7 +157,9 @@ class RealtimeSession:
                 probability = self._new_probability()
             except ValueError as error:
                 raise RequestError(str(error), code="turn_detection_unavailable") from error
-            self._detector = TurnDetector(turn_detection, probability, max_turn_s=self._limits.audio_s)
+            self._detector = TurnDetector(
+                turn_detection, probability, max_turn_s=self._limits.audio_s, turn_end=self._turn_end
+            )
         for signal in self._detector.push(self._resampler.push(samples)):
             self._follow(signal, may_answer=True)
 
@@ -278,7 +284,9 @@ class RealtimeSession:
             for part in parts:
                 with self._model_lock():
                     if is_piece and isinstance(part, Audio):
-                        self._conversation.hear(part)
+                        ends = self._conversation.hear(part)
+                        if self._turn_end is not None:
+                            self._turn_end.tell(ends)
                     else:
                         self._conversation.add(part)
 
@@ -427,6 +435,8 @@ class RealtimeSession:
 def _num_bytes(part: Part) -> int:
     if isinstance(part, Text):
         return len(part.text)
+    if isinstance(part, Video):
+        return part.frames.nbytes + (part.sound.samples.nbytes if part.sound is not None else 0)
     return part.samples.nbytes if isinstance(part, Audio) else part.pixels.nbytes
 
 
