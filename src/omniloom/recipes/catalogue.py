@@ -164,7 +164,7 @@ recipes.add(
 recipes.add(
     "listener",
     Recipe(
-        summary="the ear that judges spoken replies: about 12 minutes of one core",
+        summary="the ear that judges spoken replies: about an hour of one core",
         configure=_later("omniloom.data.speech.listener_training:ListenerTraining"),
         run=_later("omniloom.recipes.listener:train"),
     ),
