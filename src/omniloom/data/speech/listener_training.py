@@ -71,7 +71,7 @@ class Course:
 
 @dataclass(frozen=True, kw_only=True)
 class ListenerTraining:
-    """Two courses, under half an hour of one core; the defaults made the listener that the package ships.
+    """Two courses, about an hour of one slow core; the defaults made the listener that the package ships.
 
     After the first course one real digit in twelve was still misheard; the second has more of them, and more alone.
     """
