@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
 
 from omniloom.training import Processes
-from omniloom.training.muon import OrthogonalMomentum, orthogonalized
+from omniloom.training.muon import FIVE_ALIKE, THREE_BEST, OrthogonalMomentum, orthogonalized
 from tests.training.parallel_runs import end, start
 
 SHAPES = [(8, 6), (6, 8), (7, 5), (33, 16), (1, 4)]
@@ -41,11 +42,18 @@ def test_steps_are_those_of_torchs_muon(tmp_path: Path, num_processes: int) -> N
     assert said == [str([True] * len(SHAPES))] * num_processes
 
 
-def test_orthogonalizing_brings_singular_values_near_one() -> None:
-    """Jordan et al. 2024: their quintic leaves them between 0.68 and 1.13, here in bf16."""
-    settings = torch.optim.Muon([torch.nn.Parameter(torch.zeros(2, 2))]).param_groups[0]
-    values = torch.linalg.svdvals(orthogonalized(torch.randn(12, 5).bfloat16(), settings).float())
-    assert values.min() > 0.6 and values.max() < 1.2
+@pytest.mark.parametrize(
+    ("polynomials", "smallest", "low", "high"), [(FIVE_ALIKE, 0.0016, 0.68, 1.21), (THREE_BEST, 0.01, 0.73, 1.27)]
+)
+def test_orthogonalizing_brings_singular_values_near_one(polynomials, smallest, low, high) -> None:
+    """What each source says of the range of singular values that it is made for."""
+    left, right = (torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64))[0] for _ in range(2))
+    values = torch.logspace(math.log10(1.3 * smallest), 0, 6, dtype=torch.float64)
+    assert values.min() / values.norm() > smallest
+    for is_tall in (False, True):
+        matrix = torch.cat([left @ values.diag() @ right, torch.zeros(6, 3)], dim=1)
+        found = torch.linalg.svdvals(orthogonalized(matrix.mT if is_tall else matrix, polynomials))
+        assert low - 1e-3 <= found.min() and found.max() <= high + 1e-3
 
 
 def test_whole_matrices_take_torchs_steps_but_for_its_rounding() -> None:

@@ -193,8 +193,9 @@ def _words_heard(codec: Codec[Audio], listener: Transcriber, what: str, pairs: S
     for sound, answer in pairs:
         words = heard_as(answer).split()
         num_words += len(words)
-        direct.append(edit_distance(words, listener.transcribe(sound).split()))
-        after.append(edit_distance(words, listener.transcribe(codec.decode(codec.encode(sound))).split()))
+        direct.append(edit_distance(words, heard_as(listener.transcribe(sound)).split()))
+        decoded = codec.decode(codec.encode(sound))
+        after.append(edit_distance(words, heard_as(listener.transcribe(decoded)).split()))
     return Ceiling(
         codec="audio",
         what=what,

@@ -47,10 +47,13 @@ class TinyRecipe:
     audio: AudioCodecRecipe = field(default_factory=AudioCodecRecipe)
     image: ImageCodecRecipe = field(default_factory=ImageCodecRecipe)
     mix: WorldMix = field(default_factory=WorldMix)
-    num_examples: int = 102_400
+    num_examples: int = 131_072
     model: OmniConfig = field(default_factory=lambda: OmniConfig.from_depth(7))
     training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(num_steps=10_000, weights=LossWeights(reply_text=2.0, prompt_audio=0.01))
+        # No example of the world is longer than 230 positions.
+        default_factory=lambda: TrainingConfig(
+            num_steps=3_800, row_length=320, num_rows=6, weights=LossWeights(reply_text=2.0, prompt_audio=0.01)
+        )
     )
     num_processes: int = 2
     seed: int = 0

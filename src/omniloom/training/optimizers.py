@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from omniloom.training.muon import OrthogonalMomentum
+from omniloom.training.muon import THREE_BEST, OrthogonalMomentum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Muon:
         e = self.embedding
         settings = {"lr": self.rate, "momentum": self.momentum, "weight_decay": self.weight_decay}
         return [
-            OrthogonalMomentum(matrices, dtype=dtype, **settings),
+            OrthogonalMomentum(matrices, dtype=dtype, polynomials=THREE_BEST, **settings),
             torch.optim.AdamW(others, lr=e.rate, betas=(e.beta1, e.beta2), weight_decay=0.0, fused=True),
         ]
 

@@ -157,6 +157,7 @@ def test_known_things_are_never_refused() -> None:
         example = world.example("train", index)
         assert is_refusal(answer_text(example)) == example.task.startswith("unknown"), example.task
     assert is_refusal("I know shapes, sums, digits and emoji.") and not is_refusal("i")
+    assert is_refusal("i no shapes")  # as an ear spells it
     assert not is_refusal("know i") and not is_refusal("")
 
 

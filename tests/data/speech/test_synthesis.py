@@ -26,7 +26,7 @@ from omniloom.data.speech.synthesis import (
     speak_reply,
     synthesize,
 )
-from omniloom.data.speech.words import LANGUAGES, REPLY_WORDS_IN
+from omniloom.data.speech.words import LANGUAGES, REPLY_WORDS_IN, heard_as
 from omniloom.stream.parts import Audio, Text
 
 SENTENCE = "draw a big red circle at the top left"
@@ -132,6 +132,14 @@ def test_reply_words_are_short_even_and_quiet_at_their_ends():
         assert 4 <= samples.numel() // FRAME_SAMPLES <= 15, word
         assert samples[:80].abs().max() == 0 and samples[-320:].abs().max() == 0, word
         assert 0.05 < samples.square().mean().sqrt() < 0.12, word
+
+
+def test_words_that_sound_the_same_are_known_as_homophones():
+    for language in LANGUAGES:
+        spelled: dict[bytes, str] = {}
+        for word in REPLY_WORDS_IN[language]:
+            sound = assistant_word(word, language).samples.numpy().tobytes()
+            assert spelled.setdefault(sound, heard_as(word)) == heard_as(word), word
 
 
 def test_a_language_has_its_own_sound_of_a_word():

@@ -34,6 +34,7 @@ def test_each_sound_is_heard_as_one_spelling():
     assert len(set(HEARD_WORDS)) == len(HEARD_WORDS)
     assert not set(HOMOPHONES) & set(HEARD_WORDS)
     assert heard_as("petite étoile bleue") == "petite étoile bleu"
+    assert heard_as("i know") == "i no"
     for words in REPLY_WORDS_IN.values():
         assert set(heard_as(" ".join(words)).split()) <= set(HEARD_WORDS)
 

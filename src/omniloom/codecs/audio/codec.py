@@ -1,7 +1,8 @@
-"""Sound to 50 codes a second and back: 16 kHz mono, frames of 40 ms, two groups of 1000 codes or more.
+"""Sound to 25 frames of codes a second and back: 16 kHz mono, frames of 40 ms, a code of each group in every frame.
 
-Two groups of finite scalar quantization (layers.quantizer), each on half of the encoder's values, so either group is
-read without the other. A stream of codes alternates: first group, second group (numbered after it), next frame.
+Groups of finite scalar quantization (layers.quantizer), each on its share of the encoder's values, so every group is
+read without the others. A stream of codes holds frame after frame: the first group's code, the second's (numbered
+after the first), and so on.
 
 Codes must not depend on how a sound was cut or batched. Sums in float32 differ in their last digits between shapes and
 would flip a code that lies on a boundary about once in 1e5 frames; so codes are made in double precision, at about
@@ -38,7 +39,6 @@ from omniloom.stream.vocabulary import CodecSpec
 
 KIND = "audio_codec"
 WEIGHTS_FILE = "model.safetensors"
-NUM_GROUPS = 2
 
 
 class RoundTrip(NamedTuple):
@@ -59,25 +59,28 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        """Its networks; `folds`: a model takes a frame's two codes as one position, heard or spoken."""
+        """Its networks; `folds`: a model takes a frame's codes as one position, heard or spoken."""
 
         encoder: Encoder.Config = Encoder.Config()
         decoder: Decoder.Config = Decoder.Config()
         pitch_width: int = 64
         folds: bool = True
+        num_groups: int = 2
         levels: tuple[int, ...] = (8, 5, 5, 5)
         """Of each group's channels; their product is the number of its codes."""
 
     def __init__(self, config: AudioCodec.Config) -> None:
         super().__init__()
-        levels = config.levels
-        num_channels = NUM_GROUPS * len(levels)
+        levels, num_groups = config.levels, config.num_groups
+        num_channels = num_groups * len(levels)
         self.config = config
-        self.codebook_sizes = (prod(levels),) * NUM_GROUPS
+        self.codebook_sizes = (prod(levels),) * num_groups
         self.quantizer = FiniteScalarQuantizer(levels)
         self.encoder = Encoder(config.encoder, num_channels=num_channels)
         self.decoder = Decoder(config.decoder, num_channels=num_channels)
-        self.pitch = nn.ModuleList(_PitchOfGroup(len(levels), config.pitch_width) for _ in range(NUM_GROUPS))
+        # Together they start an octave above the lowest: 110 Hz.
+        pitches = (_PitchOfGroup(len(levels), config.pitch_width, start=1 / num_groups) for _ in range(num_groups))
+        self.pitch = nn.ModuleList(pitches)
         self._prepared: _Prepared | None = None
         self._spec: CodecSpec | None = None
 
@@ -118,7 +121,7 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         miss their places, and training then prefers noise, which misses none, to a voice.
         """
         z = self.encoder(samples)[0]
-        values = self.quantizer(z.unflatten(-1, (NUM_GROUPS, -1))).values
+        values = self.quantizer(z.unflatten(-1, (self.config.num_groups, -1))).values
         octaves = self._octaves(values)
         tracked = track_pitch(samples)
         pitches = pitch_index(torch.where(tracked.is_voiced, tracked.octaves, octaves.detach().float()))
@@ -129,7 +132,7 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
     ) -> tuple[Int[Tensor, "B F Q"], EncoderState]:
         """Codes from 0 of each group, of whole frames of sound at 16 kHz."""
         z, state = self._ready().encoder(samples.double(), state)
-        return self.quantizer(z.unflatten(-1, (NUM_GROUPS, -1))).codes, state
+        return self.quantizer(z.unflatten(-1, (self.config.num_groups, -1))).codes, state
 
     def decode_piece(
         self, codes: Int[Tensor, "B F Q"], state: DecoderState | None
@@ -188,7 +191,7 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         if self._prepared is None or self._prepared.device != self.device:
             every = self.quantizer.codes_to_values(torch.arange(self.quantizer.num_codes, device=self.device))
             with torch.no_grad():
-                # Steps of 2^-20 octaves: sums of two are exact, whatever the shape they are made in.
+                # Steps of 2^-20 octaves: sums of a few are exact, whatever the shape they are made in.
                 tables = [(copy.deepcopy(p).double()(every.double()) * 2**20).round() / 2**20 for p in self.pitch]
             encoder = copy.deepcopy(self.encoder).double().eval().requires_grad_(False)
             self._prepared = _Prepared(encoder, tables, self.device)
@@ -207,10 +210,10 @@ class _Prepared:
 class _PitchOfGroup(nn.Module):
     """A group's share of the pitch, in octaves above the lowest; the shares of all groups add up."""
 
-    def __init__(self, num_channels: int, width: int) -> None:
+    def __init__(self, num_channels: int, width: int, *, start: float) -> None:
         super().__init__()
         last = nn.Linear(width, 1)
-        nn.init.constant_(last.bias, 0.5)  # two of them: an octave above the lowest, 110 Hz
+        nn.init.constant_(last.bias, start)
         self.layers = nn.Sequential(nn.Linear(num_channels, width), nn.GELU(), last)
 
     def forward(self, values: Float[Tensor, "*rows C"]) -> Float[Tensor, "*rows"]:

@@ -59,7 +59,7 @@ def heard(listener: Listener, what: str, phrases: Sequence[tuple[Audio, str]]) -
     for start in range(0, len(phrases), _BATCH_SIZE):
         batch = phrases[start : start + _BATCH_SIZE]
         for text, (_, truth) in zip(listener.transcribe_batch([audio for audio, _ in batch]), batch, strict=True):
-            truth = heard_as(truth)
+            truth, text = heard_as(truth), heard_as(text)
             errors += edit_distance(truth.split(), text.split())
             words += len(truth.split())
             exact += truth == text

@@ -3,7 +3,7 @@
 The lists are closed so that speech out can be judged word by word by a recogniser that knows exactly these words
 (`listener`), and so that each word's sound is learned often. The everyday words were taken for sounding unlike
 one another and unlike the rest of the list; homophones ("four", "for") were left out, for no ear tells them apart. The
-agreement of French adjectives brings a few back: those are one word to the ear (`HOMOPHONES`).
+agreement of French adjectives and "know" bring a few back: those are one word to the ear (`HOMOPHONES`).
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ REPLY_WORDS_IN: dict[str, tuple[str, ...]] = {
 
 PHRASE_WORDS_IN: dict[str, tuple[str, ...]] = {"en": PHRASE_WORDS, "fr": FRENCH_PHRASE_WORDS}
 
-HOMOPHONES = {"bleue": "bleu", "noire": "noir"}
+HOMOPHONES = {"know": "no", "bleue": "bleu", "noire": "noir"}
 """Spellings that sound like another one: the one that stands for both wherever speech is judged."""
 
 HEARD_WORDS: tuple[str, ...] = tuple(

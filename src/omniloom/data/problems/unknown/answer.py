@@ -10,6 +10,7 @@ import torch
 
 from omniloom.data.problems.score import EMPTY_SHEET, normalised
 from omniloom.data.scenes import SIDE
+from omniloom.data.speech.words import heard_as
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Image, Text
 
@@ -22,9 +23,10 @@ HONEST_ANSWERS = {
 
 def is_refusal(answer: str) -> bool:
     """Whether what was read of a reply is the honest answer; its first two words tell, and an empty sheet is one."""
-    openings = [answer.split()[:2] for answer in HONEST_ANSWERS.values()]
+    # What was heard may be spelled "i no".
+    openings = [heard_as(answer).split()[:2] for answer in HONEST_ANSWERS.values()]
     words = normalised(answer)
-    return words == EMPTY_SHEET or words.split()[:2] in openings
+    return words == EMPTY_SHEET or heard_as(words).split()[:2] in openings
 
 
 def empty_sheet() -> Image:
