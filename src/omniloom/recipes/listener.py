@@ -12,7 +12,7 @@ from omniloom.training.interruption import interruptible
 
 
 def train(config: ListenerTraining, *, out: Path, is_resuming: bool = False) -> Path:
-    """Its courses, from nothing or from where the run in `out` stands; the folder that `Listener.load` takes.
+    """Both courses, from nothing or from where the run in `out` stands; the folder that `Listener.load` takes.
 
     Raises:
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.

@@ -10,12 +10,13 @@ import torch
 
 from omniloom.core.randomness import seeded
 from omniloom.core.state import equal_states
+from omniloom.data.scenes import describe, random_scene
 from omniloom.data.speech import listener_training
 from omniloom.data.speech.listener import Listener, LogMel, stack_spectra
 from omniloom.data.speech.listener_measure import edit_distance, heard, measure_listener
 from omniloom.data.speech.listener_training import Course, ListenerTraining, disturbed, train_listener
 from omniloom.data.speech.synthesis import ASSISTANT_VOICE, speak_reply, synthesize
-from omniloom.data.speech.words import HEARD_WORDS, words_of
+from omniloom.data.speech.words import HEARD_WORDS, LANGUAGES, words_of
 from omniloom.stream.parts import Audio
 
 TINY = Listener.Config(words=("red", "water", "circle"), num_bands=24, width=32, dilations=(1, 2), dropout=0.0)
@@ -148,6 +149,18 @@ def test_a_pool_is_of_both_languages_and_homophones_are_one_word():
 
 def test_by_default_it_knows_every_word_that_sounds_different():
     assert Listener.Config().words == HEARD_WORDS
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_shipped_listener_hears_spoken_descriptions(language):
+    listener = Listener.load()
+    said = []
+    for seed in range(30):
+        scene = random_scene(np.random.default_rng(seed), num_objects=1 + seed % 2, pairs="any")
+        words = describe(scene, language)
+        sounds = [part.samples for part in speak_reply(words, language) if isinstance(part, Audio)]
+        said.append((Audio(torch.cat(sounds), 16_000), words))
+    assert heard(listener, "descriptions", said).exact >= 0.9
 
 
 def test_measures_name_what_they_are_of(listener, tmp_path, monkeypatch):

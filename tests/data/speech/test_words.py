@@ -35,6 +35,9 @@ def test_each_sound_is_heard_as_one_spelling():
     assert not set(HOMOPHONES) & set(HEARD_WORDS)
     assert heard_as("petite étoile bleue") == "petite étoile bleu"
     assert heard_as("i know") == "i no"
+    assert heard_as("en bas à gauche") != heard_as("en haut à gauche")
+    assert len({heard_as(word) for word in FRENCH_PHRASE_WORDS}) == len(FRENCH_PHRASE_WORDS)
+    assert len({heard_as(word) for word in PHRASE_WORDS}) == len(PHRASE_WORDS)
     for words in REPLY_WORDS_IN.values():
         assert set(heard_as(" ".join(words)).split()) <= set(HEARD_WORDS)
 

@@ -62,9 +62,6 @@ class Course:
     """Share of the phrases that real people say; the rest is divided among the synthesized voices."""
     french_share: float = 0.35
     """Share of those that are French."""
-    hard_words: tuple[str, ...] = ()
-    hard_words_share: float = 0.0
-    """Share of the words, of phrases in a language that has hard ones, that are drawn from those."""
     steps_per_checkpoint: int = 500
     seed: int = 0
 
@@ -74,11 +71,9 @@ class Course:
 
 @dataclass(frozen=True, kw_only=True)
 class ListenerTraining:
-    """Three courses, about an hour of one slow core; the defaults made the listener that the package ships.
+    """Two courses, about an hour of one slow core; the defaults made the listener that the package ships.
 
     After the first course one real digit in twelve was still misheard; the second has more of them, and more alone.
-    After that the assistant's French "bas" was still heard as "à" wherever it followed "en", and so every description
-    of something at the bottom; the third has such short words in every phrase.
     """
 
     listener: Listener.Config = Listener.Config()
@@ -90,17 +85,6 @@ class ListenerTraining:
         single_words_later=0.3,
         real_digits_share=0.45,
         seed=1,
-    )
-    third: Course = Course(
-        num_steps=900,
-        peak_rate=6e-4,
-        single_words_share=0.0,
-        single_words_later=0.2,
-        real_digits_share=0.3,
-        french_share=0.6,
-        hard_words=("bas", "à", "haut", "en", "et", "un"),
-        hard_words_share=0.5,
-        seed=2,
     )
 
 
@@ -116,9 +100,8 @@ def train_listener(
     with seeded("listener", config.first.seed):
         listener = Listener(config.listener)
         _Lessons(listener, config.first, folder / "first").take(is_interrupted)
-    for name, course in (("second", config.second), ("third", config.third)):
-        with seeded("listener", course.seed):
-            _Lessons(listener, course, folder / name).take(is_interrupted)
+    with seeded("listener", config.second.seed):
+        _Lessons(listener, config.second, folder / "second").take(is_interrupted)
     return listener.eval()
 
 
@@ -272,9 +255,6 @@ class _School:
         if not self._words[language]:
             language = "en" if language == "fr" else "fr"
         words = [self._words[language][index] for index in rng.integers(len(self._words[language]), size=num_words)]
-        if hard := [word for word in self._course.hard_words if word in self._words[language]]:
-            draws = zip(words, rng.random(num_words), rng.integers(len(hard), size=num_words), strict=True)
-            words = [hard[index] if draw < self._course.hard_words_share else word for word, draw, index in draws]
         draw = rng.random()
         if 0.58 <= draw < 0.9:
             return self._in_assistant_words(words, language, rng), " ".join(words)
