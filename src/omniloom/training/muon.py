@@ -21,7 +21,6 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
-
 Polynomials = tuple[tuple[float, float, float], ...]
 """Of each iteration: a, b, c of ax + bx^3 + cx^5, which takes every singular value x nearer to 1."""
 

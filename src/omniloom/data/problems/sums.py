@@ -6,7 +6,9 @@ negative, for the ear hears "minus" twice in such a sum and the tongue says it o
 is never asked in training in any form, nor is its mirror image.
 
 What was heard is written before the answer ("seven plus five is twelve"), so that hearing and reckoning are learned one
-after the other. Aloud only the answer is said: those words stand in the text that comes before its sound.
+after the other. A second number of two digits is taken in two steps: "twenty seven plus fourteen, plus ten is thirty
+seven, plus four is forty one"; so thousands of sums are made of hundreds of steps. No step is a sum that is held out.
+Aloud only the answer is said: the other words stand in the text that comes before its sound.
 """
 
 from __future__ import annotations
@@ -86,13 +88,19 @@ class SumsProblem(WeightedTasks):
             written = f"{first} {sign} {second}"
         words, facts = SUM.fill(random, split, is_spoken=is_spoken, sum=written)
         part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=True)
-        answer = number_words(first + second if operation == "plus" else first - second)
+        steps = steps_of(first, operation, second)
+        answer = number_words(result(*steps[-1]))
+        said = in_words if is_spoken or len(steps) > 1 else ""
+        if len(steps) > 1:
+            ((_, _, tens), (between, _, units)) = steps
+            half = f"{operation} {number_words(tens)} is {number_words(between)}"
+            said = f"{said}, {half}, {operation} {number_words(units)}"
         return self.made(
             task,
-            messages=(Message("user", (part,)), _reply(task, f"{in_words} is" if is_spoken else "", answer)),
+            messages=(Message("user", (part,)), _reply(task, f"{said} is" if said else "", answer)),
             answer=answer,
             facts=[operands_fact(first, operation, second), *facts, *voice],
-            judged_after="is" if task == "sum_spoken_text" else None,
+            judged_after="is" if task.endswith("text") else None,
         )
 
 
@@ -107,15 +115,36 @@ def _reply(task: str, understood: str, answer: str) -> Message:
 
 
 def operands_of(random: np.random.Generator, split: Split) -> tuple[int, str, int]:
-    """Two numbers and what to do with them; of *composed*, a pair held out."""
+    """Two numbers and what to do with them; of *composed*, a pair held out, and else no step is one."""
     while True:
         largest = SMALL_OPERAND if random.random() < SMALL_SHARE else LARGEST_OPERAND
         first, second = (int(number) for number in random.integers(0, largest + 1, 2))
         operation = pick(random, tuple(SIGNS))
         if operation == "minus":
             first, second = max(first, second), min(first, second)
-        if is_composed_operands(first, operation, second) == (split == "composed"):
+        held_out = is_composed_operands(first, operation, second)
+        if held_out == (split == "composed") and (
+            held_out or not any(map(_is_held_out, steps_of(first, operation, second)))
+        ):
             return first, operation, second
+
+
+def steps_of(first: int, operation: str, second: int) -> list[tuple[int, str, int]]:
+    """The sum in one step, or first the tens of the second number and then its units where it has both."""
+    tens, units = second // 10 * 10, second % 10
+    if not (tens and units):
+        return [(first, operation, second)]
+    return [(first, operation, tens), (result(first, operation, tens), operation, units)]
+
+
+def result(first: int, operation: str, second: int) -> int:
+    return first + second if operation == "plus" else first - second
+
+
+def _is_held_out(step: tuple[int, str, int]) -> bool:
+    """Whether a step is a sum that *composed* asks; larger numbers are in none."""
+    first, operation, second = step
+    return max(first, second) <= LARGEST_OPERAND and is_composed_operands(first, operation, second)
 
 
 def operands_fact(first: int, operation: str, second: int) -> str:
