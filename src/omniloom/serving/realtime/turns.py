@@ -30,8 +30,12 @@ WINDOW = 512
 """Samples of one decision at 16 kHz, fixed by silero."""
 WINDOW_MS = WINDOW * 1000 // MODEL_RATE_HZ
 START_WINDOWS = 2
-ENDED = 0.5
-"""Probability of the turn's end from which a frame counts."""
+ENDED = 0.95
+"""Probability of the turn's end from which a frame counts.
+
+With two frames in a row it is what `omniloom evaluate turns` chose for the first model of the larger world
+(docs/report.md).
+"""
 ENDED_FRAMES = 2
 """So many in a row say that the turn has ended."""
 ENDED_SILENCE_MS = 80
