@@ -18,7 +18,7 @@ from omniloom.data.speech.words import REPLY_WORDS_IN
 from omniloom.recipes import audio_codec as recipe_module
 from omniloom.recipes import audio_codec_sounds as sounds_module
 from omniloom.recipes.audio_codec import AudioCodecRecipe, train_audio_codec
-from omniloom.recipes.audio_codec_measure import codes_kept_after_other_words
+from omniloom.recipes.audio_codec_measure import _codes_used, codes_kept_after_other_words
 from omniloom.recipes.audio_codec_sounds import (
     NOISE_DB,
     Mix,
@@ -137,3 +137,12 @@ def test_sounds_are_of_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
         assert voice.name in {new.name for new in VOICES[language]["new"]}
         assert text.split()[-1] in REPLY_WORDS_IN[language]
     assert 10 <= sum(voice.language.startswith("fr") for _, voice in said) <= 26
+
+
+@pytest.mark.parametrize("num_groups", [1, 3])
+def test_every_group_of_codes_is_counted_and_comes_back(num_groups: int) -> None:
+    codec = AudioCodec(AudioCodec.Config(num_groups=num_groups)).eval()
+    sound = torch.randn(1, 640 * 4, generator=torch.Generator().manual_seed(0)) * 0.1
+    codes = codec.encode_samples(sound)
+    assert codes.shape == (1, 4, num_groups) and codec.decode_frames(codes).shape == sound.shape
+    assert _codes_used(codec, [sound[0]]) == tuple(len(group.unique()) for group in codes[0].unbind(-1))

@@ -35,7 +35,7 @@ class AudioCodecMeasure:
     mel_new_voices: float
     mel_new_takes: float
     codes_kept_after_other_words: float
-    codes_used: tuple[int, int]
+    codes_used: tuple[int, ...]
     encode_real_times: float
     decode_real_times: float
     num_parameters: int
@@ -80,10 +80,10 @@ def _mel_distance(codec: AudioCodec, sounds: list[Tensor]) -> float:
     return fmean(float(mel_distance(made, target)) for target, made in pairs)
 
 
-def _codes_used(codec: AudioCodec, sounds: list[Tensor]) -> tuple[int, int]:
+def _codes_used(codec: AudioCodec, sounds: list[Tensor]) -> tuple[int, ...]:
+    """How many of each group's codes."""
     codes = torch.cat([codec.encode_samples(sound[None])[0] for sound in sounds])
-    first, second = (int(group.unique().numel()) for group in codes.unbind(-1))
-    return first, second
+    return tuple(int(group.unique().numel()) for group in codes.unbind(-1))
 
 
 def _real_times(codec: AudioCodec, *, duration_s: int = 10, repeats: int = 3) -> tuple[float, float]:
