@@ -127,8 +127,8 @@ def eager(prepared: PreparedModel, *, position: int) -> Callable[[], None]:
     visible = torch.ones(1, 1, 1, position + 1, dtype=torch.bool)
 
     def run() -> None:
-        hidden = prepared.model(token, slot, positions=positions, visible=visible, cache=cache, table=prepared.table)
-        prepared.model.logits(hidden[:, -1], table=prepared.table)
+        states = prepared.model(token, slot, positions=positions, visible=visible, cache=cache, table=prepared.table)
+        prepared.model.logits(states.last[:, -1], table=prepared.table)
 
     return run
 

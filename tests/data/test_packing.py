@@ -24,7 +24,8 @@ class Numbered:
         size = self.lengths[example]
         ids, more = random.integers(1, 1000, size), random.integers(0, 1000, (size, self.num_more))
         slots, classes, turns = (random.integers(0, limit, size).astype(np.uint8) for limit in (128, 7, 3))
-        return EncodedExample(ids.astype(np.uint16), more.astype(np.uint16), slots, classes, turns)
+        words = random.integers(0, 1000, size).astype(np.uint16)
+        return EncodedExample(ids.astype(np.uint16), more.astype(np.uint16), slots, classes, turns, words)
 
 
 lengths_of = st.lists(st.integers(2, 40), min_size=1, max_size=200)
@@ -50,7 +51,7 @@ def test_packed_rows_hold_exactly_the_examples_tokens(lengths: list[int]) -> Non
         for document, example in enumerate(examples, start=1):
             own = batch.documents[0] == document
             found = dataset[int(example)]
-            for name in ("ids", "more", "slots", "turns"):
+            for name in ("ids", "more", "slots", "turns", "words"):
                 assert getattr(batch, name)[0][own].tolist() == getattr(found, name).tolist()
             assert batch.targets[0][own].tolist() == [*found.ids[1:].tolist(), PAD]
             assert batch.more_targets[0][own].tolist() == [*found.more[1:].tolist(), [PAD, PAD]]
@@ -86,7 +87,7 @@ def test_a_later_step_asked_for_first_is_the_same() -> None:
     through = PackedLoader(dataset, row_length=40, batch_rows=3, seed=4)  # type: ignore[arg-type]
     wanted = [through.batch(step) for step in range(20)][-1]
     at_once = PackedLoader(dataset, row_length=40, batch_rows=3, seed=4).batch(19)  # type: ignore[arg-type]
-    for name in ("ids", "more", "targets", "more_targets", "classes", "slots", "turns", "documents", "tasks"):
+    for name in ("ids", "more", "targets", "more_targets", "classes", "slots", "turns", "words", "documents", "tasks"):
         assert (getattr(wanted, name) == getattr(at_once, name)).all()
 
 

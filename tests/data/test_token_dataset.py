@@ -19,9 +19,9 @@ from omniloom.data.encoding import MessageEncoder, encode_message, without_promp
 from omniloom.data.problems import ChatFilesProblem, Mixture, ScenesProblem, SpeechProblem, SumsProblem, WorldMix
 from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.data.token_dataset import TokenDataset, folded, prepare, shard_name
-from omniloom.stream.layout import EncodedMessage, LossClass, Piece, Turn, lay_out
+from omniloom.stream.layout import NO_WORD, EncodedMessage, LossClass, Piece, Turn, lay_out
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Text, Video
+from omniloom.stream.parts import Audio, Text, TimedWord, Video
 from omniloom.stream.vocabulary import BOS, CONTROLS, IMAGE, PAD, USER, Vocabulary
 
 MIX = WorldMix(
@@ -118,7 +118,8 @@ def test_dataset_rows_are_those_of_the_examples(codecs: CodecSet, dataset: Token
 
 def test_folded_rows_predict_and_ask_what_the_flat_ones_do() -> None:
     vocabulary = folding_vocabulary()
-    said = Piece("audio", [1, 13, 2, 14, 3, 15], [Turn.GOES_ON, Turn.UNKNOWN, Turn.ENDED])
+    turns = [Turn.GOES_ON, Turn.UNKNOWN, Turn.ENDED]
+    said = Piece("audio", [1, 13, 2, 14, 3, 15], turns, [NO_WORD, 0, 5])
     shown = Piece("image", [*range(4), *range(8, 17)])
     reply = EncodedMessage("assistant", (Piece("text", [6]), Piece("audio", [1, 13])))
     flat = lay_out([EncodedMessage("user", (said, shown)), reply], vocabulary)
@@ -127,6 +128,8 @@ def test_folded_rows_predict_and_ask_what_the_flat_ones_do() -> None:
     assert not folded(flat, older).turns.any()
     assert len(row.ids) == len(row.slots) == 3 + 3 + 1 + 4 + 2 + 3 and row.more.shape == (len(row.ids), 3)
     assert row.turns.tolist()[3:6] == [Turn.GOES_ON, Turn.UNKNOWN, Turn.ENDED] and not row.turns[6:].any()
+    text = vocabulary.start_of("text")
+    assert row.words.tolist()[3:6] == [PAD, text, text + 5] and not row.words[6:].any()
     assert row.classes.tolist()[-3:] == [LossClass.REPLY_TEXT, LossClass.REPLY_AUDIO, LossClass.REPLY_TEXT]
     assert row.ids[-2] == flat.ids[-3] and row.more[-2].tolist() == [flat.ids[-2], PAD, PAD]
     assert not row.classes[3:6].any() and not row.classes[7:11].any()
@@ -189,3 +192,14 @@ def test_an_example_that_fits_no_row_is_named(codecs: CodecSet, tmp_path: Path) 
     mix = WorldMix(**others, chat_files=own)
     with pytest.raises(ValueError, match=r"own\.jsonl:1 has \d+ tokens, at most 100 fit a row"):
         prepare(tmp_path / "set", mix=mix, codecs=codecs, num_examples=2, processes=1, max_tokens=100)
+
+
+def test_a_word_belongs_to_the_frames_an_eighth_of_a_second_after_it(codecs: CodecSet) -> None:
+    """Frames of 40 ms: the one that ends 120 ms after a word's beginning is its first."""
+    words = (TimedWord("red", 0.0, 0.12), TimedWord("blue", 0.2, 0.3), TimedWord("circle", 0.39, 0.6))
+    sound = Audio(torch.zeros(16_000 * 6 // 10), 16_000, words=words)
+    red, blue, circle = (codecs.text.encode(Text(f" {word.text}"))[0] for word in words)
+    heard = encode_message(Message("user", (sound,)), codecs).parts[0].words
+    first, second = [NO_WORD] * 2 + [red] * 3, [NO_WORD] * 2 + [blue] * 3 + [NO_WORD] * 2
+    assert list(heard) == [*first, *second, *[circle] * (15 - len(first) - len(second))]
+    assert encode_message(Message("user", (Audio(sound.samples, 16_000),)), codecs).parts[0].words == ()

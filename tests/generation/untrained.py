@@ -65,7 +65,7 @@ def uncached_scores(model: OmniModel, ids: Sequence[int]) -> torch.Tensor:
         torch.tensor([[position.ids[0] for position in positions]]),
         torch.tensor([[position.slot for position in positions]]),
         more=more,
-    )
+    ).last
     table, places = model.embedding.table(), range(len(model.vocabulary.reply_places))
     scores = [model.logits(hidden), *(model.place_logits(hidden, number, table=table) for number in places)]
     return torch.cat(scores, dim=-1)[0]

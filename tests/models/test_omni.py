@@ -1,5 +1,8 @@
 """Packed rows equal separate ones, the future is never seen, and the depth dial gives the documented sizes."""
 
+import dataclasses
+
+import pytest
 import torch
 
 from omniloom.models import OmniConfig, OmniModel
@@ -26,8 +29,8 @@ def tokens(*shape: int) -> torch.Tensor:
 def test_packed_equals_separate():
     model, ids, slots = small_model(), tokens(1, 30), torch.randint(0, 9, (1, 30))
     documents = torch.tensor([[0] * 12 + [1] * 18])
-    packed = model(ids, slots, documents=documents)
-    first, second = model(ids[:, :12], slots[:, :12]), model(ids[:, 12:], slots[:, 12:])
+    packed = model(ids, slots, documents=documents).last
+    first, second = model(ids[:, :12], slots[:, :12]).last, model(ids[:, 12:], slots[:, 12:]).last
     torch.testing.assert_close(packed, torch.cat([first, second], 1), rtol=0, atol=1e-5)
 
 
@@ -36,7 +39,7 @@ def test_later_tokens_change_nothing_earlier():
     changed = ids.clone()
     changed[:, 15:] = (changed[:, 15:] + 1) % VOCABULARY.size
     slots = torch.zeros_like(ids)
-    torch.testing.assert_close(model(ids, slots)[:, :15], model(changed, slots)[:, :15], rtol=0, atol=0)
+    torch.testing.assert_close(model(ids, slots).last[:, :15], model(changed, slots).last[:, :15], rtol=0, atol=0)
 
 
 def test_elements_that_share_digits_share_vectors():
@@ -92,11 +95,32 @@ def test_one_matrix_gives_what_heads_do_and_heads_begin_as_nothing():
         torch.testing.assert_close(found, model.place_logits(hidden, number, table=table), rtol=0, atol=1e-5)
 
 
+def test_words_are_heard_half_way_up():
+    model, ids = small_model(), tokens(1, 12)
+    slots = torch.zeros_like(ids)
+    heard = model(ids, slots).heard
+    model.blocks = model.blocks[:1]
+    torch.testing.assert_close(heard, model(ids, slots).last, rtol=0, atol=0)
+
+
+def test_a_model_may_hear_no_words():
+    config = dataclasses.replace(OmniConfig.from_depth(2), hearing_layer=None)
+    model, ids = OmniModel(config, VOCABULARY), tokens(1, 12)
+    assert model(ids, torch.zeros_like(ids)).heard is None
+    assert not any(name == "hearing" for name, _ in model.named_parameters())
+
+
+@pytest.mark.parametrize("layer", [0, 3])
+def test_a_hearing_layer_must_be_there(layer):
+    with pytest.raises(ValueError, match=f"between 1 and depth 2, got {layer}"):
+        dataclasses.replace(OmniConfig.from_depth(2), hearing_layer=layer)
+
+
 def test_heads_learn_as_the_blocks_matrices_do():
     model = OmniModel(OmniConfig.from_depth(1), folding_vocabulary())
     muon, _ = Muon().build(model)
     own = {id(parameter) for group in muon.param_groups for parameter in group["params"]}
-    assert len(model.heads) == 4 and all(id(head) in own for head in model.heads)
+    assert len(model.heads) == 4 and all(id(head) in own for head in [*model.heads, model.hearing])
 
 
 def test_without_folded_replies_there_is_nothing_new_in_a_model():

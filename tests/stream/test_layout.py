@@ -6,7 +6,7 @@ import pytest
 
 from omniloom.stream import vocabulary as v
 from omniloom.stream.folding import Folder, fold
-from omniloom.stream.layout import EncodedMessage, LossClass, Piece, Turn, lay_out, open_reply, prompt_ids
+from omniloom.stream.layout import NO_WORD, EncodedMessage, LossClass, Piece, Turn, lay_out, open_reply, prompt_ids
 from omniloom.stream.vocabulary import MAX_SLOT, Plane, Vocabulary
 from tests.stream.vocabularies import folding_vocabulary, small_vocabulary
 
@@ -69,7 +69,7 @@ def test_slots_count_within_runs_and_continue_over_pieces():
 def spoken_and_shown():
     """A conversation with sound, a picture and a video from the user, and sound and a picture in the reply."""
     picture = [*range(4), *range(8, 17)]
-    said = Piece("audio", [1, 13, 2, 14, 3, 15], [Turn.GOES_ON, Turn.UNKNOWN, Turn.ENDED])
+    said = Piece("audio", [1, 13, 2, 14, 3, 15], [Turn.GOES_ON, Turn.UNKNOWN, Turn.ENDED], [NO_WORD, 0, 5])
     frame = [7, 19, 18, 17]
     shown = [Piece("video", ()), Piece("frame", frame), Piece("track", [4, 16]), Piece("frame", frame)]
     asked = EncodedMessage("user", (said, Piece("image", picture), *shown, Piece("text", [5])))
@@ -158,6 +158,12 @@ def test_frames_say_whether_the_turn_had_ended_with_their_last_token():
     row = lay_out(spoken_and_shown(), FOLDING)
     assert row.turns[3:9] == [0, Turn.GOES_ON, 0, 0, 0, Turn.ENDED]
     assert len(row.turns) == len(row.ids) and sum(row.turns) == Turn.GOES_ON + Turn.ENDED
+
+
+def test_frames_know_the_word_heard_with_their_last_token():
+    row, text = lay_out(spoken_and_shown(), FOLDING), FOLDING.start_of("text")
+    assert row.words[3:9] == [0, 0, 0, text, 0, text + 5]
+    assert len(row.words) == len(row.ids) and sum(map(bool, row.words)) == 2
 
 
 def test_a_model_that_knows_no_video_refuses_one():

@@ -6,7 +6,12 @@ from omniloom.data.packing import Batch
 
 
 def plain_batch(
-    ids: torch.Tensor, classes: torch.Tensor, *, turns: torch.Tensor | None = None, more: torch.Tensor | None = None
+    ids: torch.Tensor,
+    classes: torch.Tensor,
+    *,
+    turns: torch.Tensor | None = None,
+    words: torch.Tensor | None = None,
+    more: torch.Tensor | None = None,
 ) -> Batch:
     """Rows (B, T + 1) of one document each; every position one id, or with those of `more` (B, T + 1, K) beside it."""
     zeros = torch.zeros_like(ids[:, :-1])
@@ -19,6 +24,7 @@ def plain_batch(
         classes=classes,
         slots=zeros,
         turns=zeros if turns is None else turns,
+        words=zeros if words is None else words,
         documents=zeros + 1,
         tasks=zeros,
     )

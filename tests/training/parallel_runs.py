@@ -16,6 +16,7 @@ from omniloom.core.metrics import read_metrics
 from omniloom.data.packing import Batch
 from omniloom.models import OmniConfig, OmniModel
 from omniloom.stream.layout import LossClass
+from omniloom.stream.vocabulary import PAD
 from omniloom.training import AdamW, Muon, Processes, Trainer, TrainingConfig, WarmupStableDecay, joined
 from tests.stream.vocabularies import folding_vocabulary
 from tests.training.batches import plain_batch
@@ -37,7 +38,14 @@ class SharedRows:
         ids = torch.randint(0, VOCABULARY.size, (NUM_ROWS, 17), generator=generator)[self.own]
         classes = torch.randint(0, 7, (NUM_ROWS, 16), generator=generator)[self.own]
         turns = torch.randint(0, 3, (NUM_ROWS, 16), generator=generator)[self.own]
-        return plain_batch(ids, classes, turns=turns, more=more_beside(classes))
+        return plain_batch(ids, classes, turns=turns, words=some_words(classes.shape, step), more=more_beside(classes))
+
+
+def some_words(shape: tuple[int, ...] | torch.Size, seed: int) -> torch.Tensor:
+    """Heard words, half of all positions without one."""
+    text, generator = VOCABULARY.planes_of("text")[0], torch.Generator().manual_seed(seed)
+    words = torch.randint(text.start, text.stop, shape, generator=generator)
+    return torch.where(torch.rand(shape, generator=generator) < 0.5, words, PAD)
 
 
 def more_beside(classes: torch.Tensor) -> torch.Tensor:

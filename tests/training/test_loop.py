@@ -29,7 +29,8 @@ class RandomBatches:
         ids = torch.randint(0, VOCABULARY.size, (self.num_rows, 17), generator=generator)
         classes = torch.randint(0, 7, (self.num_rows, 16), generator=generator)
         turns = torch.randint(0, 3, (self.num_rows, 16), generator=generator)
-        return plain_batch(ids, classes, turns=turns)
+        words = torch.randint(32, 40, (self.num_rows, 16), generator=generator)
+        return plain_batch(ids, classes, turns=turns, words=words)
 
 
 def trainer(out, *, optimizer=None, **changes) -> Trainer:

@@ -8,6 +8,7 @@ are encoded in batches of similar length; the codecs are causal and exact, so pa
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 import torch
@@ -17,12 +18,15 @@ from torch import Tensor
 
 from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.pieces import as_seen, video_pieces
-from omniloom.stream.layout import EncodedMessage, Piece, Turn
+from omniloom.stream.layout import NO_WORD, EncodedMessage, Piece, Turn
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Image, Text, Video
 
 MAX_BATCH_S = 60.0
 """Sound in one batch, padding counted: enough to be fast, little enough to stay small in memory."""
+
+WORD_DELAY_S = 0.12
+"""How long after a sound the model is asked which word it belonged to: a word is seldom known from its beginning."""
 
 MAX_KNOWN = 50_000
 """Codes of replies remembered: pictures and answers come back often, and each takes under 2 kB."""
@@ -36,6 +40,7 @@ class MessageEncoder:
         self._frame_samples = codecs.audio.samples_per_frame
         self._codes_per_frame = codecs.audio.spec.elements_per_cycle
         self._known: dict[bytes, list[int]] = {}
+        self._word_codes: dict[str, int] = {}
 
     def encode(self, messages: Sequence[Message]) -> list[EncodedMessage]:
         """Each message with its parts as codes."""
@@ -83,7 +88,8 @@ class MessageEncoder:
                 joined = joined[num_codes:]
             else:
                 own = sounds.pop(0)
-                parts.append(Piece("audio", own, self._turns(part, len(own) // self._codes_per_frame)))
+                num_frames = len(own) // self._codes_per_frame
+                parts.append(Piece("audio", own, self._turns(part, num_frames), self._words(part, num_frames)))
         assert not joined, "a reply's frames do not add up"
         return EncodedMessage(message.role, tuple(parts), message.is_cut)
 
@@ -106,6 +112,24 @@ class MessageEncoder:
             Turn.GOES_ON if frame + 1 <= end else Turn.ENDED if frame >= end else Turn.UNKNOWN
             for frame in range(num_frames)
         )
+
+    def _words(self, sound: Audio, num_frames: int) -> tuple[int, ...]:
+        """The first text code of the word that was being said `WORD_DELAY_S` before each frame's end."""
+        if not sound.words:
+            return ()
+        codes = [NO_WORD] * num_frames
+        frames_per_s = self.codecs.audio.rate_hz / self._frame_samples
+        for word in sound.words:
+            first, stop = (
+                max(0, math.ceil((time_s + WORD_DELAY_S) * frames_per_s) - 1) for time_s in (word.start_s, word.end_s)
+            )
+            codes[first:stop] = [self._word_code(word.text)] * len(codes[first:stop])
+        return tuple(codes)
+
+    def _word_code(self, word: str) -> int:
+        if word not in self._word_codes:
+            self._word_codes[word] = self.codecs.text.encode(Text(f" {word}"))[0]
+        return self._word_codes[word]
 
     def _num_codes(self, part: Audio) -> int:
         num_samples = part.resampled(self.codecs.audio.rate_hz).samples.numel()

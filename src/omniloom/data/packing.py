@@ -93,8 +93,8 @@ class Batch:
     `targets` is the next token of the same example; its class is `LossClass.NONE` where there is none or it is not
     learned. `documents` numbers the examples of a row from 1, padding 0: tokens see only their own document. `tasks`
     are places in `TokenDataset.tasks`. `more` are the other ids of positions that hold several, else <pad>, and
-    `more_targets` those beside the target; `turns` says of a frame of the user's sound if the turn had ended
-    (`stream.layout.Turn`).
+    `more_targets` those beside the target. Of a frame of the user's sound, `turns` says if the turn had ended
+    (`stream.layout.Turn`), and `words` is the first id of the word heard, <pad> where none is.
     """
 
     ids: Int[Tensor, "B T"]
@@ -104,6 +104,7 @@ class Batch:
     classes: Int[Tensor, "B T"]
     slots: Int[Tensor, "B T"]
     turns: Int[Tensor, "B T"]
+    words: Int[Tensor, "B T"]
     documents: Int[Tensor, "B T"]
     tasks: Int[Tensor, "B T"]
 
@@ -167,7 +168,7 @@ class PackedLoader:
     def rows(self, rows: Sequence[NDArray[np.int64]]) -> Batch:
         """A batch of rows of these examples."""
         shape = (len(rows), self.row_length)
-        ids, targets = (np.full(shape, PAD, np.int64) for _ in range(2))
+        ids, targets, words = (np.full(shape, PAD, np.int64) for _ in range(3))
         more, more_targets = (np.full((*shape, self.dataset.num_more), PAD, np.int64) for _ in range(2))
         classes, slots, turns, documents, tasks = (np.zeros(shape, np.int64) for _ in range(5))
         for number, examples in enumerate(rows):
@@ -178,12 +179,13 @@ class PackedLoader:
                 before = slice(place, place + len(example.ids) - 1)
                 ids[number, here], more[number, here] = example.ids, example.more
                 slots[number, here], turns[number, here] = example.slots, example.turns
+                words[number, here] = example.words
                 targets[number, before], more_targets[number, before] = example.ids[1:], example.more[1:]
                 classes[number, before] = example.classes[1:]
                 documents[number, here] = document
                 tasks[number, here] = self.dataset.task_of[int(index)]
                 place += len(example.ids)
-        arrays = (ids, more, targets, more_targets, classes, slots, turns, documents, tasks)
+        arrays = (ids, more, targets, more_targets, classes, slots, turns, words, documents, tasks)
         return Batch(*(torch.from_numpy(array) for array in arrays))
 
     def _epoch(self, epoch: int) -> PackedRows:

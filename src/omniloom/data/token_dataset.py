@@ -111,13 +111,17 @@ def encode_examples(
 
 
 class EncodedExample(NamedTuple):
-    """A row position by position (`stream.folding`): its ids, those beside them (T, K), slots, loss classes, turns."""
+    """A row position by position (`stream.folding`): its ids, those beside them (T, K), slots, loss classes.
+
+    And of frames of a user's sound, what they say of the end of the turn, and the id of the word heard, else <pad>.
+    """
 
     ids: NDArray[np.uint16]
     more: NDArray[np.uint16]
     slots: NDArray[np.uint8]
     classes: NDArray[np.uint8]
     turns: NDArray[np.uint8]
+    words: NDArray[np.uint16]
 
 
 def folded(row: Row, vocabulary: Vocabulary) -> EncodedExample:
@@ -125,6 +129,7 @@ def folded(row: Row, vocabulary: Vocabulary) -> EncodedExample:
     positions = fold(row.ids, vocabulary)
     more = np.full((len(positions), vocabulary.max_group - 1), PAD, np.uint16)
     classes, turns = np.zeros((2, len(positions)), np.uint8)
+    words = np.full(len(positions), PAD, np.uint16)
     start = 0
     for place, position in enumerate(positions):
         stop = start + len(position.ids)
@@ -132,10 +137,11 @@ def folded(row: Row, vocabulary: Vocabulary) -> EncodedExample:
         is_predicted = stop == start + 1 or row.classes[start] in REPLY_CLASS.values()
         classes[place] = row.classes[start] if is_predicted else LossClass.NONE
         turns[place] = max(row.turns[start:stop]) if vocabulary.has_turn_end else Turn.UNKNOWN
+        words[place] = max(row.words[start:stop])
         start = stop
     assert start == len(row.ids), "a row ends with a whole group"
     ids = np.array([position.ids[0] for position in positions], np.uint16)
-    return EncodedExample(ids, more, np.array([p.slot for p in positions], np.uint8), classes, turns)
+    return EncodedExample(ids, more, np.array([p.slot for p in positions], np.uint8), classes, turns, words)
 
 
 class TokenDataset:
@@ -184,7 +190,7 @@ class TokenDataset:
         place = example % self.plan.shard_examples
         tokens = slice(int(shard.offsets[place]), int(shard.offsets[place + 1]))
         a = shard.arrays
-        return EncodedExample(a.ids[tokens], a.more[tokens], a.slots[tokens], a.classes[tokens], a.turns[tokens])
+        return EncodedExample(*(getattr(a, name)[tokens] for name in EncodedExample._fields))
 
     @property
     def num_tokens(self) -> int:

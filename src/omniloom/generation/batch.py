@@ -143,7 +143,7 @@ class BatchDecoder:
     def _torch_prefill(self, rows: Sequence[Sequence[Position]]) -> Float[Tensor, "B scores"]:
         longest = max(map(len, rows))
         filled = [[*row, *[EMPTY] * (longest - len(row))] for row in rows]
-        hidden = self._prepared.model(
+        states = self._prepared.model(
             torch.tensor([[position.ids[0] for position in row] for row in filled]),
             torch.tensor([[position.slot for position in row] for row in filled]),
             more=more_of(filled, self._prepared.vocabulary),
@@ -151,10 +151,10 @@ class BatchDecoder:
             table=self._prepared.table,
         )
         ends = torch.tensor([len(row) - 1 for row in rows])
-        return F.linear(hidden[torch.arange(len(rows)), ends], self._prepared.output)
+        return F.linear(states.last[torch.arange(len(rows)), ends], self._prepared.output)
 
     def _torch_step(self, positions: Sequence[Position], ranges: Sequence[IdRange]) -> Float[Tensor, "B scores"]:
-        hidden = self._prepared.model(
+        states = self._prepared.model(
             torch.tensor([[position.ids[0]] for position in positions]),
             torch.tensor([[position.slot] for position in positions]),
             more=more_of([[position] for position in positions], self._prepared.vocabulary),
@@ -163,7 +163,7 @@ class BatchDecoder:
             cache=self._cache,
             table=self._prepared.table,
         )
-        return F.linear(hidden[:, 0], self._prepared.output)
+        return F.linear(states.last[:, 0], self._prepared.output)
 
     @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:

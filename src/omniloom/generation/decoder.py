@@ -205,7 +205,7 @@ class RowDecoder:
         self, start: int, positions: Sequence[Position], ranges: Sequence[IdRange], num_logits: int
     ) -> Float[Tensor, "logits scores"]:
         stop = start + len(positions)
-        hidden = self.prepared.model(
+        states = self.prepared.model(
             torch.tensor([[position.ids[0] for position in positions]]),
             torch.tensor([[position.slot for position in positions]]),
             more=more_of([positions], self.prepared.vocabulary),
@@ -216,7 +216,7 @@ class RowDecoder:
         )
         logits = torch.full((num_logits, self.prepared.vocabulary.num_scores), -torch.inf)
         for first, last in ranges:
-            logits[:, first:last] = hidden[0, -num_logits:] @ self.prepared.output[first:last].T
+            logits[:, first:last] = states.last[0, -num_logits:] @ self.prepared.output[first:last].T
         return logits
 
 

@@ -2,3 +2,4 @@
 
 from omniloom.models.omni import OmniConfig as OmniConfig
 from omniloom.models.omni import OmniModel as OmniModel
+from omniloom.models.omni import States as States

@@ -13,6 +13,7 @@ as the identity, so that it begins with what the state says anyway.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -30,13 +31,22 @@ from omniloom.stream.vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class OmniConfig:
-    """The transformer's shape. `context` bounds what generation may hold; rotary positions have no table."""
+    """The transformer's shape. `context` bounds what generation may hold; rotary positions have no table.
+
+    After `hearing_layer` blocks the state of a frame of a user's sound must tell the word that is heard, in training
+    (`OmniModel.heard_logits`); None leaves it alone.
+    """
 
     depth: int
     attention: DenseAttention.Config
     hidden_width: int
     rotary_base: float = 10_000.0
     context: int = 2048
+    hearing_layer: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.hearing_layer is not None and not 1 <= self.hearing_layer <= self.depth:
+            raise ValueError(f"hearing_layer must be between 1 and depth {self.depth}, got {self.hearing_layer}")
 
     @property
     def width(self) -> int:
@@ -46,6 +56,8 @@ class OmniConfig:
     def from_depth(cls, depth: int, *, context: int = 2048) -> OmniConfig:
         """All sizes from one dial: width 64 a head, about 37 a layer; 2 queries a key head; hidden 2.75 x width.
 
+        Words are heard half way up, so that the upper half can work with them as with written ones.
+
         Depth 7 gives width 256 and 5.2 M parameters in the blocks; depth 12 gives 384 and 19.9 M.
         """
         if depth < 1:
@@ -54,7 +66,13 @@ class OmniConfig:
         attention = DenseAttention.Config(
             width=64 * num_heads, num_heads=num_heads, num_kv_heads=num_heads // 2, head_width=64
         )
-        return cls(depth=depth, attention=attention, hidden_width=176 * num_heads, context=context)
+        return cls(
+            depth=depth,
+            attention=attention,
+            hidden_width=176 * num_heads,
+            context=context,
+            hearing_layer=(depth + 1) // 2,
+        )
 
 
 class Block(nn.Module):
@@ -78,6 +96,13 @@ class Block(nn.Module):
         return x + self.feedforward(self.feedforward_norm(x))
 
 
+class States(NamedTuple):
+    """Hidden states of all positions: after the last block, and where heard words are told, if they are."""
+
+    last: Float[Tensor, "B T D"]
+    heard: Float[Tensor, "B T D"] | None
+
+
 class OmniModel(nn.Module):
     """A causal transformer over the stream."""
 
@@ -88,6 +113,7 @@ class OmniModel(nn.Module):
         self.embedding = TokenEmbedding(vocabulary, config.width)
         self.blocks = nn.ModuleList(Block(config, layer=layer) for layer in range(config.depth))
         self.heads = nn.ParameterList(torch.eye(config.width) for _ in vocabulary.reply_places)
+        self.hearing = nn.Parameter(torch.eye(config.width)) if config.hearing_layer is not None else None
         self.initialize()
 
     def initialize(self) -> None:
@@ -109,7 +135,7 @@ class OmniModel(nn.Module):
         visible: Bool[Tensor, "B 1 T S"] | None = None,
         cache: KeyValueCache | None = None,
         table: Float[Tensor, "V D"] | None = None,
-    ) -> Float[Tensor, "B T D"]:
+    ) -> States:
         """Hidden states, normalized, one for each position.
 
         `more` are the ids beside the first at positions that hold several (`stream.folding`), else <pad>.
@@ -122,9 +148,12 @@ class OmniModel(nn.Module):
             positions = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
         angles = rotary_angles(positions, head_width=self.config.attention.head_width, base=self.config.rotary_base)
         x = self.embedding.embed(self.embedding.table() if table is None else table, ids, slots, more)
-        for block in self.blocks:
+        heard = None
+        for number, block in enumerate(self.blocks, start=1):
             x = block(x, angles, visible, cache)
-        return unit_norm(x)
+            if number == self.config.hearing_layer:
+                heard = unit_norm(x)
+        return States(unit_norm(x), heard)
 
     def logits(
         self, hidden: Float[Tensor, "*rows D"], *, table: Float[Tensor, "V D"] | None = None
@@ -138,6 +167,14 @@ class OmniModel(nn.Module):
         """Scores of what may stand at `vocabulary.reply_places[number]` of the next position."""
         place = self.vocabulary.reply_places[number]
         return F.linear(F.linear(hidden, self.heads[number]), table[place.start : place.stop])
+
+    def heard_logits(
+        self, heard: Float[Tensor, "frames D"], *, table: Float[Tensor, "V D"]
+    ) -> Float[Tensor, "frames ids"]:
+        """Scores of every text id as the first of the word that frames belong to, from `States.heard`."""
+        assert self.hearing is not None, "a model without a hearing_layer tells no words"
+        (text,) = self.vocabulary.planes_of("text")
+        return F.linear(F.linear(heard, self.hearing), table[text.start : text.stop])
 
     def output(self, table: Float[Tensor, "V D"]) -> Float[Tensor, "scores D"]:
         """One matrix for all scores: `logits`, then each `place_logits`."""

@@ -32,6 +32,8 @@ class LossClass(IntEnum):
     PROMPT_IMAGE = 6
     TURN_END = 7
     """No target's class: the question asked at a frame of the user's sound (`Turn`)."""
+    HEARD_WORD = 8
+    """No target's class either: the word that is heard in a frame of the user's sound (`Piece.words`)."""
 
 
 class Turn(IntEnum):
@@ -47,12 +49,21 @@ Kind = Literal["text", "audio", "image", "video", "frame", "track"]
 where it has any."""
 
 
+NO_WORD = -1
+"""In place of a word's text code: none is said, or it is not known which."""
+
+
 class Piece(NamedTuple):
-    """A part, or a piece of a video, as codes; `turns` says of each frame of a user's sound if the turn had ended."""
+    """A part, or a piece of a video, as codes.
+
+    Of a user's sound, `turns` says of each frame if the turn had ended, and `words` is the first text code of the word
+    that is heard in it.
+    """
 
     kind: Kind
     codes: Sequence[int]
     turns: Sequence[Turn] = ()
+    words: Sequence[int] = ()
 
 
 MODALITY_OF: dict[Kind, Modality] = {
@@ -78,20 +89,32 @@ class EncodedMessage:
 
 @dataclass
 class Row:
-    """Token ids and, for each, the loss class it has as a target and what it says about the end of a turn."""
+    """Token ids and, for each, its loss class as a target, what it says of the end of a turn, and the word heard.
+
+    A heard word is an id of the vocabulary, <pad> where there is none.
+    """
 
     ids: list[int] = field(default_factory=list)
     classes: list[int] = field(default_factory=list)
     turns: list[int] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
 
-    def add(self, ids: Iterable[int], loss_class: LossClass, turns: Sequence[Turn] = ()) -> None:
-        """More tokens of one class; `turns` are those of as many frames, which their last tokens carry."""
+    def add(
+        self, ids: Iterable[int], loss_class: LossClass, turns: Sequence[Turn] = (), words: Sequence[int] = ()
+    ) -> None:
+        """More tokens of one class; `turns` and `words` are those of as many frames, which their last tokens carry."""
         ids = list(ids)
         self.ids += ids
         self.classes += [int(loss_class)] * len(ids)
-        per_frame = len(ids) // len(turns) if turns else 1
-        said = [int(turn) for frame in turns for turn in (*[Turn.UNKNOWN] * (per_frame - 1), frame)]
-        self.turns += said or [int(Turn.UNKNOWN)] * len(ids)
+        self.turns += _on_last_tokens(turns, len(ids), Turn.UNKNOWN)
+        self.words += _on_last_tokens(words, len(ids), v.PAD)
+
+
+def _on_last_tokens(frames: Sequence[int], num_tokens: int, otherwise: int) -> list[int]:
+    """What is known of frames, at the last token of each."""
+    per_frame = num_tokens // len(frames) if frames else 1
+    spread = [int(value) for frame in frames for value in (*[otherwise] * (per_frame - 1), frame)]
+    return spread or [int(otherwise)] * num_tokens
 
 
 REPLY_CLASS: dict[Modality, LossClass] = {
@@ -134,7 +157,8 @@ def lay_out(messages: Sequence[EncodedMessage], vocabulary: Vocabulary) -> Row:
             for piece in message.parts:
                 modality = MODALITY_OF[piece.kind]
                 row.add(_mark_of(piece, vocabulary), LossClass.NONE)
-                row.add(piece_ids(piece, vocabulary), PROMPT_CLASS[modality], piece.turns)
+                words = [v.PAD if code == NO_WORD else vocabulary.to_ids("text", [code])[0] for code in piece.words]
+                row.add(piece_ids(piece, vocabulary), PROMPT_CLASS[modality], piece.turns, words)
         else:
             row.add([*want_ids(message.wants), v.ASSISTANT], LossClass.NONE)
             for piece in message.parts:

@@ -71,16 +71,31 @@ class Text:
             raise ValueError("text is empty; give at least one visible character")
 
 
+@dataclass(frozen=True)
+class TimedWord:
+    """A word and when it sounds."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+    def moved(self, by_s: float, *, slower: float = 1.0) -> TimedWord:
+        """The word in a sound that lasts `slower` times as long and then begins `by_s` later."""
+        return TimedWord(self.text, self.start_s * slower + by_s, self.end_s * slower + by_s)
+
+
 @dataclass(frozen=True, eq=False)
 class Audio:
     """Mono sound: float32 `samples` (N,) in [-1, 1] at `rate_hz` samples a second.
 
-    `speech_end_s` is when the speaker has said all, where that is known; the model learns the end of a turn from it.
+    `speech_end_s` is when the speaker has said all and `words` are those said, in order of time, where that is known;
+    the model learns the end of a turn from the one and to hear from the other.
     """
 
     samples: Float32[Tensor, " N"]
     rate_hz: int
     speech_end_s: float | None = None
+    words: tuple[TimedWord, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 1 or self.samples.dtype != torch.float32:
@@ -131,7 +146,7 @@ class Audio:
         samples = soxr.resample(self.samples.numpy(), self.rate_hz, rate_hz).astype(np.float32)
         if samples.size == 0:
             raise ValueError(f"audio of {self.samples.numel()} samples is too short to resample to {rate_hz} Hz")
-        return Audio(torch.from_numpy(samples), rate_hz, self.speech_end_s)
+        return replace(self, samples=torch.from_numpy(samples), rate_hz=rate_hz)
 
     def to_bytes(self, format: str = "WAV") -> bytes:
         """The sound as a file's bytes, in any format soundfile writes; 16 bits where the format asks."""

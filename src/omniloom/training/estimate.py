@@ -131,7 +131,7 @@ def _pass_seconds(model: OmniModel, ids: torch.Tensor, *, autocast: bool) -> flo
     """One forward and backward pass over rows of one document each."""
     start = time.perf_counter()
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=autocast):
-        hidden = model(ids, torch.zeros_like(ids), documents=torch.ones_like(ids))
+        hidden = model(ids, torch.zeros_like(ids), documents=torch.ones_like(ids)).last
         loss = torch.nn.functional.cross_entropy(model.logits(hidden).float().flatten(0, 1), ids.flatten())
     loss.backward()
     if ids.is_cuda:

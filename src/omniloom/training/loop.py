@@ -161,8 +161,8 @@ class Trainer:
     def _loss(self, batch: Batch) -> torch.Tensor:
         batch = batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_autocast):
-            hidden = self.spread.forward(batch.ids, batch.slots, more=batch.more, documents=batch.documents)
-            loss = weighted_loss(self.model, hidden, batch, self.weights, over_all=self.processes.sum)
+            states = self.spread.forward(batch.ids, batch.slots, more=batch.more, documents=batch.documents)
+            loss = weighted_loss(self.model, states, batch, self.weights, over_all=self.processes.sum)
         self.window.add(loss.sums, loss.counts, batch.num_tokens)
         return loss.total
 

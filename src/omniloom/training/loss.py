@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from omniloom.data.packing import Batch
-from omniloom.models import OmniModel
+from omniloom.models import OmniModel, States
 from omniloom.stream.layout import REPLY_CLASS, LossClass, Turn
 from omniloom.stream.vocabulary import AUDIO, PAD, TURN_END
 
@@ -20,7 +20,8 @@ from omniloom.stream.vocabulary import AUDIO, PAD, TURN_END
 class LossWeights:
     """How much a token of each kind counts; what a user shows is context, so it counts little or nothing.
 
-    `turn_end` is the weight of the mean loss of the frames of sound that know if the turn had ended.
+    `turn_end` is the weight of the mean loss of the frames of sound that know if the turn had ended, `heard_word` that
+    of those that know which word is heard.
     """
 
     reply_text: float = 1.0
@@ -30,6 +31,7 @@ class LossWeights:
     prompt_audio: float = 0.05
     prompt_image: float = 0.0
     turn_end: float = 0.2
+    heard_word: float = 0.5
 
     def by_class(self) -> Float[Tensor, " classes"]:
         kinds = [kind for kind in LossClass if kind is not LossClass.NONE]
@@ -40,8 +42,8 @@ class LossWeights:
 class WeightedLoss:
     """`total`, the weighted mean to descend, and for every class its summed loss (nats) and its token count.
 
-    `total` is a sum over these rows, divided by the weight of all rows of the step, and the weighted mean of what
-    frames are asked about the end of the turn.
+    `total` is a sum over these rows, divided by the weight of all rows of the step, and the weighted means of what
+    frames of sound are asked.
     """
 
     total: Float[Tensor, ""]
@@ -51,26 +53,32 @@ class WeightedLoss:
 
 def weighted_loss(
     model: OmniModel,
-    hidden: Float[Tensor, "B T D"],
+    states: States,
     batch: Batch,
     weights: Float[Tensor, " classes"],
     *,
     over_all: Callable[[Tensor], Tensor] = lambda own: own,
 ) -> WeightedLoss:
-    """Cross-entropy over the ids that carry weight, and over the frames that know if a turn had ended.
+    """Cross-entropy over the ids that carry weight, and over the frames that know if a turn had ended, or their word.
 
     Where a target position holds several ids, each counts by itself. What has no weight never reaches the output
     matrix. `over_all` sums the rows' weight over all processes that share a step.
     """
-    losses, kind = reply_losses(model, hidden, batch, weights)
+    losses, kind = reply_losses(model, states.last, batch, weights)
     weight = weights[kind]
     sums = torch.zeros_like(weights).index_add_(0, kind, losses.detach())
     counts = torch.bincount(kind, minlength=len(weights)).to(weights.dtype)
-    asked = turn_losses(model, hidden, batch.turns) if weights[LossClass.TURN_END] > 0 else losses[:0]
-    sums[LossClass.TURN_END], counts[LossClass.TURN_END] = asked.detach().sum(), len(asked)
-    shared = over_all(torch.stack([weight.sum(), counts[LossClass.TURN_END]]))
-    total = (losses * weight).sum() / shared[0].clamp_min(1e-9)
-    total = total + weights[LossClass.TURN_END] * asked.sum() / shared[1].clamp_min(1)
+    asked: dict[LossClass, Tensor] = {}
+    if weights[LossClass.TURN_END] > 0:
+        asked[LossClass.TURN_END] = turn_losses(model, states.last, batch.turns)
+    if weights[LossClass.HEARD_WORD] > 0 and states.heard is not None:
+        asked[LossClass.HEARD_WORD] = word_losses(model, states.heard, batch.words)
+    for question, answers in asked.items():
+        sums[question], counts[question] = answers.detach().sum(), len(answers)
+    weight_of_all, *numbers = over_all(torch.stack([weight.sum(), *(counts[question] for question in asked)]))
+    total = (losses * weight).sum() / weight_of_all.clamp_min(1e-9)
+    for (question, answers), number in zip(asked.items(), numbers, strict=True):
+        total = total + weights[question] * answers.sum() / number.clamp_min(1)
     return WeightedLoss(total, sums, counts)
 
 
@@ -105,3 +113,10 @@ def turn_losses(
     vectors = model.embedding.rows[[TURN_END, AUDIO]]
     logits = F.linear(hidden[asked].float(), vectors.float())
     return F.cross_entropy(logits, (turns[asked] == Turn.GOES_ON).long(), reduction="none")
+
+
+def word_losses(model: OmniModel, heard: Float[Tensor, "B T D"], words: Int[Tensor, "B T"]) -> Float[Tensor, " frames"]:
+    """Loss (nats) of each frame of which it is known which word is heard, among all first ids of words."""
+    asked = words != PAD
+    logits = model.heard_logits(heard[asked], table=model.embedding.table())
+    return F.cross_entropy(logits.float(), words[asked] - model.vocabulary.start_of("text"), reduction="none")

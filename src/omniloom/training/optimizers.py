@@ -54,7 +54,7 @@ def _split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        is_matrix = "blocks." in name or "heads." in name or name.endswith("embedding.places")
+        is_matrix = "blocks." in name or "heads." in name or name.endswith("embedding.places") or name == "hearing"
         inside = parameter.ndim == 2 and is_matrix
         (matrices if inside else others).append(parameter)
     return matrices, others

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from omniloom.models import OmniModel
+from omniloom.models import OmniModel, States
 from omniloom.training.parallel import Processes
 
 Parallel = Literal["ddp", "fsdp2"]
@@ -27,7 +27,7 @@ Parallel = Literal["ddp", "fsdp2"]
 class Spread:
     """A model over its processes: `forward` runs it; inside `unsynced()` gradients are not exchanged."""
 
-    forward: Callable[..., Tensor]
+    forward: Callable[..., States]
     unsynced: Callable[[], AbstractContextManager[None]] = nullcontext
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from omniloom.data.speech import fsdd
-from omniloom.stream.parts import Audio
+from omniloom.stream.parts import Audio, TimedWord
 
 
 @pytest.fixture
@@ -64,9 +64,11 @@ def test_speech_ends_where_it_falls_silent():
 def test_augmenting_keeps_the_end_of_speech():
     tone = torch.sin(torch.arange(8000) * 0.3)
     tone[4000:] = 0
+    spoken = Audio(tone, 8000, words=(TimedWord("one", 0.0, 0.5),))
     for seed in range(20):
-        heard = fsdd.augmented(Audio(tone, 8000), np.random.default_rng(seed))
+        heard = fsdd.augmented(spoken, np.random.default_rng(seed))
         end = round(heard.speech_end_s * heard.rate_hz)
+        assert [(word.text, word.end_s) for word in heard.words] == [("one", pytest.approx(heard.speech_end_s))], seed
         level = heard.samples.square()
         assert level[end - 800 : end].mean() > 4 * level[end + 1600 :].mean(), seed
 

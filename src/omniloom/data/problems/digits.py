@@ -21,7 +21,7 @@ from omniloom.data.problems.turns import TRAILING_S, aloud, spoken_reply, writte
 from omniloom.data.speech import fsdd
 from omniloom.data.speech.words import DIGIT_WORDS
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Part, Text
+from omniloom.stream.parts import Audio, Part, Text, TimedWord
 
 WHICH_DIGIT = Templates(
     "which digit", ("which digit is this", "what digit do you hear", "which number is this", "what is the digit"), True
@@ -49,11 +49,11 @@ class DigitsProblem(WeightedTasks):
     class Config:
         """How often each task is drawn, and whose voices are heard."""
 
-        digit_text: float = 4.0
-        digit_audio: float = 3.125
-        digit_asked_audio: float = 0.625
+        digit_text: float = 3.0
+        digit_audio: float = 1.5
+        digit_asked_audio: float = 0.4
         digits_text: float = 2.0
-        digits_audio: float = 1.25
+        digits_audio: float = 1.0
         speakers: tuple[str, ...] = fsdd.SPEAKERS
         augmentation: fsdd.Augmentation = fsdd.Augmentation()
 
@@ -97,7 +97,9 @@ class DigitsProblem(WeightedTasks):
         else:
             recording = pick(random, _recordings(self._takes(split), self.config.speakers, None))
             answer, facts = DIGIT_WORDS[recording.digit], _facts(recording)
-            sound = _heard(fsdd.load(recording), random, split, self.config.augmentation)
+            loud = fsdd.load(recording)
+            named = replace(loud, words=(TimedWord(answer, 0.0, fsdd.speech_end_s(loud)),))
+            sound = _heard(named, random, split, self.config.augmentation)
         return self._finish(task, random, split, sound=sound, answer=answer, facts=facts, is_asked=is_asked)
 
     def _digits(self, task: str, random: np.random.Generator, split: Split, *, is_asked: bool) -> Example:
@@ -106,8 +108,17 @@ class DigitsProblem(WeightedTasks):
         pair = [pick(random, _recordings(self._takes(split), speaker, digit)) for digit in (first, second)]
         loud = [fsdd.load(recording) for recording in pair]
         gap = torch.zeros(int(random.uniform(*GAP_S) * loud[0].rate_hz))
-        joined = Audio(torch.cat([loud[0].samples, gap, loud[1].resampled(loud[0].rate_hz).samples]), loud[0].rate_hz)
-        answer = f"{DIGIT_WORDS[first]} {DIGIT_WORDS[second]}"
+        names = DIGIT_WORDS[first], DIGIT_WORDS[second]
+        answer = " ".join(names)
+        starts_s = 0.0, loud[0].duration_s + gap.numel() / loud[0].rate_hz
+        joined = Audio(
+            torch.cat([loud[0].samples, gap, loud[1].resampled(loud[0].rate_hz).samples]),
+            loud[0].rate_hz,
+            words=tuple(
+                TimedWord(name, start_s, start_s + fsdd.speech_end_s(sound))
+                for name, start_s, sound in zip(names, starts_s, loud, strict=True)
+            ),
+        )
         facts = [*_facts(pair[0]), *_facts(pair[1]), *phrase_facts(answer)[1:]]
         sound = _heard(joined, random, split, self.config.augmentation)
         return self._finish(task, random, split, sound=sound, answer=answer, facts=facts, is_asked=is_asked)

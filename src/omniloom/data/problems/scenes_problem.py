@@ -57,21 +57,21 @@ class ScenesProblem(WeightedTasks):
     class Config:
         """How often each task is drawn, and how many objects its scenes have."""
 
-        draw_typed: float = 2.5
-        draw_spoken: float = 3.0
+        draw_typed: float = 2.0
+        draw_spoken: float = 4.0
         caption_text: float = 1.5
-        caption_audio: float = 1.5
+        caption_audio: float = 1.0
         shown_text: float = 0.3
         shown_audio: float = 0.3
-        ask_text: float = 3.0
-        ask_audio: float = 2.0
-        ask_spoken_text: float = 0.5
-        ask_spoken_audio: float = 0.7
-        heard_and_shown_text: float = 0.6
+        ask_text: float = 2.5
+        ask_audio: float = 1.0
+        ask_spoken_text: float = 1.5
+        ask_spoken_audio: float = 1.0
+        heard_and_shown_text: float = 1.0
         read_text: float = 2.5
-        read_audio: float = 1.0
+        read_audio: float = 0.7
         edit_typed: float = 4.0
-        edit_spoken: float = 0.5
+        edit_spoken: float = 2.0
         written_objects: Shares = (0.6, 0.3, 0.1)
         asked_objects: Shares = (0.35, 0.45, 0.2)
         spoken_objects: Shares = (0.8, 0.2, 0.0)

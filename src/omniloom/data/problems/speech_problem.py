@@ -39,9 +39,9 @@ class SpeechProblem(WeightedTasks):
     class Config:
         """How often each task is drawn, and how long its phrases are."""
 
-        say: float = 3.0
-        transcribe: float = 8.0
-        echo: float = 4.375
+        say: float = 2.5
+        transcribe: float = 9.0
+        echo: float = 4.0
         lengths: Lengths = (0.3, 0.3, 0.25, 0.15)
         echo_lengths: Lengths = (0.4, 0.4, 0.2, 0.0)
         french: float = 0.3

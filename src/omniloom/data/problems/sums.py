@@ -51,10 +51,10 @@ class SumsProblem(WeightedTasks):
     class Config:
         """How often each task is drawn."""
 
-        sum_text: float = 3.5
-        sum_audio: float = 1.75
-        sum_spoken_text: float = 3.5
-        sum_spoken_audio: float = 2.25
+        sum_text: float = 4.0
+        sum_audio: float = 1.5
+        sum_spoken_text: float = 4.0
+        sum_spoken_audio: float = 1.5
 
     cells: ClassVar[dict[str, str | None]] = {
         "sum_text": "text-to-text",

@@ -79,6 +79,7 @@ def aloud(
     sound, first = _from_first_to_last(sound)
     if paused_share is None:
         paused_share = PAUSED_SHARE if split == "train" else 0.0
+    said = [word.moved(-first / RATE_HZ, slower=slower) for word in spoken.words]
     cut, pause_s = 0, 0.0
     if paused_share > 0 and random.random() < paused_share:
         times = [time * slower - first / RATE_HZ for time in open_times_s(words, spoken.words, language)]
@@ -86,12 +87,16 @@ def aloud(
         if inside:
             pause_s = random.uniform(*PAUSE_S)
             sound, cut = with_pause(sound, pick(random, inside), pause_s, rate_hz=RATE_HZ)
+            # The cut is the quietest place near a word's beginning, so a word's middle tells its side.
+            said = [w.moved(pause_s if w.start_s + w.end_s > 2 * cut / RATE_HZ else 0.0) for w in said]
     heard, end = worn(sound, random)
+    before_s = (end - sound.size) / RATE_HZ
     facts = [f"voice:{voice.name}"]
     if pause_s:
-        start_s = (end - sound.size + cut) / RATE_HZ
+        start_s = before_s + cut / RATE_HZ
         facts.append(f"pause:{start_s:.3f} {start_s + pause_s:.3f}")
-    return Audio(torch.from_numpy(heard), RATE_HZ, end / RATE_HZ), facts
+    words_heard = tuple(word.moved(before_s) for word in said)
+    return Audio(torch.from_numpy(heard), RATE_HZ, end / RATE_HZ, words_heard), facts
 
 
 def trimmed(sound: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -107,7 +107,7 @@ def augmented(audio: Audio, rng: np.random.Generator, changes: Augmentation = Au
         samples = augmentation.with_tilt(samples, rng.uniform(-9, 9), rate_hz=RATE_HZ)
     if changes.room and rng.random() < 1 / 3:
         samples = augmentation.with_room(samples, rng.uniform(-25, -10), rng.uniform(0.05, 0.2), rng, rate_hz=RATE_HZ)
-    spoken_s, delay_s = share * samples.size / RATE_HZ, 0.0
+    duration_s, delay_s = samples.size / RATE_HZ, 0.0
     if changes.offset:
         delay_s = rng.uniform(0, 0.06)
         samples = augmentation.with_offset(samples, delay_s, rate_hz=RATE_HZ)
@@ -115,4 +115,5 @@ def augmented(audio: Audio, rng: np.random.Generator, changes: Augmentation = Au
         samples = augmentation.with_noise(samples, rng.uniform(15, 45), rng)
     if changes.gain:
         samples = augmentation.with_peak(samples, float(np.exp(rng.uniform(np.log(0.1), np.log(0.95)))))
-    return Audio(torch.from_numpy(samples), RATE_HZ, spoken_s + delay_s)
+    words = tuple(word.moved(delay_s, slower=duration_s / audio.duration_s) for word in audio.words)
+    return Audio(torch.from_numpy(samples), RATE_HZ, share * duration_s + delay_s, words)

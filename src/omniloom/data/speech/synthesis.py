@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from omniloom.data.speech._espeak import Settings, Utterance, espeak
 from omniloom.data.speech.words import Language
-from omniloom.stream.parts import Audio, Part, Text
+from omniloom.stream.parts import Audio, Part, Text, TimedWord
 
 RATE_HZ = 16_000
 FRAME_SAMPLES = 640
@@ -59,15 +59,6 @@ class Voice:
             pitch_range=self.pitch_range,
             word_gap=self.word_gap,
         )
-
-
-@dataclass(frozen=True)
-class TimedWord:
-    """A word and when it sounds."""
-
-    text: str
-    start_s: float
-    end_s: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from omniloom.data.problems.templates import Templates
 from omniloom.data.problems.turn_ends.pauses import open_places, open_times_s, with_pause, word_starts_s
 from omniloom.data.problems.turn_ends.utterances import paused_utterance, request, utterance
 from omniloom.data.problems.wording import PHRASE_WORDINGS, SCENE_WORDINGS
-from omniloom.data.speech.synthesis import TRAIN_VOICES, Spoken, TimedWord, synthesize
-from omniloom.stream.parts import Audio
+from omniloom.data.speech.synthesis import TRAIN_VOICES, Spoken, synthesize
+from omniloom.stream.parts import Audio, TimedWord
 
 
 def opened(text: str, language: str = "en") -> str:
@@ -145,6 +145,23 @@ def test_a_spoken_turn_knows_its_end() -> None:
             assert end == sound.samples.numel() or sound.samples[end:].abs().max() < 0.2 * loudest
 
 
+@pytest.mark.parametrize("paused_share", [0.0, 1.0])
+def test_a_spoken_turn_knows_its_words(paused_share) -> None:
+    pytest.importorskip("espeakng_loader")
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        sound, facts = turns.aloud("draw a big red circle", random, "train", paused_share=paused_share)
+        assert [word.text for word in sound.words] == ["draw", "a", "big", "red", "circle"]
+        times = [time for word in sound.words for time in (word.start_s, word.end_s)]
+        assert times == sorted(times)
+        # Trimming takes a few faint milliseconds off both ends, which the synthesizer counts as the word's.
+        assert times[0] > -0.1 and sound.words[-1].end_s == pytest.approx(sound.speech_end_s, abs=0.1)
+        if paused_share:
+            [pause] = [fact.removeprefix("pause:") for fact in facts if fact.startswith("pause:")]
+            start_s, end_s = map(float, pause.split())
+            assert all(word.end_s < start_s + 0.06 or word.start_s > end_s - 0.06 for word in sound.words)
+
+
 def test_pauses_are_of_training_alone_unless_asked_for() -> None:
     pytest.importorskip("espeakng_loader")
 
@@ -193,6 +210,7 @@ def test_digits_by_people_end_and_then_it_is_quiet(digits_at_hand, monkeypatch) 
             part for part in problem.example("train", index, "digit_audio").prompt[-1].parts if isinstance(part, Audio)
         ]
         assert 0 < sound.speech_end_s <= sound.duration_s
+        assert not sound.words or sound.words[-1].end_s == pytest.approx(sound.speech_end_s, abs=0.03)
         tails.append(sound.duration_s - sound.speech_end_s)
         new = problem.example("new", index, "digit_audio").prompt[-1].parts[0]
         assert new.duration_s - new.speech_end_s < 0.02  # a tone to the last sample

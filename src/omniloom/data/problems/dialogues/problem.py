@@ -74,12 +74,12 @@ class DialoguesProblem(WeightedTasks):
     class Config:
         """How often each task is drawn, and how many objects its scenes have."""
 
-        follow_up_image: float = 2.0
-        follow_up_spoken: float = 1.0
+        follow_up_image: float = 1.5
+        follow_up_spoken: float = 1.5
         follow_up_question_text: float = 1.0
-        follow_up_question_audio: float = 0.75
-        interrupted: float = 1.0
-        said_and_drawn: float = 1.0
+        follow_up_question_audio: float = 0.6
+        interrupted: float = 0.8
+        said_and_drawn: float = 0.8
         drawn_objects: Shares = (0.7, 0.3, 0.0)
         asked_objects: Shares = (0.25, 0.55, 0.2)
         spoken_objects: Shares = (0.75, 0.25, 0.0)

@@ -59,11 +59,11 @@ class EmojiProblem(WeightedTasks):
         """How often each task is drawn."""
 
         name_emoji_text: float = 4.0
-        name_emoji_audio: float = 1.5
-        draw_emoji_typed: float = 4.0
-        draw_emoji_spoken: float = 1.0
-        edit_emoji_typed: float = 1.5
-        emoji_spoken_text: float = 0.7
+        name_emoji_audio: float = 1.0
+        draw_emoji_typed: float = 3.0
+        draw_emoji_spoken: float = 3.0
+        edit_emoji_typed: float = 1.2
+        emoji_spoken_text: float = 1.0
         emoji_spoken_audio: float = 0.7
 
     cells: ClassVar[dict[str, str | None]] = {

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from omniloom.data.speech.synthesis import TimedWord
 from omniloom.data.speech.words import (
     COLOUR_WORDS,
     FRENCH_SIZE_WORDS,
@@ -23,6 +22,7 @@ from omniloom.data.speech.words import (
     SIZE_WORDS,
     Language,
 )
+from omniloom.stream.parts import TimedWord
 
 PAUSE_S = (0.3, 1.0)
 
