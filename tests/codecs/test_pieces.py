@@ -23,7 +23,7 @@ def test_text_sounds_and_pictures_are_one_piece_each():
 
 def test_the_sound_of_a_frame_follows_it():
     found = video_pieces([[1, 2], [3, 4], [5, 6]], range(100, 130), codes_per_sound_frame=2, sound_frames_per_frame=5.0)
-    assert [(kind, list(codes)) for kind, codes, _ in found] == [
+    assert [(kind, list(codes)) for kind, codes, *_ in found] == [
         ("video", []),
         ("frame", [1, 2]),
         ("track", [*range(100, 110)]),
@@ -36,7 +36,7 @@ def test_the_sound_of_a_frame_follows_it():
 
 def test_a_short_sound_ends_early_and_a_long_one_goes_on_after_the_last_frame():
     options = dict(codes_per_sound_frame=1, sound_frames_per_frame=2.0)
-    kinds = [(kind, len(codes)) for kind, codes, _ in video_pieces([[1]] * 3, range(3), **options)]
+    kinds = [(kind, len(codes)) for kind, codes, *_ in video_pieces([[1]] * 3, range(3), **options)]
     assert kinds == [("video", 0), ("frame", 1), ("track", 2), ("frame", 1), ("track", 1), ("frame", 1)]
     assert len(video_pieces([[1]] * 3, range(20), **options)[-1].codes) == 16
     assert [piece.kind for piece in video_pieces([[1]] * 2, [], **options)] == ["video", "frame", "frame"]

@@ -61,7 +61,7 @@ def test_a_trained_folder_answers_what_is_heard_and_seen(run: Path, want: str | 
     sound = Audio(torch.randn(8_000) * 0.1, 16_000)
     reply = omni.reply(["what is this", sound, picture], want=want, max_tokens=60)
     assert reply.finish_reason in ("stop", "length")
-    assert 16 + 12 < reply.usage.prompt_tokens < 80  # positions: a picture takes 16 and half a second of sound 13
+    assert 17 + 12 < reply.usage.prompt_tokens < 80  # positions: a picture takes 17 and half a second of sound 13
     assert 0 < reply.usage.text_tokens + reply.usage.audio_tokens + reply.usage.image_tokens <= 60
 
 

@@ -53,8 +53,8 @@ def test_torch_equals_native(want, omni, monkeypatch):
 
 
 def test_folded_prompts_take_few_positions():
-    """<bos> <user> <image>, 16 blocks, <want_text> <assistant>, where each code has a position 80."""
-    for omni, num_positions in ((OMNI, 85), (FOLDED, 21)):
+    """<bos> <user> <image>, its paper and 16 blocks, <want_text> <assistant>, where each code has a position 81."""
+    for omni, num_positions in ((OMNI, 86), (FOLDED, 22)):
         (reply,) = omni.reply_batch([picture()], "text", max_tokens=1)
         assert reply.usage.prompt_tokens == num_positions
 

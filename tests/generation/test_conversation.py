@@ -193,7 +193,7 @@ def test_history_keeps_videos_as_small_as_the_model_saw_them():
 
 
 def test_a_drawn_picture_takes_one_position_a_block_and_is_shown_row_by_row():
-    for omni, num_positions, num_shown in ((OMNI, 80, 3), (FOLDED, 16, 3)):
+    for omni, num_positions, num_shown in ((OMNI, 81, 3), (FOLDED, 17, 3)):
         conversation = omni.conversation()
         conversation.add("draw")
         before = conversation.num_tokens
@@ -202,9 +202,10 @@ def test_a_drawn_picture_takes_one_position_a_block_and_is_shown_row_by_row():
         # <want_image> <assistant>, the text, <image>, the picture, <end>
         assert conversation.num_tokens - before == 2 + reply.usage.text_tokens + 1 + num_positions + 1
         assert kinds.count(ImageDelta) == num_shown and kinds.count(ImageDone) == 1
-        assert reply.usage.image_tokens == 80
+        assert reply.usage.image_tokens == 81
         half = [event for event in events if isinstance(event, ImageDelta)][1].image.pixels
-        assert bool((half[:, 48:] == 255).all()) and bool((half[:, :16] != 255).any())
+        paper = half[:, -1:, -1:]
+        assert bool((half[:, 48:] == paper).all()) and bool((half[:, :16] != paper).any())
 
 
 def test_a_pictures_codes_are_those_that_were_laid_out():
@@ -219,7 +220,7 @@ def test_a_pictures_codes_are_those_that_were_laid_out():
             done = [*events, *builder.finish("stop", prompt_tokens=0, cached_tokens=0)][-1]
             assert torch.equal(done.reply.image.pixels, omni.codecs.image.decode(codes).pixels)
         assert omni.conversation([Message("user", written("draw")), message]).num_tokens == (
-            2 + len(omni.codecs.text.encode_text("draw")) + 3 + (16 if omni is FOLDED else 80) + 1
+            2 + len(omni.codecs.text.encode_text("draw")) + 3 + (17 if omni is FOLDED else 81) + 1
         )
 
 

@@ -36,7 +36,7 @@ def test_every_reply_decodes(want, is_folded, temperature, top_k, top_p, seed, m
     assert len(reply.ids) <= max_tokens
     if reply.audio is not None:
         assert reply.audio.samples.numel() == reply.usage.audio_tokens // 2 * AudioCodec.samples_per_frame
-    assert (reply.image is not None) == (reply.usage.image_tokens == 80)
+    assert (reply.image is not None) == (reply.usage.image_tokens == 81)
     if reply.finish_reason == "stop":
         assert "image" not in grammar.wants or reply.image is not None
         assert "audio" not in grammar.wants or reply.audio is not None

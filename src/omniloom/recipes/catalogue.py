@@ -154,7 +154,7 @@ recipes.add(
 recipes.add(
     "image-codec",
     CodecRecipe(
-        summary="64x64 pictures as 80 codes: minutes on one core",
+        summary="64x64 pictures as 81 codes: minutes on one core",
         configure=_later("omniloom.recipes.image_codec:ImageCodecRecipe"),
         run=_image_codec,
         load=_later("omniloom.codecs.image:ImageCodec.load"),

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from omniloom.codecs.image import ImageCodec
-from omniloom.codecs.image.codec import COLOUR_GRID, COVERAGE_GRID, NUM_COLOURS
+from omniloom.codecs.image.codec import COLOUR_GRID, COVERAGE_GRID, NUM_COLOURS, NUM_INK_CODES
 from omniloom.core.randomness import generator
 from omniloom.data.scene_reader import read_scene
 from omniloom.data.scenes import (
@@ -106,7 +106,7 @@ def coverage_kept_when_recoloured(codec: ImageCodec) -> float:
     for shape in SHAPES:
         for size in SIZES:
             codes = _coverage(_canonical_codes(codec, [(shape, colour, size, POSITIONS[0]) for colour in COLOURS]))
-            inked = (codes != _coverage(codec.paper_codes()[None])).any(dim=0)
+            inked = (codes != _coverage(codec.empty_codes()[None])).any(dim=0)
             same += int((codes == codes[:1]).all(dim=0)[inked].sum())
             total += int(inked.sum())
     return same / total
@@ -139,17 +139,17 @@ def codes_kept_when_moved(codec: ImageCodec) -> float:
     return same / total
 
 
-def _canonical_codes(codec: ImageCodec, kinds: list[tuple[str, str, str, str]]) -> Int[Tensor, "B 80"]:
+def _canonical_codes(codec: ImageCodec, kinds: list[tuple[str, str, str, str]]) -> Int[Tensor, "B codes"]:
     """Codes of scenes of one object each: shape, colour, size, position."""
     scenes = [Scene((SceneObject(shape=s, colour=c, size=z, position=p),)) for s, c, z, p in kinds]
     return codec.encode_pixels(_batch([render(scene) for scene in scenes]))
 
 
-def _coverage(codes: Int[Tensor, "B 80"]) -> Int[Tensor, "B 64"]:
-    return codes[:, NUM_COLOURS:]
+def _coverage(codes: Int[Tensor, "B codes"]) -> Int[Tensor, "B 64"]:
+    return codes[:, NUM_COLOURS:NUM_INK_CODES]
 
 
-def _quadrant(codes: Int[Tensor, "B 80"], index: int) -> tuple[Int[Tensor, "B 2 2"], Int[Tensor, "B 4 4"]]:
+def _quadrant(codes: Int[Tensor, "B codes"], index: int) -> tuple[Int[Tensor, "B 2 2"], Int[Tensor, "B 4 4"]]:
     """A quadrant's colour and coverage codes."""
     row, column = divmod(index, 2)
     colour = codes[:, :NUM_COLOURS].unflatten(1, (2, COLOUR_GRID // 2, 2, COLOUR_GRID // 2))

@@ -36,7 +36,7 @@ def one(shape: str, colour: str, position: str) -> Image:
 
 def test_batched_equals_alone(codec: ImageCodec, pixels: torch.Tensor) -> None:
     together = codec.encode_pixels(pixels)
-    assert together.shape == (16, 80) and together.unique().numel() > 50
+    assert together.shape == (16, 81) and together.unique().numel() > 50
     for row, codes in zip(pixels, together, strict=True):
         image = Image((row * 255).round().to(torch.uint8))
         assert codec.encode(image) == codes.tolist()
@@ -47,12 +47,14 @@ def test_batched_equals_alone(codec: ImageCodec, pixels: torch.Tensor) -> None:
 
 
 def test_codes_lie_in_their_planes(codec: ImageCodec, pixels: torch.Tensor) -> None:
-    colour, coverage = codec.spec.planes
+    colour, coverage, paper = codec.spec.planes
     assert (colour.name, colour.size, colour.levels, colour.count) == ("image.colour", 512, (8, 8, 8), 16)
     assert (coverage.name, coverage.size, coverage.levels, coverage.count) == ("image.coverage", 1000, (8, 5, 5, 5), 64)
+    assert (paper.name, paper.size, paper.levels, paper.count) == ("image.paper", 216, (6, 6, 6), 1)
     codes = codec.encode_pixels(pixels)
     assert codes[:, :16].min() >= 0 and codes[:, :16].max() < 512
-    assert codes[:, 16:].min() >= 512 and codes[:, 16:].max() < 1512
+    assert codes[:, 16:80].min() >= 512 and codes[:, 16:80].max() < 1512
+    assert (codes[:, 80] == 1512 + 215).all()  # white
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -72,7 +74,7 @@ def test_moved_takes_its_codes_along(codec: ImageCodec) -> None:
     for index, position in enumerate(POSITIONS):
         row, column = divmod(index, 2)
         codes = torch.tensor(codec.encode(one("heart", "green", position)))
-        colour, coverage = codes[:16].view(4, 4), codes[16:].view(8, 8)
+        colour, coverage = codes[:16].view(4, 4), codes[16:80].view(8, 8)
         tiles.append(
             colour[2 * row : 2 * row + 2, 2 * column : 2 * column + 2].flatten().tolist()
             + coverage[4 * row : 4 * row + 4, 4 * column : 4 * column + 4].flatten().tolist()
@@ -120,12 +122,14 @@ def test_partial_picture_grows_to_the_whole(codec: ImageCodec, pixels: torch.Ten
 
 
 def test_bad_codes_are_refused(codec: ImageCodec) -> None:
-    good = codec.paper_codes().tolist()
-    with pytest.raises(ValueError, match="80 codes, got 79"):
+    good = codec.empty_codes().tolist()
+    with pytest.raises(ValueError, match="81 codes, got 80"):
         codec.decode(good[:-1])
     with pytest.raises(ValueError, match=r"0\.\.511"):
         codec.decode([512, *good[1:]])
     with pytest.raises(ValueError, match=r"0\.\.999"):
+        codec.decode([*good[:-2], 0, good[-1]])
+    with pytest.raises(ValueError, match=r"0\.\.215"):
         codec.decode([*good[:-1], 0])
 
 

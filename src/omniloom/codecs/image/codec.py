@@ -1,4 +1,4 @@
-"""A picture of 64x64 as 80 codes: 16 colours of 16x16 blocks, then 64 silhouettes of 8x8 patches; a 32x32 frame as 20.
+"""A picture of 64x64 as 81 codes: 16 colours of 16x16 blocks, 64 silhouettes of 8x8 patches, and its paper.
 
 Coverage and colour are parted first (see `separation`), each gets a small network and a finite scalar quantizer of its
 own, and the decoder multiplies them again: a picture is paper minus coverage times ink. All networks run on the coarse
@@ -6,7 +6,8 @@ grid, a patch being one vector. Encoders look at one patch or block alone, so th
 it stands on the grid, whatever else is in the picture; the decoder looks two patches around, and the border is paper
 like any other. Wider encoders were left out: a code that depends on its neighbours is one the language model must
 learn again for every neighbour. As no network knows how large the grid is, frames of a video, at half the side, go
-through the same ones and have the same codes: 4 colours, then 16 silhouettes.
+through the same ones and have the same codes: 4 colours, then 16 silhouettes. A frame is on white; the paper of a
+picture may have a colour (see `paper`), and comes first in the stream.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +28,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from omniloom.codecs.base import fingerprint
+from omniloom.codecs.image.paper import on_white, paper_codes, paper_of, papers
 from omniloom.codecs.image.separation import BLOCK, FRAME_SIDE, PATCH, SIDE, Separated, separate
 from omniloom.codecs.kinds import CONFIG_FILE, codec_kinds, require_kind
 from omniloom.core.checkpoint import read_manifest, write_folder
@@ -36,10 +39,12 @@ from omniloom.stream.vocabulary import CodecSpec, Plane, flattened
 COLOUR_GRID = SIDE // BLOCK
 COVERAGE_GRID = SIDE // PATCH
 NUM_COLOURS = COLOUR_GRID**2
-NUM_CODES = NUM_COLOURS + COVERAGE_GRID**2
+NUM_INK_CODES = NUM_COLOURS + COVERAGE_GRID**2
+"""All but the paper's."""
 FRAME_COLOUR_GRID = FRAME_SIDE // BLOCK
 NUM_FRAME_CODES = FRAME_COLOUR_GRID**2 + (FRAME_SIDE // PATCH) ** 2
 KIND = "image_codec"
+_LATER_FIELDS = ("folds", "paper_levels")
 PATCHES = BLOCK // PATCH
 """Along a side of a block."""
 MARGIN = 2
@@ -65,7 +70,8 @@ class ImageCodec(nn.Module):
     class Config:
         """Widths of the networks; the levels fix the size of the vocabulary.
 
-        `folds`: a model takes a block's colour and the silhouettes in it as one position, seen or drawn.
+        `folds`: a model takes a block's colour and the silhouettes in it as one position, seen or drawn, and the paper
+        as another. `paper_levels`: how many reds, greens and blues of paper there are; none for white paper only.
         """
 
         encoder_width: int = 256
@@ -74,6 +80,11 @@ class ImageCodec(nn.Module):
         colour_levels: tuple[int, ...] = (8, 8, 8)
         coverage_levels: tuple[int, ...] = (8, 5, 5, 5)
         folds: bool = True
+        paper_levels: tuple[int, ...] = (6, 6, 6)
+
+        def __post_init__(self) -> None:
+            if len(self.paper_levels) not in (0, 3) or any(number < 2 for number in self.paper_levels):
+                raise ValueError(f"paper_levels must be 3 numbers of at least 2, or none, got {self.paper_levels}")
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__()
@@ -90,56 +101,76 @@ class ImageCodec(nn.Module):
     @property
     def spec(self) -> CodecSpec:
         """Planes, and a fingerprint of the weights as they are saved, in half precision."""
-        colour, coverage = self.colour_quantizer, self.coverage_quantizer
+        colour, coverage, paper = self.colour_quantizer, self.coverage_quantizer, self.config.paper_levels
+        of_paper = (Plane(name="image.paper", size=prod(paper), levels=paper, count=1),) if paper else ()
         return CodecSpec(
             modality="image",
             planes=(
                 Plane(name="image.colour", size=colour.num_codes, levels=colour.levels, count=NUM_COLOURS),
                 Plane(name="image.coverage", size=coverage.num_codes, levels=coverage.levels, count=COVERAGE_GRID**2),
+                *of_paper,
             ),
             fingerprint=fingerprint(self._fields(), self._half_state()),
-            groups=_blocks(COLOUR_GRID) if self.config.folds else (),
+            groups=self._groups,
             frame_groups=_blocks(FRAME_COLOUR_GRID) if self.config.folds else (),
             folds_replies=self.config.folds,
         )
 
+    @property
+    def num_codes(self) -> int:
+        """Of a picture."""
+        return NUM_INK_CODES + bool(self.config.paper_levels)
+
+    @property
+    def _groups(self) -> tuple[tuple[int, ...], ...]:
+        of_paper = ((NUM_INK_CODES,),) if self.config.paper_levels else ()
+        return (*of_paper, *_blocks(COLOUR_GRID)) if self.config.folds else ()
+
     def encode(self, part: Image) -> list[int]:
-        """The 80 codes of a picture of any size, fitted on a white square of 64 pixels."""
+        """The codes of a picture of any size, fitted on a white square of 64 pixels."""
         pixels = part.resized(SIDE).pixels[None].float() / 255
         return [int(code) for code in self.encode_pixels(pixels)[0]]
 
     def decode(self, codes: Sequence[int]) -> Image:
-        """The picture of 80 codes.
+        """The picture of `num_codes` codes.
 
         Raises:
-            ValueError: If there are not 80, or one is not of its plane.
+            ValueError: If there are not so many, or one is not of its plane.
         """
-        if len(codes) != NUM_CODES:
-            raise ValueError(f"a picture is {NUM_CODES} codes, got {len(codes)}; use decode_partial while it is drawn")
+        if len(codes) != self.num_codes:
+            raise ValueError(
+                f"a picture is {self.num_codes} codes, got {len(codes)}; use decode_partial while it is drawn"
+            )
         return _to_image(self.decode_codes(torch.tensor(codes)[None])[0])
 
     def decode_partial(self, codes: Sequence[int]) -> Image:
-        """The picture so far, from the first codes of the stream; patches whose code has not come yet are white."""
-        order = torch.tensor(flattened(_blocks(COLOUR_GRID)) if self.config.folds else range(NUM_CODES))
+        """The picture so far, from the first codes of the stream; patches whose code has not come yet are empty."""
+        order = torch.tensor(flattened(self._groups) or range(self.num_codes))
         places = order[: len(codes)]
-        whole = self.paper_codes()
+        whole = self.empty_codes()
         whole[places] = torch.tensor(codes, dtype=torch.long)
         pixels = self.decode_codes(whole[None])[0]
-        drawn = torch.isin(torch.arange(NUM_COLOURS, NUM_CODES), places)
+        drawn = torch.isin(torch.arange(NUM_COLOURS, NUM_INK_CODES), places)
         mask = drawn.view(1, COVERAGE_GRID, COVERAGE_GRID).repeat_interleave(PATCH, 1).repeat_interleave(PATCH, 2)
-        return _to_image(torch.where(mask, pixels, torch.ones_like(pixels)))
+        empty = self._papers(whole[None])[0, :, None, None].expand_as(pixels)
+        return _to_image(torch.where(mask, pixels, empty))
 
-    def encode_pixels(self, pixels: Float[Tensor, "B 3 64 64"]) -> Int[Tensor, "B 80"]:
+    def encode_pixels(self, pixels: Float[Tensor, "B 3 64 64"]) -> Int[Tensor, "B codes"]:
         """Codes of pictures in 0..1; a row's codes do not depend on the rows beside it."""
-        return self._codes(pixels)
+        if not self.config.paper_levels:
+            return self._codes(pixels)
+        pixels = pixels.double()
+        paper = paper_of(pixels)
+        of_paper = self._first_paper + paper_codes(paper, self.config.paper_levels)
+        return torch.cat([self._codes(on_white(pixels, paper)), of_paper[:, None]], dim=1)
 
-    def decode_codes(self, codes: Int[Tensor, "B 80"]) -> Float[Tensor, "B 3 64 64"]:
+    def decode_codes(self, codes: Int[Tensor, "B codes"]) -> Float[Tensor, "B 3 64 64"]:
         """Pictures in 0..1 of rows of codes.
 
         Raises:
             ValueError: If a code is not of its plane.
         """
-        return self._pixels(codes, COLOUR_GRID)
+        return self._pixels(codes[:, :NUM_INK_CODES], COLOUR_GRID) * self._papers(codes)[..., None, None]
 
     def encode_frames(self, pixels: Float[Tensor, "B 3 32 32"]) -> Int[Tensor, "B 20"]:
         """Codes of frames of a video in 0..1; a row's codes do not depend on the rows beside it."""
@@ -158,8 +189,8 @@ class ImageCodec(nn.Module):
         colour, coverage = self._encode(separated, dtype=torch.float32)
         return self._decode(self.colour_quantizer(colour).values, self.coverage_quantizer(coverage).values)
 
-    def paper_codes(self) -> Int[Tensor, " 80"]:
-        """The codes of an empty sheet."""
+    def empty_codes(self) -> Int[Tensor, " codes"]:
+        """The codes of an empty white sheet."""
         return self.encode_pixels(torch.ones(1, 3, SIDE, SIDE))[0].clone()
 
     def round_weights(self) -> None:
@@ -188,7 +219,7 @@ class ImageCodec(nn.Module):
             fields = json.loads((Path(folder) / CONFIG_FILE).read_text())
             require_kind(folder, fields.pop("kind", KIND), kind=KIND, name="image codec")
             lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-            codec = cls(cls.Config(**{"folds": False, **fields, **lists}))
+            codec = cls(cls.Config(**{"folds": False, "paper_levels": (), **fields, **lists}))
             state = load_file(str(Path(folder) / "model.safetensors"))
             codec.load_state_dict({name: tensor.float() for name, tensor in state.items()})
         except (FileNotFoundError, TypeError, RuntimeError) as error:
@@ -196,9 +227,8 @@ class ImageCodec(nn.Module):
         return codec.eval()
 
     def _fields(self) -> dict[str, Any]:
-        """The configuration as it is saved; codecs from before there was `folds` do not, and keep their fingerprint."""
-        fields = asdict(self.config)
-        return fields if self.config.folds else {name: value for name, value in fields.items() if name != "folds"}
+        """The configuration as it is saved, without what older codecs did not have, which keep their fingerprint."""
+        return {name: value for name, value in asdict(self.config).items() if value or name not in _LATER_FIELDS}
 
     @torch.inference_mode()
     def _codes(self, pixels: Float[Tensor, "B 3 side side"]) -> Int[Tensor, "B F"]:
@@ -219,6 +249,16 @@ class ImageCodec(nn.Module):
         return self._decode(
             colour.unflatten(1, (grid, grid)), coverage.unflatten(1, (PATCHES * grid, PATCHES * grid))
         ).pixels
+
+    @property
+    def _first_paper(self) -> int:
+        """The code of the darkest paper."""
+        return self.colour_quantizer.num_codes + self.coverage_quantizer.num_codes
+
+    def _papers(self, codes: Int[Tensor, "B codes"]) -> Float[Tensor, "B 3"]:
+        """The colour of each picture's paper."""
+        levels = self.config.paper_levels
+        return papers(codes[:, -1] - self._first_paper, levels) if levels else torch.ones(len(codes), 3)
 
     def _half_state(self) -> dict[str, Tensor]:
         return {name: tensor.detach().half().contiguous() for name, tensor in self.state_dict().items()}

@@ -26,7 +26,7 @@ PLAIN_PX, SMALL_PX = 48, 32
 Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 PALE: tuple[Colour, ...] = ((255, 245, 215), (225, 245, 225), (220, 235, 255), (250, 225, 240), (235, 235, 235))
-"""Papers that the reader takes as well. The image codec knows white paper only, so training shows no other."""
+"""Papers that users show emoji on, beside white."""
 BACKGROUNDS = (WHITE, *PALE)
 
 CORNERS = ("top left", "top right", "bottom left", "bottom right")

@@ -24,7 +24,7 @@ from omniloom.data.emoji import (
     random_sticker,
     render_sticker,
 )
-from omniloom.data.emoji.stickers import PLAIN, SIDE, SMALL
+from omniloom.data.emoji.stickers import PALE, PLAIN, SIDE, SMALL, WHITE
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
 from omniloom.data.problems.emoji.wording import CORNER, DRAW, EDITS, QUESTIONS, requested
 from omniloom.data.problems.holdout import fraction
@@ -43,6 +43,8 @@ NEW_PLACEMENTS, COMPOSED_SPOTS, COMPOSED_DRAWINGS = 0.10, 0.10, 0.10
 FORM_SHARES = {PLAIN: 0.75, SMALL: 0.10, CORNER: 0.15}
 EDIT_SHARES = {PLAIN: 0.50, SMALL: 0.15, CORNER: 0.35}
 QUESTION_SHARES = {"name": 0.6, "where": 0.25, "size": 0.15}
+PALE_SHARE = 0.4
+"""Of the emoji that users show, those on coloured paper."""
 CLEARLY_PX = 4
 """How far from the middle of the sheet an emoji must be for its quarter to be asked."""
 CLEARLY_SMALL_PX, CLEARLY_BIG_PX = 34, 48
@@ -153,7 +155,8 @@ def is_new_placement(sticker: Sticker) -> bool:
 def sticker_of(random: np.random.Generator, split: Split, names: tuple[str, ...]) -> Sticker:
     """An emoji as shown in a split."""
     while True:
-        sticker = random_sticker(pick(random, names), random)
+        paper = pick(random, PALE) if random.random() < PALE_SHARE else WHITE
+        sticker = random_sticker(pick(random, names), random, background=paper)
         is_composed = is_held_out_spot(sticker.name, sticker.quarter)
         if is_composed == (split == "composed") and (is_composed or is_new_placement(sticker) == (split == "new")):
             return sticker
