@@ -193,7 +193,7 @@ def test_history_keeps_videos_as_small_as_the_model_saw_them():
 
 
 def test_a_drawn_picture_takes_one_position_a_block_and_is_shown_row_by_row():
-    for omni, num_positions, num_shown in ((OMNI, 81, 3), (FOLDED, 17, 3)):
+    for omni, num_positions, num_shown in ((OMNI, 81, 4), (FOLDED, 17, 3)):
         conversation = omni.conversation()
         conversation.add("draw")
         before = conversation.num_tokens

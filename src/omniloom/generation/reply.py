@@ -111,9 +111,11 @@ class _Run:
 
 def _shown_after(picture: CodecSpec) -> frozenset[int]:
     """The numbers of codes after which something new can be seen: blocks, or the first plane and then single codes."""
-    last = 0 if picture.groups else picture.planes[0].count
+    sizes = [len(group) for group in picture.groups]
+    # What comes before the first block, the paper, is nothing to see yet.
+    last = next((place for place, size in enumerate(sizes) if size > 1), 0) if sizes else picture.planes[0].count
     found = []
-    for end in accumulate(map(len, picture.groups)) if picture.groups else range(last, picture.elements_per_cycle):
+    for end in accumulate(sizes) if sizes else range(last, picture.elements_per_cycle):
         if end - last >= DRAWN_CODES:
             found.append(end)
             last = end
