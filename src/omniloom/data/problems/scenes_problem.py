@@ -70,7 +70,7 @@ class ScenesProblem(WeightedTasks):
         heard_and_shown_text: float = 1.0
         read_text: float = 2.5
         read_audio: float = 0.7
-        edit_typed: float = 4.0
+        edit_typed: float = 6.0
         edit_spoken: float = 2.0
         written_objects: Shares = (0.6, 0.3, 0.1)
         asked_objects: Shares = (0.35, 0.45, 0.2)

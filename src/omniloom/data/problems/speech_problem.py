@@ -40,7 +40,7 @@ class SpeechProblem(WeightedTasks):
         """How often each task is drawn, and how long its phrases are."""
 
         say: float = 2.5
-        transcribe: float = 9.0
+        transcribe: float = 10.0
         echo: float = 4.0
         lengths: Lengths = (0.3, 0.3, 0.25, 0.15)
         echo_lengths: Lengths = (0.4, 0.4, 0.2, 0.0)

@@ -51,9 +51,9 @@ class SumsProblem(WeightedTasks):
     class Config:
         """How often each task is drawn."""
 
-        sum_text: float = 4.0
-        sum_audio: float = 1.5
-        sum_spoken_text: float = 4.0
+        sum_text: float = 18.0
+        sum_audio: float = 3.0
+        sum_spoken_text: float = 5.0
         sum_spoken_audio: float = 1.5
 
     cells: ClassVar[dict[str, str | None]] = {
