@@ -52,7 +52,7 @@ class TinyRecipe:
     training: TrainingConfig = field(
         # No example of the world is longer than 230 positions.
         default_factory=lambda: TrainingConfig(
-            num_steps=2_400, row_length=256, num_rows=8, weights=LossWeights(reply_text=2.0, prompt_audio=0.01)
+            num_steps=2_500, row_length=256, num_rows=8, weights=LossWeights(reply_text=2.0, prompt_audio=0.01)
         )
     )
     num_processes: int = 2
