@@ -38,6 +38,8 @@ def test_learning_curve_scores_every_kept_checkpoint(tmp_path: Path) -> None:
     assert [entry["step"] for entry in entries] == [MICRO.training.num_steps]
     assert set(entries[0]["cells"]) == {f"{cell} {split}" for cell in CELLS for split in ("new", "composed")}
     assert (tmp_path / "figures" / "learning_curve.png").stat().st_size > 10_000
+    run("training/loss_curve.py", str(tmp_path / "run"), "--out", str(tmp_path / "loss.png"))
+    assert (tmp_path / "loss.png").stat().st_size > 10_000
 
 
 @pytest.mark.skipif("OMNILOOM_DATA" not in os.environ, reason="people's digits are needed: set OMNILOOM_DATA")
