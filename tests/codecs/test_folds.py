@@ -1,6 +1,7 @@
 """Audio codecs say whether a heard frame is one position; those that models know already go on not to."""
 
 import json
+import shutil
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,12 +28,25 @@ def test_a_new_codec_folds_and_is_saved_so(tmp_path: Path) -> None:
     assert AudioCodec.load(tmp_path / "codec").spec == codec.spec
 
 
-def test_a_codec_saved_before_there_were_folds_has_none() -> None:
-    codec = AudioCodec.load(SHIPPED / "codecs" / "audio")
-    assert not codec.config.folds and codec.spec.groups == ()
+def test_a_codec_saved_before_there_were_folds_has_none(tmp_path: Path) -> None:
+    codec = AudioCodec(AudioCodec.Config(folds=False)).eval()
+    codec.save(tmp_path / "codec")
+    config = json.loads((tmp_path / "codec" / "config.json").read_text())
+    assert config.pop("folds") is False
+
+    def write(path: Path) -> None:
+        shutil.copy(tmp_path / "codec" / "model.safetensors", path)
+        (path / "config.json").write_text(json.dumps(config))
+
+    write_folder(tmp_path / "older", write)
+    loaded = AudioCodec.load(tmp_path / "older")
+    assert not loaded.config.folds and loaded.spec == codec.spec and loaded.spec.groups == ()
+
+
+def test_the_shipped_model_knows_the_codec_beside_it() -> None:
     vocabulary = json.loads((SHIPPED / "vocabulary.json").read_text())
     written = {item["modality"]: item["fingerprint"] for item in vocabulary["codecs"]}
-    assert codec.spec.fingerprint == written["audio"]
+    assert AudioCodec.load(SHIPPED / "codecs" / "audio").spec.fingerprint == written["audio"]
 
 
 def test_mimi_folds_unless_its_folder_is_older(tmp_path: Path) -> None:

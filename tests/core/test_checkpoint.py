@@ -35,6 +35,16 @@ def test_writing_again_replaces_the_folder_whole(checkpoint: Path) -> None:
     assert [path.name for path in checkpoint.parent.iterdir()] == ["step-10"]
 
 
+def test_whoever_may_read_the_manifest_may_read_all(tmp_path: Path) -> None:
+    def write(folder: Path) -> None:
+        fill(folder)
+        (folder / "codecs" / "text" / "model.safetensors").chmod(0o600)
+
+    folder = write_folder(tmp_path / "step-10", write)
+    modes = {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()}
+    assert modes == {(folder / "manifest.json").stat().st_mode & 0o777}
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_an_interrupted_writer_leaves_what_was_there(checkpoint: Path, error: type[BaseException]) -> None:
     def stop_halfway(folder: Path) -> None:

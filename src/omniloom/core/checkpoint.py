@@ -65,6 +65,7 @@ def write_folder(path: str | Path, writer: Callable[[Path], object]) -> Path:
     try:
         writer(partial)
         _write_manifest(partial)
+        _open_to_the_same_readers(partial)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -76,6 +77,13 @@ def write_folder(path: str | Path, writer: Callable[[Path], object]) -> Path:
     if replaced.exists():
         shutil.rmtree(replaced)
     return path
+
+
+def _open_to_the_same_readers(folder: Path) -> None:
+    """Give every file the permissions of the manifest: safetensors lets only the owner read what it writes."""
+    mode = (folder / MANIFEST).stat().st_mode & 0o777
+    for path in _files_of(folder):
+        path.chmod(mode)
 
 
 def read_manifest(path: str | Path, *, is_thorough: bool = True) -> Manifest:
