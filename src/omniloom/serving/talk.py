@@ -39,8 +39,8 @@ def talk(
 ) -> None:
     """Serve a model until Ctrl-C, with a page to talk to it.
 
-    `turns_remembered` earlier turns are kept in mind. A model that has not learned to leave aside a turn that has nothing
-    to do with the next one, as `tiny` has not, answers best with none.
+    `turns_remembered` earlier turns are kept in mind. A model that has not learned to leave aside a turn of another
+    subject, as `tiny` has not, answers best with none.
 
     Raises:
         ValueError: If the address is taken or not this machine's own, or the checkpoint cannot be loaded.

@@ -23,7 +23,9 @@ from omniloom.data.problems import (
 )
 from omniloom.data.problems.questions import questions_about
 from omniloom.data.problems.score import answer_text
+from omniloom.data.problems.speech_problem import EMOJI_WORDS
 from omniloom.data.scenes import Scene, SceneObject, render
+from omniloom.data.speech.words import PHRASE_WORDS_IN
 from omniloom.stream.parts import Audio, Image, Part, Text, Video
 
 pytestmark = pytest.mark.usefixtures("digits_at_hand", "emoji_at_hand", "humming")
@@ -174,3 +176,35 @@ def test_spoken_questions_are_real_sound(monkeypatch: pytest.MonkeyPatch) -> Non
         assert all(part.samples.numel() % 640 == 0 for part in said)
         assert "".join(part.text for part in example.reply.parts if isinstance(part, Text)).endswith(example.answer)
         assert torch.isfinite(question.samples).all()
+
+
+def test_short_examples_come_after_another_subject_at_times_and_in_training_alone():
+    always, never = (Mixture(WorldMix(earlier_turns=share)) for share in (0.999, 0.0))
+    num_joined = 0
+    for index in range(60):
+        joined, plain = always.example("train", index), never.example("train", index)
+        assert joined.task == plain.task and joined.answer == plain.answer
+        assert joined.facts[: len(plain.facts)] == plain.facts
+        roles = [message.role for message in joined.messages]
+        assert roles == ["user", "assistant"] * (len(roles) // 2)
+        if len(joined.messages) > len(plain.messages):
+            num_joined += 1
+            assert len(plain.messages) == 2 and len(joined.messages) == 4
+            assert not any(isinstance(part, Video) for part in joined.prompt[-1].parts)
+        assert len(always.example("new", index).messages) == len(never.example("new", index).messages)
+        assert len(always.example("train", index, "sum_text").messages) == 2
+    assert num_joined > 15
+    assert sum(len(Mixture().example("train", index).messages) == 4 for index in range(60)) < num_joined
+    with pytest.raises(ValueError, match="earlier_turns must be a share"):
+        WorldMix(earlier_turns=1.0)
+
+
+def test_phrases_to_be_written_down_have_words_of_emoji_in_training():
+    def words(split):
+        found = [SpeechProblem().example(split, index, "transcribe") for index in range(120)]
+        return {word for example in found if "language:en" in example.facts for word in str(example.answer).split()}
+
+    known = set(PHRASE_WORDS_IN["en"])
+    assert {"accordion", "avocado"} <= set(EMOJI_WORDS) - known
+    assert len(words("train") - known) > 10 and words("train") - known <= set(EMOJI_WORDS)
+    assert words("new") <= known

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from omniloom.data.emoji.table import NAMES
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
 from omniloom.data.problems.holdout import (
     composed_bigrams,
@@ -25,6 +26,7 @@ from omniloom.data.speech.words import PHRASE_WORDS_IN, Language
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Text
 
+EMOJI_WORDS: tuple[str, ...] = tuple(dict.fromkeys(word for name in NAMES for word in name.split()))
 Lengths = tuple[float, float, float, float]
 """How often a phrase has one, two, three and four words."""
 
@@ -46,6 +48,8 @@ class SpeechProblem(WeightedTasks):
         echo_lengths: Lengths = (0.4, 0.4, 0.2, 0.0)
         french: float = 0.3
         """Share of the phrases that are French."""
+        emoji_words: float = 0.4
+        """Share of the English phrases to be written down, in training, that may have words of emoji's names."""
 
     cells: ClassVar[dict[str, str | None]] = {
         "say": "text-to-audio",
@@ -64,7 +68,9 @@ class SpeechProblem(WeightedTasks):
 
     def _transcribe(self, random: np.random.Generator, split: Split) -> Example:
         language = choose_language(random, self.config.french)
-        phrase = phrase_of(random, split, self.config.lengths, language)
+        # Drawings are asked for by these names too, and no other task teaches to hear them.
+        is_wider = split == "train" and language == "en" and random.random() < self.config.emoji_words
+        phrase = phrase_of(random, split, self.config.lengths, language, more_words=EMOJI_WORDS if is_wider else ())
         words, facts = PHRASE_WORDINGS[language].transcribe.fill(random, split, is_spoken=False)
         question = Text(as_typed(words, random, is_question=True, language=language))
         sound, voice = aloud(phrase, random, split, language)
@@ -86,14 +92,22 @@ class SpeechProblem(WeightedTasks):
         return self.made(task, messages=messages, answer=phrase, facts=facts)
 
 
-def phrase_of(random: np.random.Generator, split: Split, lengths: Lengths, language: Language = "en") -> str:
+def phrase_of(
+    random: np.random.Generator,
+    split: Split,
+    lengths: Lengths,
+    language: Language = "en",
+    *,
+    more_words: tuple[str, ...] = (),
+) -> str:
     """A phrase of the split; those of *new* and *composed* have two words or more."""
     shares = np.array(lengths if split == "train" else (0.0, *lengths[1:]))
     if shares.sum() <= 0:
         raise ValueError(f"lengths {lengths} leave no phrase of two words or more, which {split!r} needs")
     num_words = 1 + int(random.choice(len(shares), p=shares / shares.sum()))
+    pool = (*PHRASE_WORDS_IN[language], *more_words)
     while True:
-        words = [pick(random, PHRASE_WORDS_IN[language]) for _ in range(num_words)]
+        words = [pick(random, pool) for _ in range(num_words)]
         if split == "composed":
             place = int(random.integers(num_words - 1))
             words[place : place + 2] = pick(random, composed_bigrams(language))

@@ -33,8 +33,8 @@ START_WINDOWS = 2
 ENDED = 0.95
 """Probability of the turn's end from which a frame counts.
 
-`omniloom evaluate turns` chooses 0.55 with two frames in a row for the shipped model (docs/report.md), for the least delay of
-all; hands-free talk would rather wait a frame than cut in.
+`omniloom evaluate turns` chooses 0.55 with two frames in a row for the shipped model (docs/report.md); hands-free talk
+would rather wait a frame than cut in.
 """
 ENDED_FRAMES = 2
 """So many in a row say that the turn has ended."""
