@@ -47,8 +47,7 @@ def train_without(
     """A model that never heard the speaker say a digit."""
     others = tuple(name for name in fsdd.SPEAKERS if name != speaker)
     digits = DigitsProblem.Config(speakers=others, augmentation=changes)
-    problems = {item.name: None for item in fields(WorldMix) if item.name != "dropped_prompts"}
-    mix = WorldMix(**problems | {"digits": digits})
+    mix = WorldMix.only(digits=digits)
     with tempfile.TemporaryDirectory() as folder:
         data = prepare(Path(folder) / "data", mix=mix, codecs=codecs, num_examples=examples, processes=1)
         config = TrainingConfig(num_steps=steps, tensorboard=False, checkpoint_every_s=1e9)

@@ -38,11 +38,12 @@ class SharedRows:
         ids = torch.randint(0, VOCABULARY.size, (NUM_ROWS, 17), generator=generator)[self.own]
         classes = torch.randint(0, 7, (NUM_ROWS, 16), generator=generator)[self.own]
         turns = torch.randint(0, 3, (NUM_ROWS, 16), generator=generator)[self.own]
-        return plain_batch(ids, classes, turns=turns, words=some_words(classes.shape, step), more=more_beside(classes))
+        return plain_batch(ids, classes, turns=turns, words=some_words(step)[self.own], more=more_beside(classes))
 
 
-def some_words(shape: tuple[int, ...] | torch.Size, seed: int) -> torch.Tensor:
-    """Heard words, half of all positions without one."""
+def some_words(seed: int) -> torch.Tensor:
+    """Heard words of all rows, half of the positions without one."""
+    shape = (NUM_ROWS, 16)
     text, generator = VOCABULARY.planes_of("text")[0], torch.Generator().manual_seed(seed)
     words = torch.randint(text.start, text.stop, shape, generator=generator)
     return torch.where(torch.rand(shape, generator=generator) < 0.5, words, PAD)

@@ -6,6 +6,7 @@ Weights of all tasks of all problems are comparable: the share of a task is its 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from omniloom.core.randomness import generator
 from omniloom.data.problems.base import CELLS, Example, Problem, Split, Task, choose_task, problems
@@ -46,6 +47,11 @@ class WorldMix:
         for name in ("dropped_prompts", "earlier_turns"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be a share in [0, 1), got {getattr(self, name)}")
+
+    @classmethod
+    def only(cls, **chosen: Any) -> WorldMix:
+        """A mix of the problems that are given, by their configs, and no others."""
+        return cls(**{field.name: None for field in fields(cls) if field.name in problems.names()} | chosen)
 
 
 class Mixture:

@@ -129,7 +129,7 @@ def test_every_cell_of_two_languages_has_both() -> None:
         if cell.startswith("video"):
             continue
         found = {
-            fact for index in range(40) for fact in world.cell_example(cell, "new", index).facts if "language" in fact
+            fact for index in range(160) for fact in world.cell_example(cell, "new", index).facts if "language" in fact
         }
         assert found == {"language:en", "language:fr"}, cell
 
