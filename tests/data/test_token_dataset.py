@@ -20,7 +20,7 @@ from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.data.token_dataset import TokenDataset, folded, prepare, shard_name
 from omniloom.stream.layout import NO_WORD, EncodedMessage, LossClass, Piece, Turn, lay_out
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Text, TimedWord, Video
+from omniloom.stream.parts import Audio, Image, NamedPlace, Text, TimedWord, Video
 from omniloom.stream.vocabulary import BOS, CONTROLS, IMAGE, PAD, USER, Vocabulary
 
 MIX = WorldMix(
@@ -201,3 +201,23 @@ def test_a_word_belongs_to_the_frames_an_eighth_of_a_second_after_it(codecs: Cod
     first, second = [NO_WORD] * 2 + [red] * 3, [NO_WORD] * 2 + [blue] * 3 + [NO_WORD] * 2
     assert list(heard) == [*first, *second, *[circle] * (15 - len(first) - len(second))]
     assert encode_message(Message("user", (Audio(sound.samples, 16_000),)), codecs).parts[0].words == ()
+
+
+def test_blocks_are_asked_for_the_words_of_what_stands_in_them(codecs: CodecSet) -> None:
+    """Of 4 x 4 blocks, a quarter of the sheet is four; a thing of three words has each of them asked for in turn."""
+    pixels = torch.full((3, 64, 64), 255, dtype=torch.uint8)
+    quarter = NamedPlace(("small", "red", "circle"), (0.5, 0.0, 1.0, 0.5))
+    spot = NamedPlace(("cat",), (0.1, 0.6, 0.3, 0.9))
+    codes = [codecs.text.encode(Text(f" {word}"))[0] for word in (*quarter.words, *spot.words)]
+    asked: dict[int, set[int]] = {}
+    for shade in range(12):
+        pixels[:, 0, 0] = shade
+        picture = Image(pixels.clone(), (quarter, spot))
+        piece = encode_message(Message("user", (picture,)), codecs).parts[0]
+        assert len(piece.words) == len(piece.codes)
+        for block, code in enumerate(piece.words):
+            if code != NO_WORD:
+                asked.setdefault(block, set()).add(code)
+    quarters = {block: set(codes[:3]) for block in (2, 3, 6, 7)}
+    assert asked == quarters | {block: {codes[3]} for block in (8, 12)}
+    assert encode_message(Message("user", (Image(pixels),)), codecs).parts[0].words == ()

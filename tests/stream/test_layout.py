@@ -166,6 +166,17 @@ def test_frames_know_the_word_heard_with_their_last_token():
     assert len(row.words) == len(row.ids) and sum(map(bool, row.words)) == 2
 
 
+def test_blocks_know_the_word_seen_at_the_code_that_it_was_given_for():
+    text, codes = FOLDING.start_of("text"), [*range(4), *range(8, 17)]
+    words = [NO_WORD] * len(codes)
+    words[1], words[3] = 2, 0
+    row = lay_out([EncodedMessage("user", (Piece("image", codes, words=words),))], FOLDING)
+    order = FOLDING.specs["image"].in_groups(range(len(codes)))
+    first = row.ids.index(v.IMAGE) + 1
+    seen = {place: word for place, word in enumerate(row.words) if word}
+    assert seen == {first + order.index(1): text + 2, first + order.index(3): text}
+
+
 def test_a_model_that_knows_no_video_refuses_one():
     old = Vocabulary([*VOCABULARY.specs.values()], controls=v.CONTROLS[:10])
     assert not old.has_video and not old.has_turn_end

@@ -98,6 +98,10 @@ class AnyImageCodec(SavedCodec[Image], Protocol):
     def side(self) -> int:
         """Pictures are fitted on a white square of so many pixels."""
 
+    @property
+    def block_grid(self) -> int:
+        """The picture as so many blocks a side, row by row, each a position; their codes come first. 0 for none."""
+
     def encode_pixels(self, pixels: Float[Tensor, "B 3 side side"]) -> Int[Tensor, "B F"]:
         """The codes of pictures in 0..1, with the plane offsets."""
 

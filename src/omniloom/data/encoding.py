@@ -79,7 +79,8 @@ class MessageEncoder:
             if isinstance(part, Text):
                 parts.append(Piece("text", self.codecs.text.encode(part)))
             elif isinstance(part, Image):
-                parts.append(Piece("image", codes[_key(part.resized(self.codecs.image.side).pixels)]))
+                own = codes[_key(part.resized(self.codecs.image.side).pixels)]
+                parts.append(Piece("image", own, words=self._names(part, len(own))))
             elif isinstance(part, Video):
                 parts += self._film(part, sounds.pop(0) if part.sound is not None else [])
             elif message.role == "assistant":
@@ -124,6 +125,25 @@ class MessageEncoder:
                 max(0, math.ceil((time_s + WORD_DELAY_S) * frames_per_s) - 1) for time_s in (word.start_s, word.end_s)
             )
             codes[first:stop] = [self._word_code(word.text)] * len(codes[first:stop])
+        return tuple(codes)
+
+    def _names(self, picture: Image, num_codes: int) -> tuple[int, ...]:
+        """The first text code of a word for what stands in each block, at its first code.
+
+        A thing's words take turns over its blocks and from picture to picture, so each block is asked for all of them.
+        """
+        grid = self.codecs.image.block_grid
+        if not picture.named or not grid:
+            return ()
+        codes = [NO_WORD] * num_codes
+        turn = _key(picture.pixels)[0]
+        for place in picture.named:
+            left, top, right, bottom = (grid * share - 0.5 for share in place.box)
+            for block in range(grid * grid):
+                row, column = divmod(block, grid)
+                if top <= row <= bottom and left <= column <= right:
+                    codes[block] = self._word_code(place.words[turn % len(place.words)])
+                    turn += 1
         return tuple(codes)
 
     def _word_code(self, word: str) -> int:

@@ -33,7 +33,8 @@ class LossClass(IntEnum):
     TURN_END = 7
     """No target's class: the question asked at a frame of the user's sound (`Turn`)."""
     HEARD_WORD = 8
-    """No target's class either: the word that is heard in a frame of the user's sound (`Piece.words`)."""
+    """No target's class either: the word that is heard in a frame of the user's sound, or seen in a block of a picture
+    (`Piece.words`)."""
 
 
 class Turn(IntEnum):
@@ -57,7 +58,8 @@ class Piece(NamedTuple):
     """A part, or a piece of a video, as codes.
 
     Of a user's sound, `turns` says of each frame if the turn had ended, and `words` is the first text code of the word
-    that is heard in it.
+    that is heard in it. Of a user's picture, `words` has as many as `codes`: at one code of a block, that of a word for
+    what stands there.
     """
 
     kind: Kind
@@ -89,9 +91,9 @@ class EncodedMessage:
 
 @dataclass
 class Row:
-    """Token ids and, for each, its loss class as a target, what it says of the end of a turn, and the word heard.
+    """Token ids and, for each, its loss class as a target, what it says of the end of a turn, and the word there.
 
-    A heard word is an id of the vocabulary, <pad> where there is none.
+    A word that is heard or seen is an id of the vocabulary, <pad> where there is none.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -158,6 +160,8 @@ def lay_out(messages: Sequence[EncodedMessage], vocabulary: Vocabulary) -> Row:
                 modality = MODALITY_OF[piece.kind]
                 row.add(_mark_of(piece, vocabulary), LossClass.NONE)
                 words = [v.PAD if code == NO_WORD else vocabulary.to_ids("text", [code])[0] for code in piece.words]
+                if piece.kind == "image":
+                    words = vocabulary.specs["image"].in_groups(words)
                 row.add(piece_ids(piece, vocabulary), PROMPT_CLASS[modality], piece.turns, words)
         else:
             row.add([*want_ids(message.wants), v.ASSISTANT], LossClass.NONE)

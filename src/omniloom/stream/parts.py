@@ -162,11 +162,23 @@ class Audio:
         Path(path).write_bytes(self.to_bytes(suffix))
 
 
+@dataclass(frozen=True)
+class NamedPlace:
+    """Words for a thing in a picture, and where it stands: left, top, right and bottom as shares of the sides."""
+
+    words: tuple[str, ...]
+    box: tuple[float, float, float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A picture: uint8 `pixels` (3, height, width), red, green, blue."""
+    """A picture: uint8 `pixels` (3, height, width), red, green, blue.
+
+    `named` are the things in it, where they are known and the picture is square; the model learns to see from them.
+    """
 
     pixels: UInt8[Tensor, "3 height width"]
+    named: tuple[NamedPlace, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 3 or self.pixels.shape[0] != 3:
@@ -176,6 +188,8 @@ class Image:
             )
         if self.pixels.numel() == 0:
             raise ValueError(f"image is empty: its shape is {tuple(self.pixels.shape)}")
+        if self.named and self.pixels.shape[1] != self.pixels.shape[2]:
+            raise ValueError(f"things can be named in square pictures only, this one is {tuple(self.pixels.shape)}")
 
     @classmethod
     def open(cls, source: str | Path | bytes) -> Image:

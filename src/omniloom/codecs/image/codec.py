@@ -122,6 +122,10 @@ class ImageCodec(nn.Module):
         return NUM_INK_CODES + bool(self.config.paper_levels)
 
     @property
+    def block_grid(self) -> int:
+        return COLOUR_GRID if self.config.folds else 0
+
+    @property
     def _groups(self) -> tuple[tuple[int, ...], ...]:
         of_paper = ((NUM_INK_CODES,),) if self.config.paper_levels else ()
         return (*of_paper, *_blocks(COLOUR_GRID)) if self.config.folds else ()

@@ -49,11 +49,11 @@ class DigitsProblem(WeightedTasks):
     class Config:
         """How often each task is drawn, and whose voices are heard."""
 
-        digit_text: float = 3.0
-        digit_audio: float = 1.5
-        digit_asked_audio: float = 0.4
-        digits_text: float = 2.0
-        digits_audio: float = 1.0
+        digit_text: float = 4.5
+        digit_audio: float = 2.5
+        digit_asked_audio: float = 0.6
+        digits_text: float = 3.0
+        digits_audio: float = 1.5
         speakers: tuple[str, ...] = fsdd.SPEAKERS
         augmentation: fsdd.Augmentation = fsdd.Augmentation()
 

@@ -30,7 +30,7 @@ from omniloom.data.problems.wording import SCENE_WORDINGS, choose_language
 from omniloom.data.scenes import COLOURS, POSITIONS, SHAPES, Scene, SceneObject, describe, random_scene, render
 from omniloom.data.speech.words import Language
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Image, Text
+from omniloom.stream.parts import Image, NamedPlace, Text
 
 DRAW = SCENE_WORDINGS["en"].draw
 IS_IT = Templates(
@@ -58,25 +58,25 @@ class ScenesProblem(WeightedTasks):
         """How often each task is drawn, and how many objects its scenes have."""
 
         draw_typed: float = 2.0
-        draw_spoken: float = 4.0
-        caption_text: float = 1.5
+        draw_spoken: float = 3.0
+        caption_text: float = 1.0
         caption_audio: float = 1.0
         shown_text: float = 0.3
         shown_audio: float = 0.3
-        ask_text: float = 2.5
-        ask_audio: float = 1.0
-        ask_spoken_text: float = 1.5
-        ask_spoken_audio: float = 1.0
-        heard_and_shown_text: float = 1.0
-        read_text: float = 2.5
-        read_audio: float = 0.7
-        edit_typed: float = 6.0
-        edit_spoken: float = 2.0
+        ask_text: float = 6.0
+        ask_audio: float = 2.0
+        ask_spoken_text: float = 5.0
+        ask_spoken_audio: float = 2.5
+        heard_and_shown_text: float = 4.0
+        read_text: float = 5.0
+        read_audio: float = 1.2
+        edit_typed: float = 9.0
+        edit_spoken: float = 5.0
         written_objects: Shares = (0.6, 0.3, 0.1)
         asked_objects: Shares = (0.35, 0.45, 0.2)
         spoken_objects: Shares = (0.8, 0.2, 0.0)
         edited_objects: Shares = (0.55, 0.35, 0.1)
-        french: float = 0.3
+        french: float = 0.4
         """Share of the examples that are asked and answered in French."""
 
     cells: ClassVar[dict[str, str | None]] = {
@@ -335,9 +335,15 @@ def _said(scene: Scene, item: SceneObject, random: np.random.Generator) -> tuple
 
 def shown(scene: Scene, random: np.random.Generator) -> tuple[Image, list[str]]:
     """The picture as a user shows it, and its facts."""
-    picture = render(scene, jitter=random)
+    picture = replace(render(scene, jitter=random), named=tuple(map(_named, scene.objects)))
     digest = sha256(picture.pixels.numpy().tobytes()).hexdigest()[:16]
     return picture, [f"rendering:{digest}", *facts_of(scene)]
+
+
+def _named(item: SceneObject) -> NamedPlace:
+    row, column = divmod(POSITIONS.index(item.position), 2)
+    box = (column / 2, row / 2, (column + 1) / 2, (row + 1) / 2)
+    return NamedPlace((item.shape, item.colour, item.size), box)
 
 
 def facts_of(scene: Scene) -> list[str]:

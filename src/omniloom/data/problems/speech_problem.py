@@ -41,12 +41,12 @@ class SpeechProblem(WeightedTasks):
     class Config:
         """How often each task is drawn, and how long its phrases are."""
 
-        say: float = 2.5
-        transcribe: float = 10.0
+        say: float = 2.0
+        transcribe: float = 9.0
         echo: float = 4.0
         lengths: Lengths = (0.3, 0.3, 0.25, 0.15)
         echo_lengths: Lengths = (0.4, 0.4, 0.2, 0.0)
-        french: float = 0.3
+        french: float = 0.4
         """Share of the phrases that are French."""
         emoji_words: float = 0.4
         """Share of the English phrases to be written down, in training, that may have words of emoji's names."""

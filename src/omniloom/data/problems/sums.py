@@ -51,8 +51,8 @@ class SumsProblem(WeightedTasks):
     class Config:
         """How often each task is drawn."""
 
-        sum_text: float = 18.0
-        sum_audio: float = 3.0
+        sum_text: float = 14.0
+        sum_audio: float = 2.5
         sum_spoken_text: float = 5.0
         sum_spoken_audio: float = 1.5
 

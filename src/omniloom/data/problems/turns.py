@@ -19,7 +19,7 @@ from omniloom.data.problems.templates import as_typed, pick
 from omniloom.data.problems.turn_ends.pauses import PAUSE_S, open_times_s, with_pause
 from omniloom.data.scenes import Scene, describe, render
 from omniloom.data.speech.augmentation import as_another_speaker
-from omniloom.data.speech.synthesis import RATE_HZ, VOICES, speak_reply, synthesize
+from omniloom.data.speech.synthesis import RATE_HZ, VOICES, Voice, speak_reply, synthesize
 from omniloom.data.speech.words import Language
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Part, Text
@@ -33,6 +33,8 @@ TRAILING_S = (0.0, 0.24)
 """After the last: enough to learn that a turn has ended, and a few frames at most."""
 PAUSED_SHARE = 0.4
 """Of the spoken turns in training that have a place to stop at, which two in five have."""
+CROWD_SHARE = 0.5
+"""Of what is said in training: by a speaker of the crowd, in the accent of a named voice."""
 NOISE_SHARE = 0.5
 NOISE_DB = (-65.0, -40.0)
 GAIN_DB = (-12.0, 3.0)
@@ -63,12 +65,16 @@ def aloud(
     *,
     paused_share: float | None = None,
 ) -> tuple[Audio, list[str]]:
-    """Words said by a voice of the split in some mood, trimmed and worn; in training, by a speaker like that voice.
+    """Words said by a voice of the split in some mood, trimmed and worn.
 
-    A share of those that have an open place is paused there: in training `PAUSED_SHARE`, else none, unless it is given.
-    The pause is among the facts, in seconds from the beginning.
+    In training it is a speaker like that voice, or one of the crowd with its accent. A share of those that have an open
+    place is paused there: in training `PAUSED_SHARE`, else none, unless it is given. The pause is among the facts, in
+    seconds from the beginning.
     """
     voice = pick(random, VOICES[language][split])
+    if split == "train" and random.random() < CROWD_SHARE:
+        number = int(random.integers(2**31))
+        voice = Voice(name=f"crowd{number}", language=voice.language, number=number)
     mood = replace(voice.varied(random), rate_wpm=int(random.integers(*RATES_WPM)))
     spoken = synthesize(words, mood)
     sound = spoken.audio.samples.numpy()

@@ -14,7 +14,10 @@ from __future__ import annotations
 import _ctypes
 import ctypes
 import os
+import shutil
+import tempfile
 import threading
+import weakref
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,6 +32,9 @@ _DONT_EXIT_ON_ERROR = 1 << 15
 _CHARACTERS_UTF8 = 1
 _RATE, _VOLUME, _PITCH, _RANGE, _WORD_GAP = 1, 2, 3, 4, 7
 _EVENT_LIST_END, _EVENT_WORD = 0, 1
+_VARIANTS = Path("voices", "!v")
+_OWN = "own"
+"""What a variant that comes with the settings is called."""
 
 
 class _EventId(ctypes.Union):
@@ -55,13 +61,17 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What espeak is told before it speaks; `pitch` and `pitch_range` 0-100, `word_gap` in its own units of 10 ms."""
+    """What espeak is told before it speaks; `pitch` and `pitch_range` 0-100, `word_gap` in its own units of 10 ms.
+
+    `variant` is the text of a voice variant that is put on `voice`, where it is none of the library's own.
+    """
 
     voice: str
     rate_wpm: int
     pitch: int
     pitch_range: int
     word_gap: int
+    variant: str = ""
 
     def parameters(self) -> tuple[tuple[int, int], ...]:
         return (
@@ -116,9 +126,11 @@ class Espeak:
         loader = _loader()
         self._path = str(loader.get_library_path())
         self._data = Path(loader.get_data_path())
+        self._linked: Path | None = None
+        self._clean_up: weakref.finalize[..., Espeak] | None = None
         self._lock = threading.Lock()
         os.register_at_fork(
-            before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._lock.release
+            before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._begin_as_child
         )
 
     def speak(self, text: str, settings: Settings) -> Utterance:
@@ -129,7 +141,7 @@ class Espeak:
         """
         variant = settings.voice.partition("+")[2]
         # espeak-ng speaks with the plain voice, and without a word about it, where a variant is unknown.
-        if variant and not (self._data / "voices" / "!v" / variant).is_file():
+        if variant and not (self._data / _VARIANTS / variant).is_file():
             raise ValueError(f"espeak-ng has no voice variant {variant!r} (voice {settings.voice!r})")
         with self._lock:
             heard = self._speak(text.encode(), settings)
@@ -139,22 +151,21 @@ class Espeak:
         return Utterance(samples=samples, rate_hz=heard.rate_hz, words=tuple(heard.words))
 
     def _speak(self, text: bytes, settings: Settings) -> _Heard:
+        voice, data = settings.voice, self._data
+        if settings.variant:
+            voice, data = f"{voice}+{_OWN}", self._with_own(settings.variant)
         library = ctypes.CDLL(self._path)
         heard = _Heard()
         callback = _Callback(heard.receive)
         try:
-            heard.rate_hz = library.espeak_Initialize(
-                _SYNCHRONOUS_OUTPUT, 0, str(self._data).encode(), _DONT_EXIT_ON_ERROR
-            )
+            heard.rate_hz = library.espeak_Initialize(_SYNCHRONOUS_OUTPUT, 0, str(data).encode(), _DONT_EXIT_ON_ERROR)
             if heard.rate_hz <= 0:
-                raise ValueError(
-                    f"espeak-ng did not find its data in {self._data}; reinstall the package espeakng-loader"
-                )
+                raise ValueError(f"espeak-ng did not find its data in {data}; reinstall the package espeakng-loader")
             library.espeak_SetSynthCallback(callback)
             # Breath in a voice is noise made of it; opening the library seeds it by the clock.
             library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
-            if library.espeak_SetVoiceByName(settings.voice.encode()):
-                raise ValueError(f"espeak-ng has no voice {settings.voice!r}")
+            if library.espeak_SetVoiceByName(voice.encode()):
+                raise ValueError(f"espeak-ng has no voice {voice!r}")
             for parameter, value in settings.parameters():
                 library.espeak_SetParameter(parameter, value, 0)
             size = ctypes.c_size_t(len(text) + 1)
@@ -164,6 +175,27 @@ class Espeak:
             library.espeak_Terminate()
             _ctypes.dlclose(library._handle)
         return heard
+
+    def _with_own(self, variant: str) -> Path:
+        """A folder of espeak's data, by links, that has this variant and no other: one is read from a file only."""
+        if self._linked is None:
+            folder = Path(tempfile.mkdtemp(prefix="omniloom-espeak-"))
+            self._clean_up = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._linked = folder / "espeak-ng-data"
+            (self._linked / _VARIANTS).mkdir(parents=True)
+            for place in (Path(), _VARIANTS.parent):
+                for entry in (self._data / place).iterdir():
+                    if not (self._linked / place / entry.name).exists():
+                        (self._linked / place / entry.name).symlink_to(entry)
+        (self._linked / _VARIANTS / _OWN).write_text(variant)
+        return self._linked
+
+    def _begin_as_child(self) -> None:
+        """After a fork the folder with the variant is the parent's, to write and to remove."""
+        if self._clean_up is not None:
+            self._clean_up.detach()
+        self._linked = self._clean_up = None
+        self._lock.release()
 
 
 def _loader() -> Any:

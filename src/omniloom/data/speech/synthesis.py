@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from omniloom.data.speech._espeak import Settings, Utterance, espeak
+from omniloom.data.speech.crowd import settings_of
 from omniloom.data.speech.words import Language
 from omniloom.stream.parts import Audio, Part, Text, TimedWord
 
@@ -34,7 +35,10 @@ _LEAD_S, _TAIL_S = 0.01, 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class Voice:
-    """A speaker: an accent and a variant of espeak-ng, its `pitch` and `pitch_range` (0-100), and words a minute."""
+    """A speaker: an accent and a variant of espeak-ng, its `pitch` and `pitch_range` (0-100), and words a minute.
+
+    `number` is that of a speaker of the crowd, in place of a variant.
+    """
 
     name: str
     language: str
@@ -43,6 +47,7 @@ class Voice:
     pitch_range: int = 50
     rate_wpm: int = 160
     word_gap: int = 0
+    number: int | None = None
 
     def varied(self, rng: np.random.Generator) -> Voice:
         """The same speaker in another mood: up to 20 % faster or slower, up to 15 steps higher or lower."""
@@ -58,6 +63,7 @@ class Voice:
             pitch=self.pitch,
             pitch_range=self.pitch_range,
             word_gap=self.word_gap,
+            variant="" if self.number is None else settings_of(self.number),
         )
 
 

@@ -75,9 +75,9 @@ class DialoguesProblem(WeightedTasks):
         """How often each task is drawn, and how many objects its scenes have."""
 
         follow_up_image: float = 1.5
-        follow_up_spoken: float = 1.5
-        follow_up_question_text: float = 1.0
-        follow_up_question_audio: float = 0.6
+        follow_up_spoken: float = 3.0
+        follow_up_question_text: float = 1.5
+        follow_up_question_audio: float = 1.0
         interrupted: float = 0.8
         said_and_drawn: float = 0.8
         drawn_objects: Shares = (0.7, 0.3, 0.0)

@@ -8,7 +8,7 @@ and forms in which it is never drawn, while others are shown there and drawn so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import ClassVar
 
@@ -33,14 +33,14 @@ from omniloom.data.problems.templates import as_typed, pick
 from omniloom.data.problems.turns import asked, spoken_reply, written_reply
 from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Image, Part, Text
+from omniloom.stream.parts import Image, NamedPlace, Part, Text
 
 SPOKEN_NAMES: tuple[str, ...] = tuple(name for name in NAMES if set(name.split()) <= set(REPLY_WORDS))
 """Emoji that the assistant can name aloud: the listener knows no other words."""
 
 NEW_PLACEMENTS, COMPOSED_SPOTS, COMPOSED_DRAWINGS = 0.10, 0.10, 0.10
 
-FORM_SHARES = {PLAIN: 0.75, SMALL: 0.10, CORNER: 0.15}
+FORM_SHARES = {PLAIN: 0.50, SMALL: 0.20, CORNER: 0.30}
 EDIT_SHARES = {PLAIN: 0.50, SMALL: 0.15, CORNER: 0.35}
 QUESTION_SHARES = {"name": 0.6, "where": 0.25, "size": 0.15}
 PALE_SHARE = 0.4
@@ -61,10 +61,10 @@ class EmojiProblem(WeightedTasks):
         """How often each task is drawn."""
 
         name_emoji_text: float = 4.0
-        name_emoji_audio: float = 1.0
-        draw_emoji_typed: float = 3.0
-        draw_emoji_spoken: float = 3.0
-        edit_emoji_typed: float = 1.2
+        name_emoji_audio: float = 1.2
+        draw_emoji_typed: float = 2.5
+        draw_emoji_spoken: float = 5.0
+        edit_emoji_typed: float = 1.5
         emoji_spoken_text: float = 1.0
         emoji_spoken_audio: float = 0.7
 
@@ -181,7 +181,9 @@ def edit_of(random: np.random.Generator, split: Split) -> tuple[Sticker, Drawing
 
 def shown(sticker: Sticker) -> tuple[Image, list[str]]:
     """The picture as a user shows it, and its facts."""
-    picture = render_sticker(sticker)
+    x, y, scale = (value / SIDE for value in (sticker.x, sticker.y, sticker.scale))
+    place = NamedPlace(tuple(sticker.name.split()), (x, y, x + scale, y + scale))
+    picture = replace(render_sticker(sticker), named=(place,))
     digest = sha256(picture.pixels.numpy().tobytes()).hexdigest()[:16]
     placement = " ".join(map(str, _placement(sticker)))
     spot = f"spot:{sticker.name} {sticker.quarter}"
