@@ -20,6 +20,7 @@ from omniloom.core.metrics import FILE_NAME, read_metrics
 
 LOSSES = {
     "heard_word": "word heard, at frames of speech",
+    "seen_word": "word seen, at blocks of pictures",
     "reply_text": "reply text",
     "reply_image": "reply picture",
     "reply_audio": "reply sound",

@@ -28,8 +28,9 @@ def test_impossible_schedules_are_refused(values):
 
 def test_weights_follow_the_loss_classes():
     replies = {"reply_text": 1, "reply_audio": 2, "reply_image": 3}
+    replies["seen_word"] = 9
     weights = LossWeights(**replies, prompt_text=4, prompt_audio=5, prompt_image=6, turn_end=7, heard_word=8)
-    assert weights.by_class().tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert weights.by_class().tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
 def test_only_weighted_tokens_are_counted():
@@ -41,7 +42,7 @@ def test_only_weighted_tokens_are_counted():
     loss = weighted_loss(model, States(hidden, None), plain_batch(ids, classes), weights)
     each = torch.nn.functional.cross_entropy(model.logits(hidden)[0], ids[0, 1:], reduction="none")
     assert loss.total.item() == pytest.approx(((each[0] + 0.5 * each[1]) / 1.5).item(), rel=1e-6)
-    assert loss.counts.tolist() == [0, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert loss.counts.tolist() == [0, 1, 1, 0, 0, 0, 0, 0, 0, 0]
     assert math.isclose(loss.sums[2].item(), each[1].item(), rel_tol=1e-6)
 
 
@@ -67,7 +68,7 @@ def test_each_id_of_a_folded_position_counts_among_those_of_its_place():
     block = first[3] + one(3, 104, 116, 105, model.heads[1]) + one(3, 104, 116, 115, model.heads[2])
     expected = (first[0] + first[2] + 0.5 * sound + 0.25 * block) / (2 + 2 * 0.5 + 3 * 0.25)
     assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert loss.counts.tolist() == [0, 2, 2, 3, 0, 0, 0, 0, 0]
+    assert loss.counts.tolist() == [0, 2, 2, 3, 0, 0, 0, 0, 0, 0]
     assert loss.sums[LossClass.REPLY_IMAGE].item() == pytest.approx(block.item(), rel=1e-5)
 
 
@@ -116,3 +117,21 @@ def test_frames_that_know_are_asked_for_their_word():
     assert loss.sums[LossClass.HEARD_WORD].item() == pytest.approx(2 * expected.item(), rel=1e-5)
     without = weighted_loss(model, States(hidden, heard), batch, LossWeights(reply_text=3.0, heard_word=0).by_class())
     assert without.total.item() == pytest.approx(reply.item(), rel=1e-5)
+
+
+def test_blocks_are_asked_apart_from_frames():
+    """Each question's mean has its own weight, however many more frames there are than blocks."""
+    vocabulary = small_vocabulary()
+    model = OmniModel(OmniConfig.from_depth(1), vocabulary)
+    (text,) = vocabulary.planes_of("text")
+    sound, picture = vocabulary.start_of("audio"), vocabulary.start_of("image")
+    heard, ids = torch.randn(1, 4, 128), torch.tensor([[sound, sound, sound, picture, picture]])
+    words = torch.tensor([[text.start + 5, text.start + 1, text.start + 2, text.start + 3]])
+    batch = plain_batch(ids, torch.zeros(1, 4, dtype=torch.long), words=words)
+    replies = {kind: 0.0 for kind in ("reply_text", "reply_audio", "reply_image", "prompt_audio", "turn_end")}
+    weights = LossWeights(**replies, heard_word=0.5, seen_word=0.25).by_class()
+    loss = weighted_loss(model, States(torch.randn(1, 4, 128), heard), batch, weights)
+    scores = (heard[0] @ model.embedding.table()[text.start : text.stop].T).log_softmax(-1)
+    frames, block = -(scores[0, 5] + scores[1, 1] + scores[2, 2]) / 3, -scores[3, 3]
+    assert loss.total.item() == pytest.approx((0.5 * frames + 0.25 * block).item(), rel=1e-5)
+    assert loss.counts[LossClass.HEARD_WORD] == 3 and loss.counts[LossClass.SEEN_WORD] == 1

@@ -33,8 +33,9 @@ class LossClass(IntEnum):
     TURN_END = 7
     """No target's class: the question asked at a frame of the user's sound (`Turn`)."""
     HEARD_WORD = 8
-    """No target's class either: the word that is heard in a frame of the user's sound, or seen in a block of a picture
-    (`Piece.words`)."""
+    """No target's class either: the word that is heard in a frame of the user's sound (`Piece.words`)."""
+    SEEN_WORD = 9
+    """As before: a word for what stands in a block of a picture that the user shows."""
 
 
 class Turn(IntEnum):

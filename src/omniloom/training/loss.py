@@ -21,7 +21,7 @@ class LossWeights:
     """How much a token of each kind counts; what a user shows is context, so it counts little or nothing.
 
     `turn_end` is the weight of the mean loss of the frames of sound that know if the turn had ended, `heard_word` that
-    of those that know which word is heard.
+    of those that know which word is heard, `seen_word` that of the blocks of pictures that know what stands in them.
     """
 
     reply_text: float = 1.0
@@ -32,6 +32,7 @@ class LossWeights:
     prompt_image: float = 0.0
     turn_end: float = 0.2
     heard_word: float = 0.5
+    seen_word: float = 0.3
 
     def by_class(self) -> Float[Tensor, " classes"]:
         kinds = [kind for kind in LossClass if kind is not LossClass.NONE]
@@ -43,7 +44,7 @@ class WeightedLoss:
     """`total`, the weighted mean to descend, and for every class its summed loss (nats) and its token count.
 
     `total` is a sum over these rows, divided by the weight of all rows of the step, and the weighted means of what
-    frames of sound are asked.
+    frames of sound and blocks of pictures are asked.
     """
 
     total: Float[Tensor, ""]
@@ -59,7 +60,7 @@ def weighted_loss(
     *,
     over_all: Callable[[Tensor], Tensor] = lambda own: own,
 ) -> WeightedLoss:
-    """Cross-entropy over the ids that carry weight, and over the frames that know if a turn had ended, or their word.
+    """Cross-entropy over the ids that carry weight, and over frames and blocks that know if a turn had ended, or a word.
 
     Where a target position holds several ids, each counts by itself. What has no weight never reaches the output
     matrix. `over_all` sums the rows' weight over all processes that share a step.
@@ -71,8 +72,11 @@ def weighted_loss(
     asked: dict[LossClass, Tensor] = {}
     if weights[LossClass.TURN_END] > 0:
         asked[LossClass.TURN_END] = turn_losses(model, states.last, batch.turns)
-    if weights[LossClass.HEARD_WORD] > 0 and states.heard is not None:
-        asked[LossClass.HEARD_WORD] = word_losses(model, states.heard, batch.words)
+    if states.heard is not None:
+        has_word, is_seen = batch.words != PAD, batch.ids >= model.vocabulary.start_of("image")
+        for question, these in ((LossClass.HEARD_WORD, has_word & ~is_seen), (LossClass.SEEN_WORD, has_word & is_seen)):
+            if weights[question] > 0:
+                asked[question] = word_losses(model, states.heard[these], batch.words[these])
     for question, answers in asked.items():
         sums[question], counts[question] = answers.detach().sum(), len(answers)
     weight_of_all, *numbers = over_all(torch.stack([weight.sum(), *(counts[question] for question in asked)]))
@@ -115,8 +119,7 @@ def turn_losses(
     return F.cross_entropy(logits, (turns[asked] == Turn.GOES_ON).long(), reduction="none")
 
 
-def word_losses(model: OmniModel, heard: Float[Tensor, "B T D"], words: Int[Tensor, "B T"]) -> Float[Tensor, " frames"]:
-    """Loss (nats) of each frame of which it is known which word is heard, among all first ids of words."""
-    asked = words != PAD
-    logits = model.heard_logits(heard[asked], table=model.embedding.table())
-    return F.cross_entropy(logits.float(), words[asked] - model.vocabulary.start_of("text"), reduction="none")
+def word_losses(model: OmniModel, heard: Float[Tensor, "N D"], words: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Loss (nats) of each frame or block of which it is known which word is there, among all first ids of words."""
+    logits = model.heard_logits(heard, table=model.embedding.table())
+    return F.cross_entropy(logits.float(), words - model.vocabulary.start_of("text"), reduction="none")
