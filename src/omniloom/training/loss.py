@@ -60,7 +60,7 @@ def weighted_loss(
     *,
     over_all: Callable[[Tensor], Tensor] = lambda own: own,
 ) -> WeightedLoss:
-    """Cross-entropy over the ids that carry weight, and over frames and blocks that know if a turn had ended, or a word.
+    """Cross-entropy over the ids that carry weight, and over what frames and blocks are asked: the turn's end, a word.
 
     Where a target position holds several ids, each counts by itself. What has no weight never reaches the output
     matrix. `over_all` sums the rows' weight over all processes that share a step.

@@ -208,3 +208,48 @@ def test_phrases_to_be_written_down_have_words_of_emoji_in_training():
     assert {"accordion", "avocado"} <= set(EMOJI_WORDS) - known
     assert len(words("train") - known) > 10 and words("train") - known <= set(EMOJI_WORDS)
     assert words("new") <= known
+
+
+HEARD_TASKS = {
+    "scenes": ("ask_spoken_text", "ask_spoken_audio", "heard_and_shown_text", "edit_spoken"),
+    "films": ("film_spoken_text", "film_spoken_audio"),
+    "emoji": ("emoji_spoken_text", "emoji_spoken_audio"),
+    "dialogues": ("follow_up_spoken", "interrupted"),
+}
+
+
+@pytest.mark.parametrize(("name", "task"), [(name, task) for name, tasks in HEARD_TASKS.items() for task in tasks])
+def test_what_was_asked_aloud_is_written_down_before_the_answer(monkeypatch, name, task):
+    """It is what was said, and is not judged."""
+    said = []
+
+    def saying(words, random, split, language="en", **_):
+        said.append(words)
+        return Audio(torch.full((640,), 0.1), 16_000), []
+
+    for module in ("turns", "dialogues.problem"):
+        monkeypatch.setattr(f"omniloom.data.problems.{module}.aloud", saying)
+    for index in range(4):
+        example = problems.get(name)().example("train", index, task)
+        written = "".join(part.text for part in example.reply.parts if isinstance(part, Text))
+        heard, _, rest = written.partition(": ")
+        assert heard == said[-1]
+        if isinstance(example.answer, str):
+            assert rest.replace(" ", "") == example.answer.replace(" ", "") and example.judged_after == ":"
+        listener = Knowing(answer_text(example))
+        assert score(example, example.reply.parts, listener) == 1.0
+        without = replace(example.reply, parts=(Text(rest), *example.reply.parts[1:]))
+        assert score(example, without.parts, listener) == 1.0
+
+
+def test_typed_questions_go_on_about_the_same_scene_in_training():
+    always = ScenesProblem(ScenesProblem.Config(asked_on=1.0))
+    for task in ("ask_text", "ask_audio", "read_text"):
+        for index in range(12):
+            example = always.example("train", index, task)
+            assert [message.role for message in example.messages] == ["user", "assistant"] * 3
+            assert sum(isinstance(part, Image) for m in example.messages for part in m.parts) == (task != "read_text")
+            told = "".join(part.text for part in example.reply.parts if isinstance(part, Text))
+            assert told.replace(" ", "") == str(example.answer).replace(" ", "")
+            assert len(always.example("new", index, task).messages) == 2
+        assert len(ScenesProblem(ScenesProblem.Config(asked_on=0.0)).example("train", 0, task).messages) == 2

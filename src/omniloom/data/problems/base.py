@@ -37,13 +37,18 @@ CELLS: tuple[str, ...] = tuple(f"{given}-to-{reply}" for given in GIVEN for repl
 """The twelve directions in which the model is scored: what the content is given in, and what the reply is in."""
 
 
+HEARD_MARK = ":"
+"""In a reply, between the request that was heard and the answer to it."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Example:
     """A conversation whose last message is the reference reply, and how to judge another reply.
 
     `cell` is None where the content comes in two modalities at once, or none of it is known. `facts` are "kind:value"
     strings; those of kinds `HELD_OUT_KINDS` never appear both in training and in the split that holds them out. Where
-    `judged_after` is set, a reply is judged by the words after the last such word, and whole where it has none.
+    `judged_after` is set, a reply is judged by what comes after the last of it, as a word or a mark, and whole where it
+    has none.
     """
 
     messages: tuple[Message, ...]

@@ -98,7 +98,8 @@ class Mixture:
             return example
         task = choose_task(self._earlier, random).name
         earlier = self._owners[task].example(split, int(random.integers(2**31)), task)
-        return replace(example, messages=(*earlier.messages, *example.messages), facts=(*example.facts, *earlier.facts))
+        turns = (*earlier.messages[:2], *example.messages)
+        return replace(example, messages=turns, facts=(*example.facts, *earlier.facts))
 
     def cell_example(self, cell: str, split: Split, index: int) -> Example:
         """The example at an index of one cell, its task drawn by weight among those of the cell."""

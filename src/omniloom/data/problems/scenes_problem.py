@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
+from omniloom.data.problems.base import HEARD_MARK, Example, Split, WeightedTasks, problems
 from omniloom.data.problems.holdout import is_held_out_pair, is_new_scene
 from omniloom.data.problems.questions import (
     EDIT_SHARES,
@@ -25,7 +25,7 @@ from omniloom.data.problems.questions import (
     random_edit,
 )
 from omniloom.data.problems.templates import Templates, as_typed, pick
-from omniloom.data.problems.turns import asked, picture_reply, spoken_reply, written_reply
+from omniloom.data.problems.turns import after_what_was_heard, asked, picture_reply, spoken_reply, written_reply
 from omniloom.data.problems.wording import SCENE_WORDINGS, choose_language
 from omniloom.data.scenes import COLOURS, POSITIONS, SHAPES, Scene, SceneObject, describe, random_scene, render
 from omniloom.data.speech.words import Language
@@ -42,6 +42,8 @@ TRUE_SHARE = 0.4
 """How often what is asked about is there."""
 UNSAID_SHARE = 0.5
 """How often the request for one object leaves out "big", or "top left": that is what is drawn unless told otherwise."""
+
+MORE_QUESTIONS = 2
 
 Shares = tuple[float, float, float]
 """How often a scene has one, two and three objects."""
@@ -78,6 +80,8 @@ class ScenesProblem(WeightedTasks):
         edited_objects: Shares = (0.55, 0.35, 0.1)
         french: float = 0.4
         """Share of the examples that are asked and answered in French."""
+        asked_on: float = 0.6
+        """Share of the typed questions, in training, that `MORE_QUESTIONS` about the same scene follow."""
 
     cells: ClassVar[dict[str, str | None]] = {
         "draw_typed": "text-to-image",
@@ -166,8 +170,8 @@ class ScenesProblem(WeightedTasks):
         sound, voice = asked(words, random, split, is_spoken=True, is_question=True)
         parts = (picture, sound) if random.random() < 0.5 else (sound, picture)
         facts = [f"kind:{answer.split()[0]}", *facts, *more, *facts_of(Scene((item,))), *voice, "language:en"]
-        messages = (Message("user", parts), written_reply(answer))
-        return self.made("heard_and_shown_text", messages=messages, answer=answer, facts=facts)
+        messages = (Message("user", parts), after_what_was_heard(written_reply(answer), words))
+        return self.made("heard_and_shown_text", messages=messages, answer=answer, facts=facts, judged_after=HEARD_MARK)
 
     def _draw(self, task: str, random: np.random.Generator, split: Split, shares: Shares) -> Example:
         language = choose_language(random, self.config.french)
@@ -213,9 +217,42 @@ class ScenesProblem(WeightedTasks):
         picture, more = shown(scene, random)
         part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=True, language=language)
         parts = (picture, part) if random.random() < 0.5 else (part, picture)
-        messages = (Message("user", parts), _told(answer, language, is_aloud=task.endswith("audio")))
+        reply = _told(answer, language, is_aloud=task.endswith("audio"))
         facts = [f"kind:{kind}", *facts, *more, *voice, f"language:{language}"]
-        return self.made(task, messages=messages, answer=answer, facts=facts)
+        if is_spoken:
+            messages = (Message("user", parts), after_what_was_heard(reply, words))
+            return self.made(task, messages=messages, answer=answer, facts=facts, judged_after=HEARD_MARK)
+        more_turns, more, answer = self._asked_on(task, answer, scene, random, split, language)
+        messages = (Message("user", parts), reply, *more_turns)
+        return self.made(task, messages=messages, answer=answer, facts=[*facts, *more])
+
+    def _asked_on(
+        self,
+        task: str,
+        answer: str,
+        scene: Scene,
+        random: np.random.Generator,
+        split: Split,
+        language: Language,
+    ) -> tuple[list[Message], list[str], str]:
+        """In training, often more questions about the scene and their replies, with their facts, and the last answer.
+
+        A picture or a description costs many positions and a question few: each scene teaches to find several things.
+        """
+        turns: list[Message] = []
+        facts: list[str] = []
+        if split == "train" and random.random() < self.config.asked_on:
+            for _ in range(MORE_QUESTIONS):
+                question = question_for(scene, random, split, language)
+                templates = SCENE_WORDINGS[language].questions[question.kind]
+                words, more = templates.fill(random, split, is_spoken=False, **question.values)
+                answer = question.answer
+                turns += [
+                    Message("user", (Text(as_typed(words, random, is_question=True, language=language)),)),
+                    _told(answer, language, is_aloud=task.endswith("audio")),
+                ]
+                facts += more
+        return turns, facts, answer
 
     def _read(self, task: str, random: np.random.Generator, split: Split) -> Example:
         language = choose_language(random, self.config.french)
@@ -228,7 +265,9 @@ class ScenesProblem(WeightedTasks):
         text = f"{state}. {as_typed(words, random, is_question=True, language=language)}"
         reply = _told(question.answer, language, is_aloud=task.endswith("audio"))
         facts = [f"kind:{question.kind}", *facts, *facts_of(scene), f"language:{language}"]
-        return self.made(task, messages=(Message("user", (Text(text),)), reply), answer=question.answer, facts=facts)
+        more_turns, more, answer = self._asked_on(task, question.answer, scene, random, split, language)
+        messages = (Message("user", (Text(text),)), reply, *more_turns)
+        return self.made(task, messages=messages, answer=answer, facts=[*facts, *more])
 
     def _edit(self, task: str, random: np.random.Generator, split: Split) -> Example:
         language = choose_language(random, self.config.french)
@@ -241,7 +280,8 @@ class ScenesProblem(WeightedTasks):
         parts = (picture, part) if random.random() < 0.5 else (part, picture)
         facts = [f"kind:{edit.kind}", *facts, *more, *voice, f"language:{language}"]
         facts += facts_of(edit.after) if split != "new" else []
-        messages = (Message("user", parts), picture_reply(edit.after, language))
+        reply = picture_reply(edit.after, language)
+        messages = (Message("user", parts), after_what_was_heard(reply, words) if is_spoken else reply)
         return self.made(task, messages=messages, answer=edit.after, facts=facts)
 
 

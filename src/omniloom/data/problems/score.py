@@ -17,7 +17,7 @@ import torch
 
 from omniloom.core.randomness import generator
 from omniloom.data.emoji import Drawing, describe_drawing, read_drawing
-from omniloom.data.problems.base import Answer, Example
+from omniloom.data.problems.base import HEARD_MARK, Answer, Example
 from omniloom.data.scene_reader import is_empty_sheet, read_scene
 from omniloom.data.scenes import Scene, describe
 from omniloom.data.speech.words import heard_as
@@ -148,6 +148,8 @@ def _heard(example: Example, reply: Sequence[Part], listener: Transcriber | None
 
 def _judged(example: Example, words: str) -> str:
     """The words that count."""
+    if example.judged_after == HEARD_MARK:
+        return normalised(words.rpartition(HEARD_MARK)[2])
     words = normalised(words)
     return words if example.judged_after is None else f" {words}".rpartition(f" {example.judged_after} ")[2].strip()
 

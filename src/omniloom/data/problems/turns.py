@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from omniloom.data.problems.base import Split
+from omniloom.data.problems.base import HEARD_MARK, Split
 from omniloom.data.problems.templates import as_typed, pick
 from omniloom.data.problems.turn_ends.pauses import PAUSE_S, open_times_s, with_pause
 from omniloom.data.scenes import Scene, describe, render
@@ -132,6 +132,16 @@ def written_reply(answer: str) -> Message:
 def spoken_reply(answer: str, language: Language = "en") -> Message:
     """Each word's text just ahead of its sound."""
     return Message("assistant", tuple(speak_reply(answer, language)))
+
+
+def after_what_was_heard(reply: Message, words: str) -> Message:
+    """The reply, led by the request in writing where it was made aloud; nothing of that is said.
+
+    So what was heard is at hand as words when it is looked up or carried out, as in a request that was typed.
+    """
+    first = reply.parts[0]
+    assert isinstance(first, Text), "replies begin with text"
+    return replace(reply, parts=(Text(f"{words}{HEARD_MARK} {first.text.strip()}"), *reply.parts[1:]))
 
 
 def picture_reply(scene: Scene, language: Language = "en") -> Message:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from omniloom.data.problems.base import HISTORY, Example, Split, WeightedTasks, problems
+from omniloom.data.problems.base import HEARD_MARK, HISTORY, Example, Split, WeightedTasks, problems
 from omniloom.data.problems.dialogues.interruption import cut_somewhere
 from omniloom.data.problems.dialogues.references import reference_for
 from omniloom.data.problems.dialogues.wording import AGAIN, CHANGES, CHANGES_OF_IT, GO_ON, MORE
@@ -38,7 +38,7 @@ from omniloom.data.problems.scenes_problem import (
     written_request,
 )
 from omniloom.data.problems.templates import Templates, as_typed
-from omniloom.data.problems.turns import aloud, asked, picture_reply, spoken_reply, written_reply
+from omniloom.data.problems.turns import after_what_was_heard, aloud, asked, picture_reply, spoken_reply, written_reply
 from omniloom.data.scenes import Scene, describe
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Part, Text
@@ -128,7 +128,8 @@ class DialoguesProblem(WeightedTasks):
             messages, facts = _shown_and_changed(*earlier, random, split)
         words, wording = _changed(scene, edit).fill(random, split, is_spoken=is_spoken, **_values(edit))
         part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=False)
-        messages += [Message("user", (part,)), picture_reply(edit.after)]
+        reply = picture_reply(edit.after)
+        messages += [Message("user", (part,)), after_what_was_heard(reply, words) if is_spoken else reply]
         facts += [f"kind:{edit.kind}", *wording, *voice, *(facts_of(edit.after) if split != "new" else [])]
         return self.made(task, messages=messages, answer=edit.after, facts=facts)
 
@@ -174,9 +175,10 @@ class DialoguesProblem(WeightedTasks):
             answer = " ".join(said[num_words - 1 :] if kind == "go on" else said)
             words, more = (GO_ON if kind == "go on" else AGAIN).fill(random, split, is_spoken=True)
         sound, voice = aloud(words, random, split)
-        messages = (Message("user", tuple(parts)), begun, Message("user", (sound,)), spoken_reply(answer))
+        reply = after_what_was_heard(spoken_reply(answer), words)
+        messages = (Message("user", tuple(parts)), begun, Message("user", (sound,)), reply)
         facts = [f"kind:{kind}", *facts, *more, *voice]
-        return self.made("interrupted", messages=messages, answer=answer, facts=facts)
+        return self.made("interrupted", messages=messages, answer=answer, facts=facts, judged_after=HEARD_MARK)
 
     def _said_and_drawn(self, random: np.random.Generator, split: Split) -> Example:
         scene = scene_of(random, split, self.config.spoken_objects)

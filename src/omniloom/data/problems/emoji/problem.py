@@ -25,12 +25,12 @@ from omniloom.data.emoji import (
     render_sticker,
 )
 from omniloom.data.emoji.stickers import PALE, PLAIN, SIDE, SMALL, WHITE
-from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
+from omniloom.data.problems.base import HEARD_MARK, Example, Split, WeightedTasks, problems
 from omniloom.data.problems.emoji.wording import CORNER, DRAW, EDITS, QUESTIONS, requested
 from omniloom.data.problems.holdout import fraction
 from omniloom.data.problems.questions import choose_share
 from omniloom.data.problems.templates import as_typed, pick
-from omniloom.data.problems.turns import asked, spoken_reply, written_reply
+from omniloom.data.problems.turns import after_what_was_heard, asked, spoken_reply, written_reply
 from omniloom.data.speech.words import REPLY_WORDS
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Image, NamedPlace, Part, Text
@@ -115,8 +115,15 @@ class EmojiProblem(WeightedTasks):
         picture, more = shown(sticker)
         part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=True)
         reply = spoken_reply(answer) if is_answered_aloud else written_reply(answer)
-        messages = (Message("user", _in_either_order(picture, part, random)), reply)
-        return self.made(task, messages=messages, answer=answer, facts=[f"kind:{kind}", *facts, *more, *voice])
+        if is_spoken:
+            reply = after_what_was_heard(reply, words)
+        return self.made(
+            task,
+            messages=(Message("user", _in_either_order(picture, part, random)), reply),
+            answer=answer,
+            facts=[f"kind:{kind}", *facts, *more, *voice],
+            judged_after=HEARD_MARK if is_spoken else None,
+        )
 
     def _draw(self, task: str, random: np.random.Generator, split: Split) -> Example:
         drawing = drawing_of(random, split)

@@ -15,7 +15,7 @@ import numpy as np
 
 from omniloom.data.clip_sounds import SOUNDS
 from omniloom.data.clips import Clip, describe_clip, film, random_clip
-from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
+from omniloom.data.problems.base import HEARD_MARK, Example, Split, WeightedTasks, problems
 from omniloom.data.problems.films.questions import (
     DRAW_END,
     HAPPENS,
@@ -29,7 +29,7 @@ from omniloom.data.problems.films.questions import (
 from omniloom.data.problems.holdout import NEW_SCENES, fraction, is_held_out_pair, is_new_scene
 from omniloom.data.problems.scenes_problem import facts_of as facts_of_scene
 from omniloom.data.problems.templates import Templates, pick
-from omniloom.data.problems.turns import asked, picture_reply, spoken_reply, written_reply
+from omniloom.data.problems.turns import after_what_was_heard, asked, picture_reply, spoken_reply, written_reply
 from omniloom.data.scenes import Pairs, Scene, describe
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Part
@@ -209,10 +209,18 @@ class FilmsProblem(WeightedTasks):
         parts: tuple[Part, ...] = (video, part) if random.random() < 0.5 else (part, video)
         digest = sha256(video.frames.numpy().tobytes()).hexdigest()[:16]
         reply = _reply(task, answer)
+        if is_spoken:
+            reply = after_what_was_heard(reply, words)
         facts = [LANGUAGE, f"kind:{templates.family}", *facts, f"rendering:{digest}", *facts_of(clip), *voice]
         if isinstance(answer, Scene) and split != "new":
             facts += facts_of_scene(answer)
-        return self.made(task, messages=(Message("user", parts), reply), answer=answer, facts=facts)
+        return self.made(
+            task,
+            messages=(Message("user", parts), reply),
+            answer=answer,
+            facts=facts,
+            judged_after=HEARD_MARK if is_spoken else None,
+        )
 
 
 def is_new_clip(clip: Clip) -> bool:

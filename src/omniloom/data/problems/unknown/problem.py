@@ -69,11 +69,11 @@ class UnknownProblem(WeightedTasks):
         unknown_sound_audio: float = 0.25
         unknown_image_text: float = 0.375
         unknown_image_audio: float = 0.25
-        unknown_about_text: float = 0.5
-        unknown_about_audio: float = 0.25
+        unknown_about_text: float = 0.8
+        unknown_about_audio: float = 0.4
         unknown_film_text: float = 0.25
-        unknown_drawing: float = 0.5
-        unknown_spoken_drawing: float = 0.25
+        unknown_drawing: float = 0.7
+        unknown_spoken_drawing: float = 0.8
         french: float = 0.2
 
     group: ClassVar[str | None] = "unknown"
