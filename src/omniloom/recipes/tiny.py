@@ -47,12 +47,12 @@ class TinyRecipe:
     audio: AudioCodecRecipe = field(default_factory=AudioCodecRecipe)
     image: ImageCodecRecipe = field(default_factory=ImageCodecRecipe)
     mix: WorldMix = field(default_factory=WorldMix)
-    num_examples: int = 98_304
+    num_examples: int = 81_920
     model: OmniConfig = field(default_factory=lambda: OmniConfig.from_depth(7))
     training: TrainingConfig = field(
         # No example of the world is longer than 230 positions.
         default_factory=lambda: TrainingConfig(
-            num_steps=2_500, row_length=256, num_rows=8, weights=LossWeights(reply_text=2.0, prompt_audio=0.01)
+            num_steps=2_400, row_length=256, num_rows=8, weights=LossWeights(reply_text=2.0, prompt_audio=0.01)
         )
     )
     num_processes: int = 2
