@@ -223,8 +223,8 @@ class ScenesProblem(WeightedTasks):
             messages = (Message("user", parts), after_what_was_heard(reply, words))
             return self.made(task, messages=messages, answer=answer, facts=facts, judged_after=HEARD_MARK)
         more_turns, more, answer = self._asked_on(task, answer, scene, random, split, language)
-        messages = (Message("user", parts), reply, *more_turns)
-        return self.made(task, messages=messages, answer=answer, facts=[*facts, *more])
+        turns = (Message("user", parts), reply, *more_turns)
+        return self.made(task, messages=turns, answer=answer, facts=[*facts, *more])
 
     def _asked_on(
         self,
