@@ -55,3 +55,12 @@ def test_leave_one_speaker_out_reports_the_speaker_and_the_others(tmp_path: Path
     run("evaluation/leave_one_speaker_out.py", str(tmp_path / "run" / "checkpoint"), *more)
     rows = json.loads((tmp_path / "augmentations.json").read_text())
     assert [row["without"] for row in rows] == ["", "gain", "speed"]
+
+
+def test_words_at_blocks_are_compared_with_none(tmp_path: Path) -> None:
+    smallest = ("--steps", "2", "--examples", "32", "--depth", "1", "--limit", "2", "--out", str(tmp_path))
+    run("training/words_at_blocks.py", "tiny", *smallest)
+    found = json.loads((tmp_path / "words_at_blocks.json").read_text())
+    assert set(found) == {"with", "without"}
+    keys = {"ask_text new", "ask_text composed", "caption_text new", "caption_text composed"}
+    assert set(found["with"]) == set(found["without"]) == keys
