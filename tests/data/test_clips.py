@@ -55,6 +55,19 @@ def test_a_film_begins_and_ends_as_its_clip_says() -> None:
     assert right / 120 >= 0.99
 
 
+def test_frames_name_what_stands_in_their_quadrants() -> None:
+    boxes = {(0.0, 0.0): "top left", (0.5, 0.0): "top right", (0.0, 0.5): "bottom left", (0.5, 0.5): "bottom right"}
+    for index in range(30):
+        clip, video = filmed(index)
+        named = [{boxes[place.box[:2]]: set(place.words) for place in frame} for frame in video.named]
+        assert len(named) == len(video.frames)
+        assert named[0] == {item.start: {item.colour, item.shape} for item in clip.objects}
+        assert named[-1] == {item.end: {item.colour, item.shape} for item in clip.objects}
+        standing = {item.start: {item.colour, item.shape} for item in clip.objects if item != clip.mover}
+        assert all(frame == standing for frame in named if frame not in (named[0], named[-1]))
+        assert clip.mover is None or standing in named
+
+
 def test_what_moves_goes_straight() -> None:
     video = film(CLIP, generator("test clips", "straight"))
     red = [((frame[0].float() - frame[2].float()).clamp(min=0) * (frame[1] < 120)) for frame in video.frames]

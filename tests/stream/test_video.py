@@ -1,6 +1,7 @@
 """Videos come in as one rate of frames or as one clear error; what is written comes back."""
 
 import io
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from PIL import Image as PillowImage
 import omniloom
 from omniloom.stream import Audio, Image, Text, Video, as_parts, parts
 from omniloom.stream.message import Message
+from omniloom.stream.parts import NamedPlace
 
 
 def noise(num_frames: int, *, side: int = 6, seed: int = 0) -> torch.Tensor:
@@ -171,3 +173,13 @@ def test_a_video_is_a_part_that_only_a_user_gives():
     assert Message("user", (video,)).parts == (video,)
     with pytest.raises(ValueError, match="the assistant cannot reply with a video"):
         Message("assistant", (Text("see"), video))
+
+
+def test_what_is_named_goes_with_its_frame():
+    named = tuple((NamedPlace((str(place),), (0, 0, 1, 1)),) for place in range(4))
+    video = Video(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), 10.0, named=named)
+    assert [places[0].words[0] for places in video.sampled(5).named] == ["1", "3"]
+    with pytest.raises(ValueError, match="each frame or in none, got 4 lists for 3 frames"):
+        replace(video, frames=video.frames[:3])
+    with pytest.raises(ValueError, match="square frames only"):
+        replace(video, frames=video.frames[..., :6])

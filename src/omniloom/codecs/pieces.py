@@ -47,12 +47,16 @@ def video_pieces(
     *,
     codes_per_sound_frame: int,
     sound_frames_per_frame: float,
+    frame_words: Sequence[Sequence[int]] = (),
 ) -> list[Piece]:
-    """A video's pieces: its mark, then each frame with the sound until the next; after the last, all that is left."""
+    """A video's pieces: its mark, then each frame with the sound until the next; after the last, all that is left.
+
+    `frame_words` are the `Piece.words` of each frame, where they are known.
+    """
     pieces = [Piece("video", ())]
     start = 0
     for number, codes in enumerate(frame_codes, start=1):
-        pieces.append(Piece("frame", codes))
+        pieces.append(Piece("frame", codes, words=frame_words[number - 1] if frame_words else ()))
         stop = round(number * sound_frames_per_frame) * codes_per_sound_frame
         track = sound_codes[start : stop if number < len(frame_codes) else len(sound_codes)]
         if track:

@@ -35,8 +35,9 @@ from omniloom.data.scenes import (
     Scene,
     SceneObject,
     coverage,
+    quadrant_box,
 )
-from omniloom.stream.parts import Audio, Image, Video
+from omniloom.stream.parts import Audio, Image, NamedPlace, Video
 
 FRAME_SIDE = 32
 CELL = FRAME_SIDE // 2
@@ -133,10 +134,21 @@ def film(clip: Clip, random: np.random.Generator) -> Video:
     moved = ((np.arange(clip.num_frames) - leaves) / (arrives - leaves)).clip(0, 1)
     drawn = {share: _drawn(looks, share) for share in set(moved.tolist())}
     frames = torch.stack([drawn[share] for share in moved.tolist()])
-    if not clip.sounds:
-        return Video(frames, RATE_FPS)
-    samples = sound_track(clip.sounds, clip.num_frames * RATE_HZ // RATE_FPS, random)
-    return Video(frames, RATE_FPS, Audio(torch.from_numpy(samples), RATE_HZ))
+    named = tuple(_named(clip, share) for share in moved.tolist())
+    sound = None
+    if clip.sounds:
+        samples = sound_track(clip.sounds, clip.num_frames * RATE_HZ // RATE_FPS, random)
+        sound = Audio(torch.from_numpy(samples), RATE_HZ)
+    return Video(frames, RATE_FPS, sound, named)
+
+
+def _named(clip: Clip, moved: float) -> tuple[NamedPlace, ...]:
+    """What stands in the quadrants of a frame; the mover stands in none while it is on its way."""
+    return tuple(
+        NamedPlace((item.shape, item.colour), quadrant_box(item.end if moved == 1 else item.start))
+        for item in clip.objects
+        if item.start == item.end or moved in (0, 1)
+    )
 
 
 def random_frame(random: np.random.Generator, *, pairs: Pairs, is_still: bool) -> tuple[Clip, Image]:

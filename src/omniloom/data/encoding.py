@@ -20,7 +20,7 @@ from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.pieces import as_seen, video_pieces
 from omniloom.stream.layout import NO_WORD, EncodedMessage, Piece, Turn
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Image, Text, Video
+from omniloom.stream.parts import Audio, Image, NamedPlace, Text, Video
 
 MAX_BATCH_S = 60.0
 """Sound in one batch, padding counted: enough to be fast, little enough to stay small in memory."""
@@ -80,7 +80,8 @@ class MessageEncoder:
                 parts.append(Piece("text", self.codecs.text.encode(part)))
             elif isinstance(part, Image):
                 own = codes[_key(part.resized(self.codecs.image.side).pixels)]
-                parts.append(Piece("image", own, words=self._names(part, len(own))))
+                words = self._names(part.named, len(own), grid=self.codecs.image.block_grid, turn=_turn(part.pixels))
+                parts.append(Piece("image", own, words=words))
             elif isinstance(part, Video):
                 parts += self._film(part, sounds.pop(0) if part.sound is not None else [])
             elif message.role == "assistant":
@@ -96,12 +97,19 @@ class MessageEncoder:
 
     def _film(self, video: Video, sound_codes: list[int]) -> list[Piece]:
         seen = as_seen(video, self.codecs)
-        frame_codes: list[list[int]] = self.codecs.image.encode_frames(seen.frames.float() / 255).tolist()
+        codec = self.codecs.image
+        frame_codes: list[list[int]] = codec.encode_frames(seen.frames.float() / 255).tolist()
+        grid, turn = codec.block_grid * codec.frame_side // codec.side, _turn(video.frames)
+        words = [
+            self._names(places, len(own), grid=grid, turn=turn + number)
+            for number, (places, own) in enumerate(zip(seen.named, frame_codes, strict=False))
+        ]
         return video_pieces(
             frame_codes,
             sound_codes,
             codes_per_sound_frame=self._codes_per_frame,
             sound_frames_per_frame=self.codecs.audio.rate_hz / self._frame_samples / seen.rate_fps,
+            frame_words=words,
         )
 
     def _turns(self, sound: Audio, num_frames: int) -> tuple[Turn, ...]:
@@ -127,21 +135,20 @@ class MessageEncoder:
             codes[first:stop] = [self._word_code(word.text)] * len(codes[first:stop])
         return tuple(codes)
 
-    def _names(self, picture: Image, num_codes: int) -> tuple[int, ...]:
-        """The first text code of a word for what stands in each block, at its first code.
+    def _names(self, named: Sequence[NamedPlace], num_codes: int, *, grid: int, turn: int) -> tuple[int, ...]:
+        """The first text code of a word for what stands in each block of `grid` a side, at its first code.
 
-        A thing's words take turns over its blocks and from picture to picture, so each block is asked for all of them.
+        It is asked in the lowest row that a thing reaches: before, it is half shown, and what is missing would be
+        guessed from what usually goes together. Words take turns from block to block, and `turn` says which is first.
         """
-        grid = self.codecs.image.block_grid
-        if not picture.named or not grid:
+        if not named or not grid:
             return ()
         codes = [NO_WORD] * num_codes
-        turn = _key(picture.pixels)[0]
-        for place in picture.named:
+        for place in named:
             left, top, right, bottom = (grid * share - 0.5 for share in place.box)
             for block in range(grid * grid):
                 row, column = divmod(block, grid)
-                if top <= row <= bottom and left <= column <= right:
+                if top <= row == math.floor(bottom) and left <= column <= right:
                     codes[block] = self._word_code(place.words[turn % len(place.words)])
                     turn += 1
         return tuple(codes)
@@ -208,6 +215,11 @@ def without_prompt(messages: Sequence[EncodedMessage]) -> list[EncodedMessage]:
     if not drawing:
         raise ValueError("only a reply with a picture can be learned without its prompt")
     return [EncodedMessage("user", ()), EncodedMessage("assistant", drawing)]
+
+
+def _turn(pixels: Tensor) -> int:
+    """A number that changes from picture to picture."""
+    return _key(pixels)[0]
 
 
 def _key(values: Tensor) -> bytes:

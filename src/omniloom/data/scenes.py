@@ -166,6 +166,12 @@ def random_scene(rng: np.random.Generator, *, num_objects: int, pairs: Pairs) ->
     )
 
 
+def quadrant_box(position: str) -> tuple[float, float, float, float]:
+    """Where a position is: left, top, right and bottom as shares of the sides."""
+    row, column = divmod(POSITIONS.index(position), 2)
+    return column / 2, row / 2, (column + 1) / 2, (row + 1) / 2
+
+
 def render(scene: Scene, *, jitter: np.random.Generator | None = None) -> Image:
     """The scene as a 64x64 picture: canonical, or moved, turned, scaled and shaded by `jitter`; about 0.3 ms."""
     paper = np.full((SIDE, SIDE, 3), 255, np.uint8)

@@ -59,8 +59,8 @@ class Piece(NamedTuple):
     """A part, or a piece of a video, as codes.
 
     Of a user's sound, `turns` says of each frame if the turn had ended, and `words` is the first text code of the word
-    that is heard in it. Of a user's picture, `words` has as many as `codes`: at one code of a block, that of a word for
-    what stands there.
+    that is heard in it. Of a user's picture or frame, `words` has as many as `codes`: at one code of a block, that of
+    a word for what stands there.
     """
 
     kind: Kind
@@ -161,8 +161,8 @@ def lay_out(messages: Sequence[EncodedMessage], vocabulary: Vocabulary) -> Row:
                 modality = MODALITY_OF[piece.kind]
                 row.add(_mark_of(piece, vocabulary), LossClass.NONE)
                 words = [v.PAD if code == NO_WORD else vocabulary.to_ids("text", [code])[0] for code in piece.words]
-                if piece.kind == "image":
-                    words = vocabulary.specs["image"].in_groups(words)
+                if modality == "image" and words:
+                    words = vocabulary.specs["image"].in_groups(words, is_frame=piece.kind == "frame")
                 row.add(piece_ids(piece, vocabulary), PROMPT_CLASS[modality], piece.turns, words)
         else:
             row.add([*want_ids(message.wants), v.ASSISTANT], LossClass.NONE)

@@ -242,11 +242,15 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """A clip: uint8 `frames` (F, 3, height, width) at `rate_fps` frames a second, and its sound, if it has any."""
+    """A clip: uint8 `frames` (F, 3, height, width) at `rate_fps` frames a second, and its sound, if it has any.
+
+    `named` are the things in each frame, as those of an `Image`; empty where they are not known.
+    """
 
     frames: UInt8[Tensor, "F 3 height width"]
     rate_fps: float
     sound: Audio | None = None
+    named: tuple[tuple[NamedPlace, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.frames.dtype != torch.uint8 or self.frames.ndim != 4 or self.frames.shape[1] != 3:
@@ -262,6 +266,13 @@ class Video:
             )
         _require_short_video("video", self.duration_s)
         _require_few_pixels("video", self.frames.numel() // 3)
+        if self.named and len(self.named) != self.frames.shape[0]:
+            raise ValueError(
+                f"things are named in each frame or in none, got {len(self.named)} lists for "
+                f"{self.frames.shape[0]} frames; give an empty one where nothing is known"
+            )
+        if self.named and self.frames.shape[2] != self.frames.shape[3]:
+            raise ValueError(f"things can be named in square frames only, these are {tuple(self.frames.shape[2:])}")
 
     @classmethod
     def open(cls, source: str | Path | bytes) -> Video:
@@ -317,7 +328,8 @@ class Video:
         rate_fps = fps if num_frames < max_frames else min(fps, max_frames / self.duration_s)
         times_s = (torch.arange(num_frames, dtype=torch.float64) + 0.5) / rate_fps
         places = (times_s * self.rate_fps).long().clamp(max=self.frames.shape[0] - 1)
-        return replace(self, frames=self.frames[places], rate_fps=rate_fps)
+        named = tuple(self.named[place] for place in places.tolist()) if self.named else ()
+        return replace(self, frames=self.frames[places], rate_fps=rate_fps, named=named)
 
     def to_bytes(self, format: str = "GIF") -> bytes:
         """The frames, without their sound, as a file's bytes: PNG exactly, GIF with 256 colours a frame and 10 ms."""

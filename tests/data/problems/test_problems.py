@@ -233,7 +233,7 @@ def test_what_was_asked_aloud_is_written_down_before_the_answer(monkeypatch, nam
         example = problems.get(name)().example("train", index, task)
         written = "".join(part.text for part in example.reply.parts if isinstance(part, Text))
         heard, _, rest = written.partition(": ")
-        assert heard == said[-1]
+        assert heard.partition(",")[0] == said[-1]
         if isinstance(example.answer, str):
             assert rest.replace(" ", "") == example.answer.replace(" ", "") and example.judged_after == ":"
         listener = Knowing(answer_text(example))

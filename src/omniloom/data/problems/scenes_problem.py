@@ -27,7 +27,17 @@ from omniloom.data.problems.questions import (
 from omniloom.data.problems.templates import Templates, as_typed, pick
 from omniloom.data.problems.turns import after_what_was_heard, asked, picture_reply, spoken_reply, written_reply
 from omniloom.data.problems.wording import SCENE_WORDINGS, choose_language
-from omniloom.data.scenes import COLOURS, POSITIONS, SHAPES, Scene, SceneObject, describe, random_scene, render
+from omniloom.data.scenes import (
+    COLOURS,
+    POSITIONS,
+    SHAPES,
+    Scene,
+    SceneObject,
+    describe,
+    quadrant_box,
+    random_scene,
+    render,
+)
 from omniloom.data.speech.words import Language
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Image, NamedPlace, Text
@@ -167,10 +177,12 @@ class ScenesProblem(WeightedTasks):
                 answer, said = f"no {said}", f"{other.colour} {other.shape}"
         words, facts = IS_IT.fill(random, split, is_spoken=True, what=said)
         picture, more = shown(seen, random)
+        # What is seen is written beside what was heard, for the two to be compared as words.
+        there = f"{seen.objects[0].colour} {seen.objects[0].shape}"
         sound, voice = asked(words, random, split, is_spoken=True, is_question=True)
         parts = (picture, sound) if random.random() < 0.5 else (sound, picture)
         facts = [f"kind:{answer.split()[0]}", *facts, *more, *facts_of(Scene((item,))), *voice, "language:en"]
-        messages = (Message("user", parts), after_what_was_heard(written_reply(answer), words))
+        messages = (Message("user", parts), after_what_was_heard(written_reply(answer), f"{words}, {there}"))
         return self.made("heard_and_shown_text", messages=messages, answer=answer, facts=facts, judged_after=HEARD_MARK)
 
     def _draw(self, task: str, random: np.random.Generator, split: Split, shares: Shares) -> Example:
@@ -381,9 +393,7 @@ def shown(scene: Scene, random: np.random.Generator) -> tuple[Image, list[str]]:
 
 
 def _named(item: SceneObject) -> NamedPlace:
-    row, column = divmod(POSITIONS.index(item.position), 2)
-    box = (column / 2, row / 2, (column + 1) / 2, (row + 1) / 2)
-    return NamedPlace((item.shape, item.colour, item.size), box)
+    return NamedPlace((item.shape, item.colour, item.size), quadrant_box(item.position))
 
 
 def facts_of(scene: Scene) -> list[str]:
