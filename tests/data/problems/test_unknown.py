@@ -10,6 +10,7 @@ from tests.data.problems.test_problems import Knowing
 from omniloom.data.problems import Mixture, UnknownProblem, is_refusal, score
 from omniloom.data.problems.score import EMPTY_SHEET, answer_text
 from omniloom.data.problems.unknown.answer import HONEST_ANSWERS, empty_sheet
+from omniloom.data.problems.unknown.nouns import NOUNS
 from omniloom.data.problems.unknown.pictures import LOOKS, NEW_LOOKS, odd_picture
 from omniloom.data.problems.unknown.sounds import KINDS, NEW_KINDS, odd_sound
 from omniloom.data.problems.unknown.topics import ABOUT_PICTURES, DRAWINGS, TOPICS
@@ -94,6 +95,8 @@ def test_nothing_asked_is_known() -> None:
 def test_nothing_to_draw_is_an_emoji() -> None:
     emoji = pytest.importorskip("omniloom.data.emoji")
     assert not {thing for topic in DRAWINGS for thing in topic.things} & set(emoji.NAMES)
+    words = {word for name in emoji.NAMES for word in name.split()}
+    assert not {word for noun in NOUNS for word in noun.split()} & words
 
 
 def test_the_honest_answers_can_be_said() -> None:
@@ -188,3 +191,15 @@ def test_french_voices_ask_and_the_answer_is_said_in_french() -> None:
     assert any(fact.startswith("voice:fr") for fact in example.facts)
     said = [part for part in example.reply.parts if isinstance(part, Audio)]
     assert len(said) == len(HONEST_ANSWERS["fr"].split())
+
+
+def test_articles_go_with_what_follows() -> None:
+    things = ("acorn", "elf", "oven", "uniform", "boat", "utensil")
+    topic = Topic("nouns", ("what is a {x}",), things)
+    asked = [ask([topic], np.random.default_rng(seed), "train", is_spoken=False).words for seed in range(80)]
+    articles = {
+        thing: {words.split(f" {thing}")[0].split()[-1] for words in asked if thing in words} for thing in things
+    }
+    found = {thing: article for thing, article in articles.items() if article}
+    assert len(found) >= 4
+    assert all(article == {"an" if thing in ("acorn", "elf", "oven") else "a"} for thing, article in found.items())

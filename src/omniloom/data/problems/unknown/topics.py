@@ -5,6 +5,7 @@ None of the things to draw is an emoji that has a name, and none of the question
 
 from __future__ import annotations
 
+from omniloom.data.problems.unknown.nouns import NOUNS
 from omniloom.data.problems.unknown.wording import Topic
 from omniloom.data.speech.words import number_words
 
@@ -56,19 +57,6 @@ SUBJECTS = things_of(
     "fashion, yoga, space travel, chess, gardening, poetry, opera, the middle ages, vaccines, basketball, sailing, "
     "tax law, knitting, climate change, jazz, mushrooms and moss, the olympics, volcanoes, wine making, old coins, "
     "physics"
-)
-NOUNS = things_of(
-    "submarine, escalator, windmill, cathedral, skyscraper, pyramid, wardrobe, dishwasher, library, stadium, "
-    "volleyball court, mermaid, wizard, pirate, knight, ballerina, fireman, nurse, astronaut, farmer, waiter, king, "
-    "princess, lighthouse, harbour, waterfall, desert, swamp, canyon, glacier, meadow, beach, jungle, street, "
-    "motorway, tunnel, crane, bulldozer, ambulance driver, cable car, hovercraft, parachute, trampoline, carousel, "
-    "sandcastle, scarecrow, snow plough, greenhouse, barn, fence, gate, staircase, chimney, curtain, carpet, "
-    "pillow, blanket, mirror, wallpaper, sofa, bookshelf, desk, drawer, bathroom, cellar, attic, garage, mosquito, "
-    "walrus, lizard, centipede, vulture, antelope, porcupine, weasel, hyena, ostrich, pelican, stork, crab, "
-    "starfish, anteater, armadillo, lynx, toad, werewolf, vampire, giant, dwarf, fairy, goblin, cyclops, centaur, "
-    "handshake, smile, crowd, wedding, concert, parade, battle, storm, sunset, sunrise, shadow, map, portrait, "
-    "landscape, cartoon, logo, poster, bridge of stone, village square, face, hand, elbow, beard, moustache, "
-    "skeleton, tattoo, uniform, turban, kimono, sandal, slipper, scarf, belt"
 )
 
 

@@ -18,6 +18,10 @@ from omniloom.data.problems.holdout import is_composed_asking, is_new_topic
 from omniloom.data.problems.templates import Templates, pick
 from omniloom.data.speech.words import Language
 
+VOWELS = tuple("aeiou")
+SPOKEN_WITH_Y = ("uni", "ute", "eu")
+"""Beginnings that are written with a vowel and said without: "a uniform"."""
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -75,6 +79,8 @@ def ask(topics: Sequence[Topic], random: np.random.Generator, split: Split, *, i
 def _asked(topic: Topic, random: np.random.Generator, split: Split, *, is_spoken: bool = False) -> Asked:
     thing = pick(random, topic.held_out if split == "new" else topic.trained)
     words, facts = topic.templates.fill(random, split, is_spoken=is_spoken, x=thing)
+    if topic.language == "en" and thing.startswith(VOWELS) and not thing.startswith(SPOKEN_WITH_Y):
+        words = words.replace(f" a {thing}", f" an {thing}")
     core = facts[0].split("|")[3]
     fact = f"topic:{topic.name}/{thing}"
     if split != "new" and is_composed_asking(core, thing):
