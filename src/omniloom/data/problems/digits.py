@@ -36,7 +36,6 @@ TAIL_DB = (-70.0, -45.0)
 """Of the recording's peak: the noise after it."""
 PLAIN_SHARE = 0.15
 """Training recordings that are not augmented."""
-SYNTHETIC_SHARE = 0.15
 
 
 @problems.register("digits")
@@ -47,7 +46,7 @@ class DigitsProblem(WeightedTasks):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        """How often each task is drawn, and whose voices are heard."""
+        """How often each task is drawn, whose voices are heard, and the share of single digits by synthetic ones."""
 
         digit_text: float = 4.5
         digit_audio: float = 2.5
@@ -56,6 +55,7 @@ class DigitsProblem(WeightedTasks):
         digits_audio: float = 1.5
         speakers: tuple[str, ...] = fsdd.SPEAKERS
         augmentation: fsdd.Augmentation = fsdd.Augmentation()
+        synthetic: float = 0.15
 
     cells: ClassVar[dict[str, str | None]] = {
         "digit_text": "audio-to-text",
@@ -91,7 +91,7 @@ class DigitsProblem(WeightedTasks):
     def _digit(self, task: str, random: np.random.Generator, split: Split, *, is_asked: bool) -> Example:
         if split == "composed":
             return self._digits(task, random, split, is_asked=is_asked)
-        if split == "train" and random.random() < SYNTHETIC_SHARE:
+        if split == "train" and random.random() < self.config.synthetic:
             answer = pick(random, DIGIT_WORDS)
             sound, facts = aloud(answer, random, split)
         else:
