@@ -18,11 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from omniloom.core.randomness import seeded
 from omniloom.data.packing import PackedLoader
-from omniloom.data.token_dataset import TokenDataset
+from omniloom.data.token_dataset import Subset, TokenDataset
 from omniloom.models import OmniConfig, OmniModel
 from omniloom.training import AdamW, LossWeights, Muon, Trainer, TrainingConfig
 
@@ -47,22 +46,6 @@ class Point:
     seconds: float
     step: int
     loss: float
-
-
-class SomeTasks(TokenDataset):
-    """The examples of a dataset that are of these tasks."""
-
-    def __init__(self, whole: TokenDataset, tasks: tuple[str, ...]) -> None:
-        wanted = [whole.tasks.index(task) for task in tasks]
-        self._whole, self._places = whole, np.flatnonzero(np.isin(whole.task_of, wanted))
-        self.lengths, self.task_of = whole.lengths[self._places], whole.task_of[self._places]
-        self.tasks, self.vocabulary = whole.tasks, whole.vocabulary
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, example: int) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-        return self._whole[int(self._places[example])]
 
 
 def train(dataset: TokenDataset, optimizer: AdamW | Muon, *, seconds: float, depth: int, out: Path) -> list[Point]:
@@ -112,7 +95,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/figures"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    dataset = SomeTasks(TokenDataset.open(options.data), TASKS)
+    whole = TokenDataset.open(options.data)
+    wanted = [number for number, task in enumerate(whole.tasks) if task in TASKS]
+    dataset = Subset(whole, np.flatnonzero(np.isin(whole.task_of, wanted)))
     found = {}
     for name in options.variants:
         with tempfile.TemporaryDirectory() as folder:

@@ -64,3 +64,15 @@ def test_words_at_blocks_are_compared_with_none(tmp_path: Path) -> None:
     assert set(found) == {"with", "without"}
     keys = {"ask_text new", "ask_text composed", "caption_text new", "caption_text composed"}
     assert set(found["with"]) == set(found["without"]) == keys
+
+
+def test_sizes_are_compared_on_examples_held_out(tmp_path: Path) -> None:
+    train_tiny(MICRO, out=tmp_path / "run")
+    smallest = ("--minutes", "0.001", "--sizes", "1x1", "2x2", "--rows", "1", "--held-out", "8", "--out", str(tmp_path))
+    for _ in range(2):
+        run("training/compare_sizes.py", str(tmp_path / "run" / "data"), *smallest)
+        rows = json.loads((tmp_path / "compare_sizes.json").read_text())
+        assert [row["size"] for row in rows] == ["1x1", "2x2"]
+        assert rows[0]["parameters"] < rows[1]["parameters"]
+        assert all(row["losses"]["reply_text"] > 0 for row in rows)
+    assert (tmp_path / "compare_sizes.png").stat().st_size > 10_000

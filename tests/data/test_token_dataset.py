@@ -17,7 +17,7 @@ from omniloom.data.chat_files import Conversation, write_chats
 from omniloom.data.encoding import MessageEncoder, encode_message, without_prompt
 from omniloom.data.problems import ChatFilesProblem, Mixture, ScenesProblem, SpeechProblem, SumsProblem, WorldMix
 from omniloom.data.speech.words import REPLY_WORDS
-from omniloom.data.token_dataset import TokenDataset, folded, prepare, shard_name
+from omniloom.data.token_dataset import Subset, TokenDataset, folded, prepare, shard_name
 from omniloom.stream.layout import NO_WORD, EncodedMessage, LossClass, Piece, Turn, lay_out
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Image, NamedPlace, Text, TimedWord, Video
@@ -95,7 +95,9 @@ def test_a_film_is_encoded_as_a_conversation_encodes_it(codecs: CodecSet) -> Non
     message = Mixture().example("train", 3, "film_sound_text").prompt[0]
     assert any(isinstance(part, Video) and part.sound is not None for part in message.parts)
     pieces = [piece for part in message.parts for piece in pieces_of(part, codecs)]
-    assert encode_message(message, codecs).parts == tuple(pieces)
+    known = encode_message(message, codecs).parts
+    assert any(piece.words for piece in known), "what stands in a film of the world is known"
+    assert [piece._replace(words=()) for piece in known] == pieces
 
 
 def test_dataset_rows_are_those_of_the_examples(codecs: CodecSet, dataset: TokenDataset) -> None:
@@ -174,6 +176,16 @@ def test_other_settings_and_foreign_folders_are_refused(
         TokenDataset.open(tmp_path)
 
 
+def test_a_subset_is_its_examples(dataset: TokenDataset) -> None:
+    some = Subset(dataset, [3, 0, 41])
+    assert len(some) == 3 and some.num_tokens == sum(dataset.lengths[place] for place in (3, 0, 41))
+    for place, example in enumerate((3, 0, 41)):
+        assert all(np.array_equal(a, b) for a, b in zip(some[place], dataset[example], strict=True))
+        assert some.task_of[place] == dataset.task_of[example]
+    with pytest.raises(IndexError, match="between 0 and 2, got 3"):
+        some[3]
+
+
 def test_a_changed_shard_is_refused(codecs: CodecSet, tmp_path: Path) -> None:
     prepare(tmp_path / "set", mix=MIX, codecs=codecs, num_examples=5, processes=1)
     path = tmp_path / "set" / shard_name(0) / "tasks.npy"
@@ -204,7 +216,7 @@ def test_a_word_belongs_to_the_frames_an_eighth_of_a_second_after_it(codecs: Cod
 
 
 def test_blocks_are_asked_for_the_words_of_what_stands_in_them(codecs: CodecSet) -> None:
-    """Of 4 x 4 blocks, a quarter of the sheet is four; a thing of three words has each of them asked for in turn."""
+    """Of 4 x 4 blocks, the lower half of a quarter is two, asked for three words in turn."""
     pixels = torch.full((3, 64, 64), 255, dtype=torch.uint8)
     quarter = NamedPlace(("small", "red", "circle"), (0.5, 0.0, 1.0, 0.5))
     spot = NamedPlace(("cat",), (0.1, 0.6, 0.3, 0.9))
@@ -218,6 +230,22 @@ def test_blocks_are_asked_for_the_words_of_what_stands_in_them(codecs: CodecSet)
         for block, code in enumerate(piece.words):
             if code != NO_WORD:
                 asked.setdefault(block, set()).add(code)
-    quarters = {block: set(codes[:3]) for block in (2, 3, 6, 7)}
-    assert asked == quarters | {block: {codes[3]} for block in (8, 12)}
+    quarters = {block: set(codes[:3]) for block in (6, 7)}
+    assert asked == quarters | {12: {codes[3]}}
     assert encode_message(Message("user", (Image(pixels),)), codecs).parts[0].words == ()
+
+
+def test_blocks_of_frames_are_asked_too(codecs: CodecSet) -> None:
+    """Of 2 x 2 blocks a quarter is one, asked for another word in the next frame; in the third nothing is known."""
+    frames = torch.full((3, 3, 32, 32), 255, dtype=torch.uint8)
+    quarter = NamedPlace(("red", "circle"), (0.5, 0.0, 1.0, 0.5))
+    video = Video(frames, 5.0, named=((quarter,), (quarter,), ()))
+    pieces = [piece for piece in encode_message(Message("user", (video,)), codecs).parts if piece.kind == "frame"]
+    first, second, third = (piece.words for piece in pieces)
+    codes = {codecs.text.encode(Text(f" {word}"))[0] for word in quarter.words}
+    assert {first[1], second[1]} == codes and third == ()
+    assert all(code == NO_WORD for words in (first, second) for place, code in enumerate(words) if place != 1)
+    row = lay_out([EncodedMessage("user", tuple(pieces)), EncodedMessage("assistant", ())], codecs.vocabulary())
+    example = folded(row, codecs.vocabulary())
+    asked = [place for place, word in enumerate(example.words) if word != PAD]
+    assert len(asked) == 2 and all(example.more[place].max() > PAD for place in asked)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
@@ -204,6 +204,24 @@ class TokenDataset:
             if lengths.size:
                 found[task] = {"examples": int(lengths.size), "mean_tokens": round(float(lengths.mean()), 1)}
         return found
+
+
+class Subset(TokenDataset):
+    """Some examples of a dataset, numbered anew in the order given."""
+
+    def __init__(self, whole: TokenDataset, examples: Sequence[int] | NDArray[np.int64]) -> None:
+        self.whole, self.examples = whole, np.asarray(examples, np.int64)
+        self.lengths, self.task_of = whole.lengths[self.examples], whole.task_of[self.examples]
+        self.tasks, self.fingerprints = whole.tasks, whole.fingerprints
+        self.vocabulary, self.num_more = whole.vocabulary, whole.num_more
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, example: int) -> EncodedExample:
+        if not 0 <= example < len(self):
+            raise IndexError(f"example must be between 0 and {len(self) - 1}, got {example}")
+        return self.whole[int(self.examples[example])]
 
 
 class _Shard:
