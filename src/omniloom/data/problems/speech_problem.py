@@ -42,8 +42,8 @@ class SpeechProblem(WeightedTasks):
         """How often each task is drawn, and how long its phrases are."""
 
         say: float = 2.0
-        transcribe: float = 9.0
-        echo: float = 4.0
+        transcribe: float = 10.0
+        echo: float = 5.0
         lengths: Lengths = (0.3, 0.3, 0.25, 0.15)
         echo_lengths: Lengths = (0.4, 0.4, 0.2, 0.0)
         french: float = 0.4

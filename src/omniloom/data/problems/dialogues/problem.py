@@ -78,7 +78,7 @@ class DialoguesProblem(WeightedTasks):
         follow_up_spoken: float = 3.0
         follow_up_question_text: float = 1.5
         follow_up_question_audio: float = 1.0
-        interrupted: float = 0.8
+        interrupted: float = 1.2
         said_and_drawn: float = 0.8
         drawn_objects: Shares = (0.7, 0.3, 0.0)
         asked_objects: Shares = (0.25, 0.55, 0.2)

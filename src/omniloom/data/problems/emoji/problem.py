@@ -65,8 +65,8 @@ class EmojiProblem(WeightedTasks):
         draw_emoji_typed: float = 2.5
         draw_emoji_spoken: float = 5.0
         edit_emoji_typed: float = 1.5
-        emoji_spoken_text: float = 1.0
-        emoji_spoken_audio: float = 0.7
+        emoji_spoken_text: float = 2.5
+        emoji_spoken_audio: float = 2.0
 
     cells: ClassVar[dict[str, str | None]] = {
         "name_emoji_text": "image-to-text",

@@ -60,14 +60,14 @@ class FilmsProblem(WeightedTasks):
     class Config:
         """How often each task is drawn, how many objects films show, and what sounds in them."""
 
-        film_text: float = 1.5
-        film_audio: float = 1.0
+        film_text: float = 2.0
+        film_audio: float = 1.2
         film_still: float = 0.3
         film_what_text: float = 1.2
         film_what_audio: float = 0.6
         film_sound_text: float = 1.5
         film_sound_audio: float = 0.6
-        film_image: float = 1.5
+        film_image: float = 2.0
         film_spoken_text: float = 1.0
         film_spoken_audio: float = 0.7
         objects: Shares = (0.5, 0.5)
