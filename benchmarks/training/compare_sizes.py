@@ -3,10 +3,10 @@
     python benchmarks/training/compare_sizes.py runs/tiny/data --minutes 15 --sizes 5x2 6x3 7x4
     python benchmarks/training/compare_sizes.py runs/tiny/data --minutes 60 --sizes 6x3 --out runs/sizes
 
-A size is depth x heads of 64. Each model takes as many steps as fit its minutes, by its first ones, and its
-rate goes down to nothing over the last seven tenths of them, as one that stays high hides what was learned. Losses are
-of examples that no model trained on. What was broken off goes on where it stood. Prints a table and writes
-compare_sizes.json and compare_sizes.png.
+A size is depth x heads of 64. The pace of its first steps says how many fit its minutes, and the learning rate goes to
+nothing over the last seven tenths of them: one that stays high hides what was learned. Losses are of examples that
+no model trained on. What was broken off goes on where it stood, and sizes measured with the same settings are not
+measured again. Prints a table and writes compare_sizes.json and compare_sizes.png.
 """
 
 from __future__ import annotations
@@ -33,7 +33,21 @@ TIMED_STEPS = 12
 WEIGHTS = LossWeights(reply_text=2.0, prompt_audio=0.01)
 HELD_OUT_BATCHES = 20
 KINDS = ("reply_text", "reply_audio", "reply_image", "heard_word", "seen_word", "turn_end")
+SETTINGS = ("minutes", "rows", "held_out")
+"""Options that decide what a model learns and what it is measured on, beside the dataset."""
 Row = dict[str, Any]
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, float]:
+    return {name: getattr(options, name) for name in SETTINGS}
+
+
+def size_of(text: str) -> str:
+    """A size as it is written, checked."""
+    depth, _, heads = text.partition("x")
+    if not (depth.isdecimal() and heads.isdecimal() and int(depth) and int(heads)):
+        raise argparse.ArgumentTypeError(f"a size is DEPTHxHEADS, both at least 1, got {text!r}; for instance 5x2")
+    return text
 
 
 def config_of(size: str) -> OmniConfig:
@@ -45,7 +59,8 @@ def config_of(size: str) -> OmniConfig:
 
 def trained(size: str, data: TokenDataset, held_out: TokenDataset, options: argparse.Namespace) -> Row:
     """What one size has learned when its time is over."""
-    folder = options.out / f"{size}-{options.minutes:g}"
+    settings = settings_of(options)
+    folder = options.out / "-".join([size, *(f"{value:g}" for value in settings.values())])
     steps_path = folder / "steps.json"
     if not steps_path.exists():
         rate = _steps_per_s(_model(size, data), data, options, folder)
@@ -55,8 +70,8 @@ def trained(size: str, data: TokenDataset, held_out: TokenDataset, options: argp
     config = _training(options, num_steps)
     model = fit(_model(size, data), data, config, folder / "model", seed=0, processes=alone())
     return {
-        "size": size, "parameters": model.num_parameters, "steps": num_steps, "minutes": options.minutes,
-        "positions": num_steps * config.tokens_per_step,
+        "size": size, **settings, "parameters": model.num_parameters,
+        "steps": num_steps, "positions": num_steps * config.tokens_per_step,
         "losses": losses_on(model, held_out, options.rows),
     }  # fmt: skip
 
@@ -125,7 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a prepared dataset, for instance runs/tiny/data")
     parser.add_argument("--minutes", type=float, default=15.0, help="of one core, for each size")
-    parser.add_argument("--sizes", nargs="+", default=["5x2", "6x3", "7x4"], metavar="DEPTHxHEADS")
+    parser.add_argument("--sizes", nargs="+", type=size_of, default=["5x2", "6x3", "7x4"], metavar="DEPTHxHEADS")
     parser.add_argument("--rows", type=int, default=4, help="rows of 256 positions a step")
     parser.add_argument("--held-out", type=int, default=2048, help="examples at the end that are not trained on")
     parser.add_argument("--out", type=Path, default=Path("runs/sizes"))
@@ -139,11 +154,16 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "compare_sizes.json"
     rows: list[Row] = json.loads(path.read_text()) if path.exists() else []
+    source = options.out / "data.txt"
+    if source.exists() and source.read_text() != str(options.data.resolve()):
+        parser.error(f"{options.out} holds sizes measured on {source.read_text()}; give another --out")
+    source.write_text(str(options.data.resolve()))
+    wanted = settings_of(options)
     for size in options.sizes:
-        if not any((row["size"], row["minutes"]) == (size, options.minutes) for row in rows):
+        if not any({name: row[name] for name in ("size", *wanted)} == {"size": size, **wanted} for row in rows):
             rows.append(trained(size, data, held_out, options))
             path.write_text(json.dumps(rows, indent=1) + "\n")
-    found = [row for row in rows if row["minutes"] == options.minutes]
+    found = [row for row in rows if {name: row[name] for name in wanted} == wanted]
     table = [
         (
             row["size"],
