@@ -93,7 +93,7 @@ def test_ask_refuses_broken_files_before_loading_a_model(
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"RIFF" + b"\0" * 20)
     assert main(["ask", "what?", "--audio", str(broken)]) == 2
-    assert "broken.wav is not a sound file" in capsys.readouterr().err
+    assert "broken.wav is not a sound file that can be read (Format not recognised.)" in capsys.readouterr().err
     Image(torch.zeros(3, 4, 4, dtype=torch.uint8)).save(tmp_path / "still.png")
     assert main(["ask", "what moves?", "--video", str(tmp_path / "still.png")]) == 2
     assert "still.png is a still picture, not a video" in capsys.readouterr().err

@@ -129,8 +129,10 @@ class Audio:
                 samples = file.read(dtype="float32", always_2d=True)
                 rate_hz = file.samplerate
         except soundfile.SoundFileError as error:
+            # The whole message also names the buffer that the bytes are in, by its address.
+            reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
             remedy = "use WAV, FLAC, MP3 or Ogg"
-            raise ValueError(f"{name} is not a sound file that can be read ({error}); {remedy}") from error
+            raise ValueError(f"{name} is not a sound file that can be read ({reason}); {remedy}") from error
         if samples.shape[0] == 0:
             raise ValueError(f"{name} holds no samples; record at least one frame")
         return cls(torch.from_numpy(np.ascontiguousarray(samples.mean(axis=1))), rate_hz)
