@@ -23,7 +23,6 @@ from omniloom.core.randomness import seeded
 from omniloom.data.packing import PackedLoader
 from omniloom.data.token_dataset import Subset, TokenDataset
 from omniloom.evaluation.table import markdown_table
-from omniloom.layers.attention import DenseAttention
 from omniloom.models import OmniConfig, OmniModel
 from omniloom.stream.layout import LossClass
 from omniloom.training import LossWeights, Trainer, TrainingConfig, WarmupStableDecay, alone, fit
@@ -53,8 +52,7 @@ def size_of(text: str) -> str:
 def config_of(size: str) -> OmniConfig:
     """A model of that many layers and heads, shaped as the recipe's are."""
     depth, heads = (int(number) for number in size.split("x"))
-    attention = DenseAttention.Config(width=64 * heads, num_heads=heads, num_kv_heads=max(1, heads // 2), head_width=64)
-    return OmniConfig(depth=depth, attention=attention, hidden_width=176 * heads, hearing_layer=(depth + 1) // 2)
+    return OmniConfig.from_depth(depth, num_heads=heads)
 
 
 def trained(size: str, data: TokenDataset, held_out: TokenDataset, options: argparse.Namespace) -> Row:

@@ -65,6 +65,14 @@ def test_depth_sets_the_rest():
     assert OmniConfig.from_depth(12).width == 384
 
 
+def test_a_model_may_be_narrower_than_its_depth_says():
+    config = OmniConfig.from_depth(6, num_heads=3)
+    assert (config.depth, config.width, config.attention.num_kv_heads, config.hidden_width) == (6, 192, 1, 528)
+    assert OmniConfig.from_depth(6, num_heads=4) == OmniConfig.from_depth(6)
+    with pytest.raises(ValueError, match="num_heads must be at least 1, got 0"):
+        OmniConfig.from_depth(6, num_heads=0)
+
+
 def test_what_shares_a_position_is_added_up_each_through_the_matrix_of_its_place():
     vocabulary = folding_vocabulary()
     embedding = OmniModel(OmniConfig.from_depth(1), vocabulary).embedding

@@ -121,7 +121,7 @@ def test_sounds_without_people_need_no_download() -> None:
 
 
 @needs_synthesizer
-def test_sounds_are_of_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sounds_are_of_both_languages_and_to_learn_from_half_by_the_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
     french = assistant_word("soleil", "fr").samples
     assert any(torch.equal(word, french) for word in assistant_words())
     said: list[tuple[str, Voice]] = []
@@ -131,6 +131,9 @@ def test_sounds_are_of_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
         return synthesize("oui", voice)
 
     monkeypatch.setattr(sounds_module, "synthesize", speak)
+    spoken_sentences(60, split="train", seed=0)
+    assert 20 <= sum(voice.number is not None for _, voice in said) <= 40
+    said.clear()
     spoken_sentences(60, split="new", seed=0)
     for text, voice in said:
         language = "fr" if voice.language.startswith("fr") else "en"

@@ -53,18 +53,22 @@ class OmniConfig:
         return self.attention.width
 
     @classmethod
-    def from_depth(cls, depth: int, *, context: int = 2048) -> OmniConfig:
+    def from_depth(cls, depth: int, *, num_heads: int | None = None, context: int = 2048) -> OmniConfig:
         """All sizes from one dial: width 64 a head, about 37 a layer; 2 queries a key head; hidden 2.75 x width.
 
-        Words are heard half way up, so that the upper half can work with them as with written ones.
+        Words are heard half way up, so that the upper half can work with them as with written ones. `num_heads` is for
+        models narrower or wider than that.
 
         Depth 7 gives width 256 and 5.2 M parameters in the blocks; depth 12 gives 384 and 19.9 M.
         """
         if depth < 1:
             raise ValueError(f"depth must be at least 1, got {depth}")
-        num_heads = max(2, 2 * round(depth * 37 / 128))
+        if num_heads is None:
+            num_heads = max(2, 2 * round(depth * 37 / 128))
+        if num_heads < 1:
+            raise ValueError(f"num_heads must be at least 1, got {num_heads}")
         attention = DenseAttention.Config(
-            width=64 * num_heads, num_heads=num_heads, num_kv_heads=num_heads // 2, head_width=64
+            width=64 * num_heads, num_heads=num_heads, num_kv_heads=max(1, num_heads // 2), head_width=64
         )
         return cls(
             depth=depth,

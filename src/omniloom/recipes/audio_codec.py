@@ -34,12 +34,12 @@ SMALLEST_MATRIX = 16
 class AudioCodecRecipe:
     """What the audio codec is made from, and how long and how fast it learns."""
 
-    codec: AudioCodec.Config = field(default_factory=lambda: AudioCodec.Config(num_groups=3))
+    codec: AudioCodec.Config = field(default_factory=lambda: AudioCodec.Config(num_groups=4, levels=(8, 8, 8)))
     mix: Mix = field(default_factory=Mix)
     schedule: WarmupStableDecay = field(default_factory=lambda: WarmupStableDecay(warmup_steps=60, decay_fraction=0.5))
     num_sentences: int = 4200
-    digit_copies: int = 5
-    num_steps: int = 1200
+    digit_copies: int = 8
+    num_steps: int = 1600
     num_rows: int = 16
     num_frames: int = 32
     matrix_rate: float = 0.02

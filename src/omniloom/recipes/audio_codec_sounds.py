@@ -41,6 +41,9 @@ OPENERS: dict[Language, tuple[str, ...]] = {
 FRENCH_SHARE = 0.3
 """Of the sentences. Of the assistant's words a third are French."""
 
+CROWD_SHARE = 0.5
+"""Of the sentences to learn from: by a speaker of the crowd in place of a named one."""
+
 NOISE_SHARE = 0.4
 NOISE_DB = (-75.0, -40.0)
 """White noise in what the encoder hears, against full scale. It is in no target: codes need not tell it."""
@@ -66,8 +69,8 @@ class Sounds:
 class Mix:
     """Shares of a batch's rows; digits take the rest."""
 
-    words: float = 0.22
-    sentences: float = 0.4
+    words: float = 0.18
+    sentences: float = 0.37
 
     def __post_init__(self) -> None:
         if min(self.words, self.sentences) < 0 or self.words + self.sentences > 1:
@@ -105,8 +108,10 @@ def spoken_sentences(num_sentences: int, *, split: Literal["train", "new"], seed
         openers, known, voices = OPENERS[language], REPLY_WORDS_IN[language], VOICES[language][split]
         opener = [openers[int(rng.integers(len(openers)))]] if rng.random() < 0.5 else []
         words = [known[i] for i in rng.integers(len(known), size=rng.integers(2, 6))]
-        voice = voices[index % len(voices)].varied(rng)
-        samples = synthesize(" ".join([*opener, *words]), voice).audio.samples
+        voice = voices[index % len(voices)]
+        if split == "train" and rng.random() < CROWD_SHARE:
+            voice = voice.like_nobody(rng)
+        samples = synthesize(" ".join([*opener, *words]), voice.varied(rng)).audio.samples
         spoken.append(_as_another_speaker(samples, rng) if split == "train" else samples)
     return spoken
 

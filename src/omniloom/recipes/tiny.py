@@ -36,7 +36,16 @@ from omniloom.recipes.audio_codec import AudioCodecRecipe, train_audio_codec
 from omniloom.recipes.image_codec import ImageCodecRecipe, train_image_codec
 from omniloom.recipes.text_codec import TextCodecRecipe
 from omniloom.recipes.text_codec import train as train_text_codec
-from omniloom.training import LossWeights, Processes, TrainingConfig, alone, fit, joined, record_config
+from omniloom.training import (
+    LossWeights,
+    Processes,
+    TrainingConfig,
+    WarmupStableDecay,
+    alone,
+    fit,
+    joined,
+    record_config,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +56,17 @@ class TinyRecipe:
     audio: AudioCodecRecipe = field(default_factory=AudioCodecRecipe)
     image: ImageCodecRecipe = field(default_factory=ImageCodecRecipe)
     mix: WorldMix = field(default_factory=WorldMix)
-    num_examples: int = 81_920
-    model: OmniConfig = field(default_factory=lambda: OmniConfig.from_depth(7))
+    num_examples: int = 98_304
+    model: OmniConfig = field(default_factory=lambda: OmniConfig.from_depth(6, num_heads=3))
     training: TrainingConfig = field(
         # No example of the world is longer than 230 positions.
         default_factory=lambda: TrainingConfig(
-            num_steps=2_400, row_length=256, num_rows=8, weights=LossWeights(reply_text=2.0, prompt_audio=0.01)
+            num_steps=5_000,
+            row_length=256,
+            num_rows=8,
+            # A rate that stays high hides what was learned, so it goes down for most of the run.
+            schedule=WarmupStableDecay(decay_fraction=0.8),
+            weights=LossWeights(reply_text=2.0, prompt_audio=0.01),
         )
     )
     num_processes: int = 2

@@ -19,7 +19,7 @@ from omniloom.data.problems.templates import as_typed, pick
 from omniloom.data.problems.turn_ends.pauses import PAUSE_S, open_times_s, with_pause
 from omniloom.data.scenes import Scene, describe, render
 from omniloom.data.speech.augmentation import as_another_speaker
-from omniloom.data.speech.synthesis import RATE_HZ, VOICES, Voice, speak_reply, synthesize
+from omniloom.data.speech.synthesis import RATE_HZ, VOICES, speak_reply, synthesize
 from omniloom.data.speech.words import Language
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Part, Text
@@ -73,8 +73,7 @@ def aloud(
     """
     voice = pick(random, VOICES[language][split])
     if split == "train" and random.random() < CROWD_SHARE:
-        number = int(random.integers(2**31))
-        voice = Voice(name=f"crowd{number}", language=voice.language, number=number)
+        voice = voice.like_nobody(random)
     mood = replace(voice.varied(random), rate_wpm=int(random.integers(*RATES_WPM)))
     spoken = synthesize(words, mood)
     sound = spoken.audio.samples.numpy()

@@ -55,6 +55,11 @@ class Voice:
         pitch = int(np.clip(self.pitch + rng.integers(-15, 16), 0, 99))
         return replace(self, rate_wpm=rate_wpm, pitch=pitch)
 
+    def like_nobody(self, rng: np.random.Generator) -> Voice:
+        """A speaker of the crowd with the same accent, who was probably never heard before."""
+        number = int(rng.integers(2**31))
+        return Voice(name=f"crowd{number}", language=self.language, number=number)
+
     @property
     def settings(self) -> Settings:
         return Settings(
