@@ -2,13 +2,11 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from omniloom.codecs.text import TextCodec
 from omniloom.data.problems import SPLITS, SumsProblem, score
-from omniloom.data.problems.holdout import is_composed_operands
-from omniloom.data.problems.sums import LARGEST_OPERAND, operands_of, result, steps_of
+from omniloom.data.problems.sums import LARGEST_OPERAND, in_digits
 from omniloom.data.speech.words import number_words
 from omniloom.stream.parts import Audio, Text
 
@@ -20,11 +18,6 @@ def texts(parts) -> str:
 
 
 IN_WORDS = {number_words(number): number for number in range(2 * LARGEST_OPERAND + 1)}
-
-
-def reckonable(asked: str) -> tuple[int, str, int]:
-    first, operation, second = re.fullmatch(r"([a-z ]+) (plus|minus) ([a-z ]+)", asked).groups()
-    return IN_WORDS[first], operation, IN_WORDS[second]
 
 
 def reckoned(fact: str) -> int:
@@ -51,71 +44,31 @@ def test_operands_reach_forty_nine_and_small_ones_stay_frequent() -> None:
     assert 0.3 < sum(max(pair) <= 9 for pair in pairs) / len(pairs) < 0.5
 
 
-def test_what_was_heard_is_written_first_and_the_answer_alone_is_judged() -> None:
-    for index in range(20):
-        example = SumsProblem().example("new", index, "sum_spoken_text")
-        written = texts(example.reply.parts)
-        request, _, answer = written.rpartition(" is ")
-        assert answer == example.answer and re.match(r"[a-z ]+ (plus|minus) [a-z]+", request)
-        assert score(example, [Text(f"one plus one is {answer}")]) == score(example, [Text(answer)]) == 1.0
-        assert score(example, [Text(f"{answer} is one plus one")]) == 0.0
-
-
-def test_a_typed_sum_is_answered_without_repeating_it_where_it_is_one_step() -> None:
-    seen = set()
-    for index in range(40):
-        example = SumsProblem().example("new", index, "sum_text")
-        (fact,) = (fact for fact in example.facts if fact.startswith("operands:"))
-        second = int(fact.split()[-1])
-        written = texts(example.reply.parts)
-        assert written.endswith(example.answer) and score(example, [Text(written)]) == 1.0
-        if second < 10:
-            assert written == example.answer
-        seen.add(" is " in written)
-    assert seen == {False, True}
+def test_the_sum_is_written_in_digits_first_and_the_answer_alone_is_judged() -> None:
+    for task in ("sum_text", "sum_spoken_text"):
+        for index in range(40):
+            example = SumsProblem().example("new", index, task)
+            reckoned_in_digits, _, answer = texts(example.reply.parts).partition(": ")
+            first, sign, second, reached = re.fullmatch(r"(\d\d)([+-])(\d\d)=(\d\d)", reckoned_in_digits).groups()
+            assert int(first) + int(second) * (1 if sign == "+" else -1) == int(reached) == IN_WORDS[answer]
+            assert answer == example.answer
+            assert score(example, [Text(f"01+01=02: {answer}")]) == score(example, [Text(answer)]) == 1.0
+            assert score(example, [Text(f"{reckoned_in_digits}: one and {answer}")]) == 0.0
 
 
 @pytest.mark.parametrize(
-    ("asked", "steps"),
-    [
-        ((27, "plus", 14), [(27, "plus", 10), (37, "plus", 4)]),
-        ((42, "minus", 17), [(42, "minus", 10), (32, "minus", 7)]),
-        ((27, "plus", 20), [(27, "plus", 20)]),
-        ((27, "plus", 8), [(27, "plus", 8)]),
-    ],
+    ("asked", "written"),
+    [((27, "plus", 14), "27+14=41"), ((8, "minus", 5), "08-05=03"), ((49, "plus", 49), "49+49=98")],
 )
-def test_steps(asked, steps) -> None:
-    assert steps_of(*asked) == steps and result(*steps[-1]) == result(*asked)
-
-
-def test_steps_are_written_in_words() -> None:
-    for index in range(200):
-        written = texts(SumsProblem().example("train", index, "sum_spoken_text").reply.parts)
-        if ", " in written:
-            whole, *steps = written.split(", ")
-            first, operation, second = reckonable(whole)
-            for step in steps:
-                sign, number, reached = re.fullmatch(r"(plus|minus) ([a-z ]+) is ([a-z ]+)", step).groups()
-                assert sign == operation and result(first, sign, IN_WORDS[number]) == IN_WORDS[reached]
-                first, second = IN_WORDS[reached], second - IN_WORDS[number]
-            assert second == 0
-            return
-    raise AssertionError("no sum of two steps in 200")
-
-
-def test_no_step_of_a_training_sum_is_a_sum_held_out() -> None:
-    for split in ("train", "new"):
-        for index in range(300):
-            random = np.random.default_rng(index)
-            for step in steps_of(*operands_of(random, split)):
-                assert max(step[0], step[2]) > LARGEST_OPERAND or not is_composed_operands(*step)
+def test_two_digits_to_a_number(asked, written) -> None:
+    assert in_digits(*asked) == written
 
 
 def test_of_a_spoken_answer_only_the_answer_sounds() -> None:
     example = SumsProblem().example("train", 3, "sum_spoken_audio")
     sounds = [part for part in example.reply.parts if isinstance(part, Audio)]
     assert len(sounds) == len(example.answer.split())
-    assert f" is {example.answer}" in texts(example.reply.parts)
+    assert f": {example.answer}" in texts(example.reply.parts)
     assert isinstance(example.reply.parts[0], Text) and isinstance(example.reply.parts[1], Audio)
 
 

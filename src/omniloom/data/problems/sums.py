@@ -5,26 +5,24 @@ The numbers reach 49 because a rule has to be learned where there are too many s
 negative, for the ear hears "minus" twice in such a sum and the tongue says it once. A sum whose operands are held out
 is never asked in training in any form, nor is its mirror image.
 
-What was heard is written before the answer ("seven plus five is twelve"), so that hearing and reckoning are learned one
-after the other. A second number of two digits is taken in two steps: "twenty seven plus fourteen, plus ten is thirty
-seven, plus four is forty one"; so thousands of sums are made of hundreds of steps. No step is a sum that is held out.
-Aloud only the answer is said: the other words stand in the text that comes before its sound.
+The sum is written in digits, always two to a number, before the answer: "27+14=41: forty one", "08-05=03: three". So
+hearing and reckoning are learned one after the other, and every sum is one of tens and one of units, each digit a token
+in its own place; what is known of 18 - 5 and 28 - 5 then tells 8 - 5 too. Aloud only the answer is said.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
+from omniloom.data.problems.base import HEARD_MARK, Example, Split, WeightedTasks, problems
 from omniloom.data.problems.holdout import is_composed_operands
 from omniloom.data.problems.templates import Templates, pick
-from omniloom.data.problems.turns import asked, spoken_reply, written_reply
+from omniloom.data.problems.turns import after_what_was_heard, asked, spoken_reply, written_reply
 from omniloom.data.speech.words import number_words
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Text
 
 LARGEST_OPERAND = 49
 SMALL_OPERAND, SMALL_SHARE = 9, 0.35
@@ -51,9 +49,9 @@ class SumsProblem(WeightedTasks):
     class Config:
         """How often each task is drawn."""
 
-        sum_text: float = 14.0
-        sum_audio: float = 2.5
-        sum_spoken_text: float = 5.0
+        sum_text: float = 8.0
+        sum_audio: float = 2.0
+        sum_spoken_text: float = 4.0
         sum_spoken_audio: float = 1.5
 
     cells: ClassVar[dict[str, str | None]] = {
@@ -88,63 +86,36 @@ class SumsProblem(WeightedTasks):
             written = f"{first} {sign} {second}"
         words, facts = SUM.fill(random, split, is_spoken=is_spoken, sum=written)
         part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=True)
-        steps = steps_of(first, operation, second)
-        answer = number_words(result(*steps[-1]))
-        said = in_words if is_spoken or len(steps) > 1 else ""
-        if len(steps) > 1:
-            ((_, _, tens), (between, _, units)) = steps
-            half = f"{operation} {number_words(tens)} is {number_words(between)}"
-            said = f"{said}, {half}, {operation} {number_words(units)}"
+        answer = number_words(result(first, operation, second))
+        reply = written_reply(answer) if task.endswith("text") else spoken_reply(answer)
         return self.made(
             task,
-            messages=(Message("user", (part,)), _reply(task, f"{said} is" if said else "", answer)),
+            messages=(Message("user", (part,)), after_what_was_heard(reply, in_digits(first, operation, second))),
             answer=answer,
             facts=[operands_fact(first, operation, second), *facts, *voice],
-            judged_after="is" if task.endswith("text") else None,
+            judged_after=HEARD_MARK,
         )
 
 
-def _reply(task: str, understood: str, answer: str) -> Message:
-    """The answer in the form of the task, after what was understood; of that, nothing is said aloud."""
-    if not task.endswith("audio"):
-        return written_reply(f"{understood} {answer}".strip())
-    reply = spoken_reply(answer)
-    first = reply.parts[0]
-    assert isinstance(first, Text)
-    return replace(reply, parts=(Text(f"{understood} {first.text}".strip()), *reply.parts[1:]))
+def in_digits(first: int, operation: str, second: int) -> str:
+    """The sum reckoned in columns: "27+14=41", "08-05=03"."""
+    return f"{first:02d}{SIGNS[operation]}{second:02d}={result(first, operation, second):02d}"
 
 
 def operands_of(random: np.random.Generator, split: Split) -> tuple[int, str, int]:
-    """Two numbers and what to do with them; of *composed*, a pair held out, and else no step is one."""
+    """Two numbers and what to do with them; of *composed*, a pair held out."""
     while True:
         largest = SMALL_OPERAND if random.random() < SMALL_SHARE else LARGEST_OPERAND
         first, second = (int(number) for number in random.integers(0, largest + 1, 2))
         operation = pick(random, tuple(SIGNS))
         if operation == "minus":
             first, second = max(first, second), min(first, second)
-        held_out = is_composed_operands(first, operation, second)
-        if held_out == (split == "composed") and (
-            held_out or not any(map(_is_held_out, steps_of(first, operation, second)))
-        ):
+        if is_composed_operands(first, operation, second) == (split == "composed"):
             return first, operation, second
-
-
-def steps_of(first: int, operation: str, second: int) -> list[tuple[int, str, int]]:
-    """The sum in one step, or first the tens of the second number and then its units where it has both."""
-    tens, units = second // 10 * 10, second % 10
-    if not (tens and units):
-        return [(first, operation, second)]
-    return [(first, operation, tens), (result(first, operation, tens), operation, units)]
 
 
 def result(first: int, operation: str, second: int) -> int:
     return first + second if operation == "plus" else first - second
-
-
-def _is_held_out(step: tuple[int, str, int]) -> bool:
-    """Whether a step is a sum that *composed* asks; larger numbers are in none."""
-    first, operation, second = step
-    return max(first, second) <= LARGEST_OPERAND and is_composed_operands(first, operation, second)
 
 
 def operands_fact(first: int, operation: str, second: int) -> str:
