@@ -73,17 +73,25 @@ def test_early_cuts_in_late_is_missed_and_the_delay_is_of_the_rest() -> None:
         scored([], [], detector="x")
 
 
-def test_the_setting_keeps_the_bars_before_it_is_quick() -> None:
+def test_of_the_quick_enough_the_setting_with_the_fewest_faults_is_chosen() -> None:
     def score(cut_ins: float, missed: float, quick: float) -> TurnScore:
         return TurnScore(
             detector="x", language="all", n=100, cut_ins=cut_ins, missed=missed, within_160_ms=quick, median_delay_ms=1
         )
 
     settings = [Setting(threshold=t, num_frames=1) for t in (0.1, 0.5, 0.9)]
-    scores = [score(0.2, 0.0, 0.99), score(0.01, 0.0, 0.9), score(0.0, 0.0, 0.5)]
-    assert chosen(list(zip(settings, scores, strict=True))) == settings[1]
-    none_good = [score(0.2, 0.0, 0.99), score(0.1, 0.5, 0.9), score(0.04, 0.02, 0.5)]
-    assert chosen(list(zip(settings, none_good, strict=True))) == settings[2]
+
+    def best(*scores: TurnScore) -> Setting:
+        return chosen(list(zip(settings, scores, strict=True)))
+
+    assert best(score(0.2, 0.0, 0.99), score(0.01, 0.0, 0.95), score(0.0, 0.0, 0.5)) == settings[1]
+    # A cut-in fewer is worth more than being quick oftener than is enough.
+    assert best(score(0.2, 0.0, 0.99), score(0.01, 0.0, 0.99), score(0.0, 0.0, 0.93)) == settings[2]
+    # Two misses weigh as three cut-ins do; without a difference in faults the quickest is chosen.
+    assert best(score(0.03, 0.0, 0.93), score(0.01, 0.02, 0.99), score(0.0, 0.01, 0.95)) == settings[2]
+    assert best(score(0.0, 0.0, 0.93), score(0.0, 0.0, 0.99), score(0.0, 0.0, 0.95)) == settings[1]
+    # Where none is quick enough, the nearest to it.
+    assert best(score(0.0, 0.0, 0.2), score(0.1, 0.0, 0.5), score(0.0, 0.0, 0.4)) == settings[1]
 
 
 def test_what_is_known_counts_from_the_end_of_the_piece() -> None:

@@ -48,7 +48,7 @@ IS_IT = Templates(
     ("is this a {what}", "do you see a {what}", "is there a {what}", "a {what}"),
     True,
 )
-TRUE_SHARE = 0.4
+TRUE_SHARE = 0.5
 """How often what is asked about is there."""
 UNSAID_SHARE = 0.5
 """How often the request for one object leaves out "big", or "top left": that is what is drawn unless told otherwise."""

@@ -17,8 +17,8 @@ QUICK_S = 0.16
 """A decision so soon after the true end leaves room for an answer within a third of a second."""
 
 MOST_CUT_INS, MOST_MISSED = 0.03, 0.02
-MARGIN = 0.5
-"""Of these, so much may be used up on the voices on which the setting is chosen: other voices are harder."""
+QUICK_ENOUGH = 0.9
+"""The share to decide within `QUICK_S`: beyond it, being right is worth more than being quick."""
 
 THRESHOLDS = (*(step / 20 for step in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.998)
 NUM_FRAMES = (1, 2, 3, 4)
@@ -100,11 +100,15 @@ def curve(
 
 
 def chosen(scores: Sequence[tuple[Setting, TurnScore]]) -> Setting:
-    """The setting that keeps both bars with a margin, or comes nearest, and of those the one that is quickest."""
+    """Of the settings that are quick enough, or nearest to it, the one with the fewest faults; of those, the quickest.
+
+    A fault weighs by how few of its kind are allowed. To stop at the bars would leave nothing for other voices, which
+    are harder than those on which the setting is chosen.
+    """
 
     def rank(item: tuple[Setting, TurnScore]) -> tuple[float, float, float]:
         _, score = item
-        excess = max(0.0, score.cut_ins / MOST_CUT_INS - MARGIN) + max(0.0, score.missed / MOST_MISSED - MARGIN)
-        return excess, -score.within_160_ms, score.cut_ins
+        faults = score.cut_ins / MOST_CUT_INS + score.missed / MOST_MISSED
+        return max(0.0, QUICK_ENOUGH - score.within_160_ms), faults, -score.within_160_ms
 
     return min(scores, key=rank)[0]
