@@ -1,5 +1,6 @@
 """Encoded examples on disk equal those encoded one by one, however many processes and interruptions made them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from omniloom.data.chat_files import Conversation, write_chats
 from omniloom.data.encoding import MessageEncoder, encode_message, without_prompt
 from omniloom.data.problems import ChatFilesProblem, Mixture, ScenesProblem, SpeechProblem, SumsProblem, WorldMix
 from omniloom.data.speech.words import REPLY_WORDS
-from omniloom.data.token_dataset import Subset, TokenDataset, folded, prepare, shard_name
+from omniloom.data.token_dataset import Joined, Subset, TokenDataset, folded, prepare, shard_name
 from omniloom.stream.layout import NO_WORD, EncodedMessage, LossClass, Piece, Turn, lay_out
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Image, NamedPlace, Text, TimedWord, Video
@@ -184,6 +185,30 @@ def test_a_subset_is_its_examples(dataset: TokenDataset) -> None:
         assert some.task_of[place] == dataset.task_of[example]
     with pytest.raises(IndexError, match="between 0 and 2, got 3"):
         some[3]
+
+
+def test_joined_datasets_are_one_after_the_other(dataset: TokenDataset, codecs: CodecSet, tmp_path: Path) -> None:
+    fewer_tasks = replace(MIX, sums=None)
+    other = prepare(tmp_path / "set", mix=fewer_tasks, codecs=codecs, num_examples=7, seed=1, processes=1)
+    assert other.tasks != dataset.tasks
+    both = Joined([other, Subset(dataset, [3, 0])])
+    assert len(both) == 9 and both.num_tokens == other.num_tokens + int(dataset.lengths[[3, 0]].sum())
+    for place, (part, example) in enumerate([*((other, i) for i in range(7)), (dataset, 3), (dataset, 0)]):
+        assert all(np.array_equal(a, b) for a, b in zip(both[place], part[example], strict=True))
+        assert both.tasks[both.task_of[place]] == part.tasks[part.task_of[example]]
+    with pytest.raises(IndexError, match="between 0 and 8, got 9"):
+        both[9]
+    with pytest.raises(ValueError, match="no dataset to join"):
+        Joined([])
+
+
+def test_datasets_of_other_codecs_are_not_joined(dataset: TokenDataset, codecs: CodecSet, tmp_path: Path) -> None:
+    text = TextCodec.train([f"{word} {word}" for word in REPLY_WORDS], 390)
+    CodecSet(text=text, audio=codecs.audio, image=codecs.image).save(tmp_path / "codecs")
+    other_codecs = CodecSet.load(tmp_path / "codecs")
+    other = prepare(tmp_path / "set", mix=MIX, codecs=other_codecs, num_examples=5, processes=1)
+    with pytest.raises(ValueError, match="other codecs"):
+        Joined([dataset, other])
 
 
 def test_a_changed_shard_is_refused(codecs: CodecSet, tmp_path: Path) -> None:

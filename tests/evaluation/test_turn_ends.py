@@ -73,17 +73,19 @@ def test_early_cuts_in_late_is_missed_and_the_delay_is_of_the_rest() -> None:
         scored([], [], detector="x")
 
 
-def test_of_the_quick_enough_the_setting_with_the_fewest_faults_is_chosen() -> None:
-    def score(cut_ins: float, missed: float, quick: float) -> TurnScore:
-        return TurnScore(
-            detector="x", language="all", n=100, cut_ins=cut_ins, missed=missed, within_160_ms=quick, median_delay_ms=1
-        )
+def turn_score(cut_ins: float, missed: float, quick: float) -> TurnScore:
+    return TurnScore(
+        detector="x", language="all", n=100, cut_ins=cut_ins, missed=missed, within_160_ms=quick, median_delay_ms=1
+    )
 
-    settings = [Setting(threshold=t, num_frames=1) for t in (0.1, 0.5, 0.9)]
+
+def test_of_the_quick_enough_the_setting_with_the_fewest_faults_is_chosen() -> None:
+    settings = [Setting(threshold=0.5, num_frames=frames) for frames in (1, 2, 3)]
 
     def best(*scores: TurnScore) -> Setting:
         return chosen(list(zip(settings, scores, strict=True)))
 
+    score = turn_score
     assert best(score(0.2, 0.0, 0.99), score(0.01, 0.0, 0.95), score(0.0, 0.0, 0.5)) == settings[1]
     # A cut-in fewer is worth more than being quick oftener than is enough.
     assert best(score(0.2, 0.0, 0.99), score(0.01, 0.0, 0.99), score(0.0, 0.0, 0.93)) == settings[2]
@@ -92,6 +94,16 @@ def test_of_the_quick_enough_the_setting_with_the_fewest_faults_is_chosen() -> N
     assert best(score(0.0, 0.0, 0.93), score(0.0, 0.0, 0.99), score(0.0, 0.0, 0.95)) == settings[1]
     # Where none is quick enough, the nearest to it.
     assert best(score(0.0, 0.0, 0.2), score(0.1, 0.0, 0.5), score(0.0, 0.0, 0.4)) == settings[1]
+
+
+def test_a_setting_at_the_edge_of_the_faultless_is_not_chosen() -> None:
+    cut_ins = [0.3, 0.2, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    missed = [0.0] * 8 + [0.2]
+    row = [
+        (Setting(threshold=0.1 * place, num_frames=2), turn_score(*faults, 0.99 - 0.001 * place))
+        for place, faults in enumerate(zip(cut_ins, missed, strict=True))
+    ]
+    assert chosen(row) == chosen(row[::-1]) == row[5][0]
 
 
 def test_what_is_known_counts_from_the_end_of_the_piece() -> None:

@@ -210,7 +210,7 @@ class Subset(TokenDataset):
     """Some examples of a dataset, numbered anew in the order given."""
 
     def __init__(self, whole: TokenDataset, examples: Sequence[int] | NDArray[np.int64]) -> None:
-        self.whole, self.examples = whole, np.asarray(examples, np.int64)
+        self.whole, self.examples, self.folder = whole, np.asarray(examples, np.int64), whole.folder
         self.lengths, self.task_of = whole.lengths[self.examples], whole.task_of[self.examples]
         self.tasks, self.fingerprints = whole.tasks, whole.fingerprints
         self.vocabulary, self.num_more = whole.vocabulary, whole.num_more
@@ -222,6 +222,39 @@ class Subset(TokenDataset):
         if not 0 <= example < len(self):
             raise IndexError(f"example must be between 0 and {len(self) - 1}, got {example}")
         return self.whole[int(self.examples[example])]
+
+
+class Joined(TokenDataset):
+    """Several datasets of the same codecs, one after the other.
+
+    Raises:
+        ValueError: If there is none, or one was made with other codecs.
+    """
+
+    def __init__(self, parts: Sequence[TokenDataset]) -> None:
+        if not parts:
+            raise ValueError("there is no dataset to join; give at least one")
+        first = parts[0]
+        for other in parts[1:]:
+            if other.vocabulary.to_json() != first.vocabulary.to_json():
+                raise ValueError(f"{other.folder} was made with other codecs than {first.folder}; prepare it again")
+        self.parts = tuple(parts)
+        self.tasks = tuple(dict.fromkeys(task for part in parts for task in part.tasks))
+        numbers = [np.array([self.tasks.index(task) for task in part.tasks], np.uint8) for part in parts]
+        self.task_of = np.concatenate([own[part.task_of] for own, part in zip(numbers, parts, strict=True)])
+        self.lengths = np.concatenate([part.lengths for part in parts])
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self.folder, self.fingerprints = first.folder, first.fingerprints
+        self.vocabulary, self.num_more = first.vocabulary, first.num_more
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, example: int) -> EncodedExample:
+        if not 0 <= example < len(self):
+            raise IndexError(f"example must be between 0 and {len(self) - 1}, got {example}")
+        part = int(np.searchsorted(self._starts, example, side="right")) - 1
+        return self.parts[part][example - int(self._starts[part])]
 
 
 class _Shard:

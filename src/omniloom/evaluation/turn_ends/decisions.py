@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from typing import NamedTuple
 
 MISSED_AFTER_S = 0.8
@@ -19,6 +19,8 @@ QUICK_S = 0.16
 MOST_CUT_INS, MOST_MISSED = 0.03, 0.02
 QUICK_ENOUGH = 0.9
 """The share to decide within `QUICK_S`: beyond it, being right is worth more than being quick."""
+NEIGHBOURS = 2
+"""Thresholds on either side whose faults count with a setting's own: of other voices, probabilities are others."""
 
 THRESHOLDS = (*(step / 20 for step in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.998)
 NUM_FRAMES = (1, 2, 3, 4)
@@ -102,13 +104,18 @@ def curve(
 def chosen(scores: Sequence[tuple[Setting, TurnScore]]) -> Setting:
     """Of the settings that are quick enough, or nearest to it, the one with the fewest faults; of those, the quickest.
 
-    A fault weighs by how few of its kind are allowed. To stop at the bars would leave nothing for other voices, which
-    are harder than those on which the setting is chosen.
+    A fault weighs by how few of its kind are allowed, and the faults are the mean over the setting and its neighbours,
+    the `NEIGHBOURS` thresholds next to it on either side: a setting at the edge of those without a fault has nothing
+    left for other voices, which are harder than those on which it is chosen.
     """
-
-    def rank(item: tuple[Setting, TurnScore]) -> tuple[float, float, float]:
-        _, score = item
-        faults = score.cut_ins / MOST_CUT_INS + score.missed / MOST_MISSED
-        return max(0.0, QUICK_ENOUGH - score.within_160_ms), faults, -score.within_160_ms
-
-    return min(scores, key=rank)[0]
+    by_frames: dict[int, list[tuple[Setting, TurnScore]]] = {}
+    for item in sorted(scores, key=lambda item: item[0].threshold):
+        by_frames.setdefault(item[0].num_frames, []).append(item)
+    ranked = []
+    for row in by_frames.values():
+        faults = [score.cut_ins / MOST_CUT_INS + score.missed / MOST_MISSED for _, score in row]
+        for place, (setting, score) in enumerate(row):
+            nearby = faults[max(0, place - NEIGHBOURS) : place + NEIGHBOURS + 1]
+            too_slow = max(0.0, QUICK_ENOUGH - score.within_160_ms)
+            ranked.append(((too_slow, fmean(nearby), -score.within_160_ms), setting))
+    return min(ranked, key=lambda item: item[0])[1]
