@@ -51,6 +51,8 @@ REPORT = WorldReport(
     speakers=[SpeakerScore(speaker="george", n=80, written=0.9375, spoken=0.9)],
     skipped={"video-to-text": "not of this model"},
     turns={
+        "setting": {"threshold": 0.97, "num_frames": 2},
+        "settings": {"limit": 150, "seed": 2},
         "scores": [
             {
                 "detector": "omniloom",
@@ -61,7 +63,7 @@ REPORT = WorldReport(
                 "within_160_ms": 0.9,
                 "median_delay_ms": 121.4,
             }
-        ]
+        ],
     },
     codecs=[Ceiling(codec="image", what="drawn scenes", n=300, direct=1.0, after=0.97)],
     settings={"limit": 300, "seed": 0},
@@ -94,6 +96,7 @@ def test_the_card_is_made_of_what_was_measured(checkpoint: Path) -> None:
         "| edit_spoken | image+audio | composed |",
         "| 0.042 | 0.000 | image 0.012, audio 0.000 | yes |",
         "| 200 | 0.800 | 100 | 0.700 |",
+        "silero on the same sounds. It is 2 frames of at least 0.97 (limit 150, seed 2).",
         "| omniloom | fr | 150 | 0.021 | 0.010 | 0.900 | 121 ms |",
         "| video-to-text | not of this model |",
     ):

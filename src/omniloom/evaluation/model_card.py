@@ -156,7 +156,7 @@ def _scores(report: WorldReport) -> list[str]:
             unknown_rows(report.of_kind("unknown")),
         ),
         ("English and French", READING_LANGUAGES, LANGUAGE_COLUMNS, language_rows(report.cells)),
-        ("Ends of turns", READING_TURNS, TURN_COLUMNS, turn_rows(report.turns)),
+        ("Ends of turns", READING_TURNS + _turn_setting(report.turns), TURN_COLUMNS, turn_rows(report.turns)),
         (
             "Human voices",
             "Digits of held-out takes, every speaker: named in writing, and said back when heard alone.",
@@ -176,6 +176,15 @@ def _scores(report: WorldReport) -> list[str]:
         if rows:
             sections += [f"## {title}", reading, markdown_table(columns, rows)]
     return sections
+
+
+def _turn_setting(turns: Mapping[str, Any]) -> str:
+    """The setting, and on what it was chosen; nothing of scores that do not tell."""
+    if not (setting := turns.get("setting")):
+        return ""
+    made = ", ".join(f"{name} {value}" for name, value in turns.get("settings", {}).items())
+    frames = f"{setting['num_frames']} frame{'s' if setting['num_frames'] > 1 else ''}"
+    return f" It is {frames} of at least {setting['threshold']:g}" + (f" ({made})." if made else ".")
 
 
 def num_parameters(path: str | Path) -> int:
