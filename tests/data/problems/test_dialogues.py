@@ -97,10 +97,50 @@ def test_a_second_question_is_about_what_the_first_was_about(split) -> None:
             about = fitting
         assert len(about) == 1, (told, second)
         item = about[0]
-        assert example.answer in (item.colour, item.shape, item.size, item.position, f"{item.colour} {item.shape}")
-        assert not kind.startswith("its") or example.answer == _property(item, kind)
+        answer = words_of(example.messages[3])
+        assert answer in (item.colour, item.shape, item.size, item.position, f"{item.colour} {item.shape}")
+        assert not kind.startswith("its") or answer == _property(item, kind)
+        assert split == "train" or len(example.messages) == 4
         num_checked += 1
     assert num_checked > 60
+
+
+def test_in_training_further_questions_lean_on_the_ones_before() -> None:
+    num_checked = 0
+    for index in range(120):
+        example = DialoguesProblem().example("train", index, "follow_up_question_text")
+        seen = read_scene(next(part for part in example.messages[0].parts if isinstance(part, Image)))
+        turns = [words_of(message) for message in example.messages]
+        if seen is None or any(side in turns[0] for side in ("right of", "left of", "above", "below")):
+            continue
+        (item,) = (item for item in seen.objects if _fits(item, f"{turns[0]} {turns[1]}"))
+        told = f"{item.colour} {item.shape}"
+        kind = _kind_of(turns[0], "at" if turns[1] == told else "shape")
+        for question, answer in zip(turns[2::2], turns[3::2], strict=True):
+            kind = _kind_of(question, kind)
+            if "other" in question:
+                (item,) = (other for other in seen.objects if other is not item)
+            elif set(question.split()) & set(SHAPES) and "what shape" not in question:
+                (item,) = (
+                    other for other in seen.objects if other.shape in question.split() and _fits(other, question)
+                )
+            name = f"{item.colour} {item.shape}"
+            assert answer == (name if kind == "at" else _property(item, f"its {kind}")), turns
+            num_checked += 1
+    assert num_checked > 150
+
+
+def _kind_of(question: str, before: str) -> str:
+    """What a question asks for; the same as the one before where it does not say."""
+    for kind, words in {
+        "colour": ("what colour", "which colour", "the colour", "its colour"),
+        "size": ("small or big", "how big", "what size"),
+        "place": ("where", "corner"),
+        "shape": ("what shape", "which shape", "its shape"),
+    }.items():
+        if any(word in question for word in words):
+            return kind
+    return before
 
 
 def _property(item: SceneObject, kind: str) -> str:

@@ -116,5 +116,5 @@ def test_people_ask_for_them_in_english() -> None:
         "a cat", "an owl", "a unicorn", "an hourglass", "jeans",
     ]  # fmt: skip
     random = generator("test", "wording")
-    assert requested(Drawing(name="owl", form="small"), random) == "a small owl"
-    assert "top left" in requested(Drawing(name="owl", form="top left"), random)
+    assert requested("owl", "small", random) == "a small owl"
+    assert "top left" in requested("owl", "top left", random)

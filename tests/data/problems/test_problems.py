@@ -24,8 +24,10 @@ from omniloom.data.problems import (
 from omniloom.data.problems.questions import questions_about
 from omniloom.data.problems.score import answer_text
 from omniloom.data.problems.speech_problem import EMOJI_WORDS
-from omniloom.data.scenes import Scene, SceneObject, render
+from omniloom.data.scene_reader import read_scene
+from omniloom.data.scenes import Scene, SceneObject, describe, parse_description, render
 from omniloom.data.speech.words import PHRASE_WORDS_IN
+from omniloom.stream.message import wanted_of
 from omniloom.stream.parts import Audio, Image, Part, Text, Video
 
 pytestmark = pytest.mark.usefixtures("digits_at_hand", "emoji_at_hand", "humming")
@@ -230,7 +232,7 @@ def test_what_was_asked_aloud_is_written_down_before_the_answer(monkeypatch, nam
     for module in ("turns", "dialogues.problem"):
         monkeypatch.setattr(f"omniloom.data.problems.{module}.aloud", saying)
     for index in range(4):
-        example = problems.get(name)().example("train", index, task)
+        example = problems.get(name)().example("new", index, task)
         written = "".join(part.text for part in example.reply.parts if isinstance(part, Text))
         heard, _, rest = written.partition(": ")
         assert heard.partition(",")[0] == said[-1]
@@ -247,9 +249,49 @@ def test_typed_questions_go_on_about_the_same_scene_in_training():
     for task in ("ask_text", "ask_audio", "read_text"):
         for index in range(12):
             example = always.example("train", index, task)
-            assert [message.role for message in example.messages] == ["user", "assistant"] * 3
+            num_turns = len(example.messages) // 2
+            assert [message.role for message in example.messages] == ["user", "assistant"] * num_turns
+            assert 2 <= num_turns <= (3 if task == "ask_audio" else 5)
             assert sum(isinstance(part, Image) for m in example.messages for part in m.parts) == (task != "read_text")
             told = "".join(part.text for part in example.reply.parts if isinstance(part, Text))
             assert told.replace(" ", "") == str(example.answer).replace(" ", "")
             assert len(always.example("new", index, task).messages) == 2
         assert len(ScenesProblem(ScenesProblem.Config(asked_on=0.0)).example("train", 0, task).messages) == 2
+
+
+def test_changes_are_told_one_after_another_in_training():
+    told = ScenesProblem(ScenesProblem.Config(told=1.0, french=0.0))
+    for index in range(20):
+        example = told.example("train", index, "edit_typed")
+        pictures = [part for message in example.messages for part in message.parts if isinstance(part, Image)]
+        before = read_scene(pictures[0])
+        assert len(pictures) == 1 and before is not None and len(example.messages) == 8
+        assert wanted_of(example.reply) == {"text"} and score(example, example.reply.parts) == 1.0
+        for message in example.messages[1::2]:
+            (words,) = message.parts
+            after = parse_description(words.text)
+            assert after is not None and describe(after) == words.text
+            # A change makes, moves, alters or takes away one thing.
+            assert len(set(after.objects) ^ set(before.objects)) in (1, 2), words.text
+            before = after
+        drawn = told.example("new", index, "edit_typed")
+        assert wanted_of(drawn.reply) == {"image"} and len(drawn.messages) == 2
+
+
+def test_typed_comparisons_follow_what_was_heard_and_shown_in_training(monkeypatch):
+    def saying(words, random, split, language="en", **_):
+        return Audio(torch.full((640,), 0.1), 16_000), []
+
+    monkeypatch.setattr("omniloom.data.problems.turns.aloud", saying)
+    answers = set()
+    for index in range(20):
+        example = ScenesProblem().example("train", index, "heard_and_shown_text")
+        seen = read_scene(next(part for part in example.messages[0].parts if isinstance(part, Image)))
+        assert seen is not None and len(example.messages) == 8
+        name = f"{seen.objects[0].colour} {seen.objects[0].shape}"
+        for question, reply in zip(example.messages[2::2], example.messages[3::2], strict=True):
+            (asked,), (told,) = question.parts, reply.parts
+            assert told.text == ("yes" if name in asked.text.lower() else f"no {name}")
+            answers.add(told.text.split()[0])
+        assert len(ScenesProblem().example("new", index, "heard_and_shown_text").messages) == 2
+    assert answers == {"yes", "no"}

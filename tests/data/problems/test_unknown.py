@@ -10,6 +10,7 @@ from tests.data.problems.test_problems import Knowing
 from omniloom.data.problems import Mixture, UnknownProblem, is_refusal, score
 from omniloom.data.problems.score import EMPTY_SHEET, answer_text
 from omniloom.data.problems.unknown.answer import HONEST_ANSWERS, empty_sheet
+from omniloom.data.problems.unknown.gibberish import KNOWN, near_miss
 from omniloom.data.problems.unknown.nouns import NOUNS
 from omniloom.data.problems.unknown.pictures import LOOKS, NEW_LOOKS, odd_picture
 from omniloom.data.problems.unknown.sounds import KINDS, NEW_KINDS, odd_sound
@@ -129,19 +130,54 @@ def test_odd_sounds_are_sound_of_every_kind() -> None:
 
 
 def test_an_absent_thing_is_not_in_the_picture() -> None:
-    num_checked = 0
+    num_refused, num_answered = 0, 0
     english = UnknownProblem(UnknownProblem.Config(french=0.0))
     for index in range(80):
         example = english.example("train", index, "unknown_about_text")
-        if not any(fact.startswith("kind:absent") for fact in example.facts):
+        pictures = [part for part in example.messages[0].parts if isinstance(part, Image)]
+        if not pictures:
             continue
-        seen = read_scene(next(part for part in example.messages[0].parts if isinstance(part, Image)))
-        asked = next(part.text for part in example.messages[0].parts if isinstance(part, Text)).lower()
-        named = set(re.findall(r"[a-z]+", asked)) & {*COLOURS, *SHAPES}
-        assert seen is not None and named
-        assert not any(named <= {item.colour, item.shape} for item in seen.objects), asked
-        num_checked += 1
-    assert num_checked > 20
+        seen = read_scene(pictures[0])
+        assert seen is not None
+        for question, reply in zip(example.messages[::2], example.messages[1::2], strict=True):
+            asked = next(part.text for part in question.parts if isinstance(part, Text)).lower()
+            told = next(part.text for part in reply.parts if isinstance(part, Text))
+            named = set(re.findall(r"[a-z]+", asked)) & {*COLOURS, *SHAPES}
+            if is_refusal(told):
+                assert not named or not any(named <= {item.colour, item.shape} for item in seen.objects), asked
+                num_refused += bool(named)
+            else:
+                assert not named or any(named <= {item.colour, item.shape} for item in seen.objects), asked
+                num_answered += 1
+    assert num_refused > 40 and num_answered > 40
+
+
+def test_questions_about_a_scene_that_is_told_have_answers_or_none() -> None:
+    english = UnknownProblem(UnknownProblem.Config(french=0.0))
+    num_told = 0
+    for index in range(40):
+        example = english.example("train", index, "unknown_about_text")
+        if any(isinstance(part, Image) for message in example.messages for part in message.parts):
+            continue
+        (text,) = example.messages[0].parts
+        state, _, _ = text.text.lower().partition(". ")
+        for question, reply in zip(example.messages[::2], example.messages[1::2], strict=True):
+            (asked,), (told,) = question.parts, reply.parts
+            named = set(re.findall(r"[a-z]+", asked.text.lower().removeprefix(state))) & {*COLOURS, *SHAPES}
+            if not named <= set(state.split()):
+                assert is_refusal(told.text), asked.text
+        num_told += 1
+        assert is_refusal(answer_text(example))
+    assert num_told > 5
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_near_misses_are_unlike_every_known_name(language) -> None:
+    random = np.random.default_rng(3)
+    names = {near_miss(random, language) for _ in range(300)}
+    known = {word for name in KNOWN[language] for word in name.split()}
+    assert len(names) > 200 and not names & known
+    assert all(any(name[0] == word[0] for word in known) for name in names)
 
 
 def test_a_sheet_is_empty_or_it_is_not() -> None:

@@ -40,7 +40,7 @@ from omniloom.data.scenes import (
 )
 from omniloom.data.speech.words import Language
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Image, NamedPlace, Text
+from omniloom.stream.parts import Audio, Image, NamedPlace, Text
 
 DRAW = SCENE_WORDINGS["en"].draw
 IS_IT = Templates(
@@ -53,7 +53,12 @@ TRUE_SHARE = 0.5
 UNSAID_SHARE = 0.5
 """How often the request for one object leaves out "big", or "top left": that is what is drawn unless told otherwise."""
 
-MORE_QUESTIONS = 2
+MORE_WRITTEN, MORE_ALOUD = 4, 2
+"""Questions in training that follow the first about a scene: to find the thing that is asked for takes practice."""
+MORE_TO_COMPARE, SHORT_S = 3, 1.7
+"""More things that are asked about where one was heard and shown, and how short the sound is for them to fit a row."""
+MORE_CHANGES = 3
+"""Changes in training that follow the first where they are told."""
 
 Shares = tuple[float, float, float]
 """How often a scene has one, two and three objects."""
@@ -90,8 +95,10 @@ class ScenesProblem(WeightedTasks):
         edited_objects: Shares = (0.55, 0.35, 0.1)
         french: float = 0.4
         """Share of the examples that are asked and answered in French."""
-        asked_on: float = 0.6
-        """Share of the typed questions, in training, that `MORE_QUESTIONS` about the same scene follow."""
+        asked_on: float = 0.8
+        """Share of the typed questions, in training, that more about the same scene follow."""
+        told: float = 0.6
+        """Share of the typed changes, in training, that are told in words and not drawn, several one after another."""
 
     cells: ClassVar[dict[str, str | None]] = {
         "draw_typed": "text-to-image",
@@ -182,8 +189,13 @@ class ScenesProblem(WeightedTasks):
         sound, voice = asked(words, random, split, is_spoken=True, is_question=True)
         parts = (picture, sound) if random.random() < 0.5 else (sound, picture)
         facts = [f"kind:{answer.split()[0]}", *facts, *more, *facts_of(Scene((item,))), *voice, "language:en"]
-        messages = (Message("user", parts), after_what_was_heard(written_reply(answer), f"{words}, {there}"))
-        return self.made("heard_and_shown_text", messages=messages, answer=answer, facts=facts, judged_after=HEARD_MARK)
+        turns = [Message("user", parts), after_what_was_heard(written_reply(answer), f"{words}, {there}")]
+        if split == "train" and isinstance(sound, Audio) and sound.duration_s < SHORT_S:
+            for _ in range(MORE_TO_COMPARE):
+                turns_on, answer, more = _compared(seen.objects[0], random)
+                turns += turns_on
+                facts += more
+        return self.made("heard_and_shown_text", messages=turns, answer=answer, facts=facts, judged_after=HEARD_MARK)
 
     def _draw(self, task: str, random: np.random.Generator, split: Split, shares: Shares) -> Example:
         language = choose_language(random, self.config.french)
@@ -234,50 +246,46 @@ class ScenesProblem(WeightedTasks):
         if is_spoken:
             messages = (Message("user", parts), after_what_was_heard(reply, words))
             return self.made(task, messages=messages, answer=answer, facts=facts, judged_after=HEARD_MARK)
-        more_turns, more, answer = self._asked_on(task, answer, scene, random, split, language)
+        more_turns, more, answer = self._asked_on(task, question, scene, random, split, language)
         turns = (Message("user", parts), reply, *more_turns)
         return self.made(task, messages=turns, answer=answer, facts=[*facts, *more])
 
     def _asked_on(
         self,
         task: str,
-        answer: str,
+        question: Question,
         scene: Scene,
         random: np.random.Generator,
         split: Split,
         language: Language,
     ) -> tuple[list[Message], list[str], str]:
-        """In training, often more questions about the scene and their replies, with their facts, and the last answer.
-
-        A picture or a description costs many positions and a question few: each scene teaches to find several things.
-        """
+        """In training, often more questions about the scene with their replies, their facts, and the last answer."""
         turns: list[Message] = []
         facts: list[str] = []
+        is_aloud = task.endswith("audio")
         if split == "train" and random.random() < self.config.asked_on:
-            for _ in range(MORE_QUESTIONS):
-                question = question_for(scene, random, split, language)
-                templates = SCENE_WORDINGS[language].questions[question.kind]
-                words, more = templates.fill(random, split, is_spoken=False, **question.values)
-                answer = question.answer
-                turns += [
-                    Message("user", (Text(as_typed(words, random, is_question=True, language=language)),)),
-                    _told(answer, language, is_aloud=task.endswith("audio")),
-                ]
+            # One thing alone is soon found.
+            most = MORE_ALOUD if is_aloud or len(scene.objects) == 1 else MORE_WRITTEN
+            before = [question]
+            while len(before) <= most and (candidates := _not_yet_asked(scene, language, before)):
+                question = choose_question(random, candidates)
+                words, more = typed_words(question, random, split, language)
+                typed = as_typed(words, random, is_question=True, language=language)
+                turns += [Message("user", (Text(typed),)), _told(question.answer, language, is_aloud=is_aloud)]
                 facts += more
-        return turns, facts, answer
+                before.append(question)
+        return turns, facts, question.answer
 
     def _read(self, task: str, random: np.random.Generator, split: Split) -> Example:
         language = choose_language(random, self.config.french)
-        wording = SCENE_WORDINGS[language]
         scene = scene_of(random, split, self.config.asked_objects)
         question = question_for(scene, random, split, language)
-        state = pick(random, wording.statements).format(scene=wording.written_scene(scene))
-        words, facts = wording.questions[question.kind].fill(random, split, is_spoken=False, **question.values)
-        state = as_typed(state, random, is_question=False, language=language).rstrip(".!")
+        state = stated(scene, random, language)
+        words, facts = typed_words(question, random, split, language)
         text = f"{state}. {as_typed(words, random, is_question=True, language=language)}"
         reply = _told(question.answer, language, is_aloud=task.endswith("audio"))
         facts = [f"kind:{question.kind}", *facts, *facts_of(scene), f"language:{language}"]
-        more_turns, more, answer = self._asked_on(task, question.answer, scene, random, split, language)
+        more_turns, more, answer = self._asked_on(task, question, scene, random, split, language)
         messages = (Message("user", (Text(text),)), reply, *more_turns)
         return self.made(task, messages=messages, answer=answer, facts=[*facts, *more])
 
@@ -285,6 +293,8 @@ class ScenesProblem(WeightedTasks):
         language = choose_language(random, self.config.french)
         scene, edit = edit_for(random, split, self.config.edited_objects, language)
         is_spoken = "spoken" in task
+        if split == "train" and not is_spoken and random.random() < self.config.told:
+            return self._changes_told(task, scene, edit, random, language)
         templates = SCENE_WORDINGS[language].edits[edit.kind]
         words, facts = templates.fill(random, split, is_spoken=is_spoken, **edit.values)
         picture, more = shown(scene, random)
@@ -296,9 +306,36 @@ class ScenesProblem(WeightedTasks):
         messages = (Message("user", parts), after_what_was_heard(reply, words) if is_spoken else reply)
         return self.made(task, messages=messages, answer=edit.after, facts=facts)
 
+    def _changes_told(
+        self, task: str, scene: Scene, edit: Edit, random: np.random.Generator, language: Language
+    ) -> Example:
+        """Changes of a picture, one after another, each told in words: what changes is learned from the words alone."""
+        picture, facts = shown(scene, random)
+        turns: list[Message] = []
+        for place in range(1 + MORE_CHANGES):
+            templates = SCENE_WORDINGS[language].edits[edit.kind]
+            words, more = templates.fill(random, "train", is_spoken=False, **edit.values)
+            request = Text(as_typed(words, random, is_question=False, language=language))
+            parts = (request,) if place else (picture, request)
+            after = edit.after
+            turns += [Message("user", parts), written_reply(describe(after, language))]
+            facts += [f"kind:{edit.kind}", *more, *facts_of(after)]
+            edit = further_edit(after, random, language)
+        return self.made(task, messages=turns, answer=describe(after, language), facts=[*facts, f"language:{language}"])
+
 
 def _told(answer: str, language: Language, *, is_aloud: bool) -> Message:
     return spoken_reply(answer, language) if is_aloud else written_reply(answer)
+
+
+def _compared(seen: SceneObject, random: np.random.Generator) -> tuple[list[Message], str, list[str]]:
+    """A typed question whether something is what is seen, its reply and answer, and the facts of it."""
+    is_true = random.random() < TRUE_SHARE
+    asked_for = seen if is_true else _other_than(seen, random)
+    answer = "yes" if is_true else f"no {seen.colour} {seen.shape}"
+    words, facts = IS_IT.fill(random, "train", is_spoken=False, what=f"{asked_for.colour} {asked_for.shape}")
+    question = Text(as_typed(words, random, is_question=True))
+    return [Message("user", (question,)), written_reply(answer)], answer, facts
 
 
 def _other_than(item: SceneObject, random: np.random.Generator) -> SceneObject:
@@ -335,6 +372,18 @@ def question_for(scene: Scene, random: np.random.Generator, split: Split, langua
     return choose_question(random, candidates)
 
 
+def typed_words(
+    question: Question, random: np.random.Generator, split: Split, language: Language
+) -> tuple[str, list[str]]:
+    """The words a question is typed in, and their facts."""
+    templates = SCENE_WORDINGS[language].questions[question.kind]
+    return templates.fill(random, split, is_spoken=False, **question.values)
+
+
+def _not_yet_asked(scene: Scene, language: Language, before: Sequence[Question]) -> list[Question]:
+    return [question for question in questions_about(scene, language) if question not in before]
+
+
 def edit_for(
     random: np.random.Generator, split: Split, shares: Shares, language: Language = "en"
 ) -> tuple[Scene, Edit]:
@@ -353,6 +402,18 @@ def edit_for(
                 return scene, edit
         elif not has_pair and (split == "new" or not is_new_scene(describe(edit.after))):
             return scene, edit
+
+
+def further_edit(scene: Scene, random: np.random.Generator, language: Language) -> Edit:
+    """A change of a scene in training, into another of training."""
+    while True:
+        edit = random_edit(random, scene, choose_share(random, EDIT_SHARES), language)
+        if (
+            edit is not None
+            and not any(is_held_out_pair(item.colour, item.shape) for item in edit.after.objects)
+            and not is_new_scene(describe(edit.after))
+        ):
+            return edit
 
 
 def written_request(scene: Scene, random: np.random.Generator, language: Language = "en") -> str:
@@ -383,6 +444,13 @@ def _said(scene: Scene, item: SceneObject, random: np.random.Generator) -> tuple
     size = "" if is_alone and item.size == "big" and unsaid[0] else item.size
     position = "" if is_alone and item.position == POSITIONS[0] and unsaid[1] else item.position
     return size, position
+
+
+def stated(scene: Scene, random: np.random.Generator, language: Language) -> str:
+    """The scene as a user tells what it is, without the mark at the end."""
+    wording = SCENE_WORDINGS[language]
+    state = pick(random, wording.statements).format(scene=wording.written_scene(scene))
+    return as_typed(state, random, is_question=False, language=language).rstrip(".!")
 
 
 def shown(scene: Scene, random: np.random.Generator) -> tuple[Image, list[str]]:

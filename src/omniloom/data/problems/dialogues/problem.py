@@ -14,7 +14,7 @@ import numpy as np
 
 from omniloom.data.problems.base import HEARD_MARK, HISTORY, Example, Split, WeightedTasks, problems
 from omniloom.data.problems.dialogues.interruption import cut_somewhere
-from omniloom.data.problems.dialogues.references import reference_for
+from omniloom.data.problems.dialogues.references import Reference, further_reference, reference_for
 from omniloom.data.problems.dialogues.wording import AGAIN, CHANGES, CHANGES_OF_IT, GO_ON, MORE
 from omniloom.data.problems.holdout import is_held_out_pair
 from omniloom.data.problems.questions import (
@@ -28,6 +28,7 @@ from omniloom.data.problems.questions import (
 )
 from omniloom.data.problems.scenes_problem import (
     DRAW,
+    MORE_WRITTEN,
     Shares,
     brief_request,
     edit_for,
@@ -143,15 +144,19 @@ class DialoguesProblem(WeightedTasks):
         words, wording = QUESTIONS[found.first.kind].fill(random, split, is_spoken=False, **found.first.values)
         question = Text(as_typed(words, random, is_question=True))
         parts: tuple[Part, ...] = (picture, question) if random.random() < 0.5 else (question, picture)
-        again, more = found.templates.fill(random, split, is_spoken=False, **found.values)
-        messages = (
-            Message("user", parts),
-            reply(found.first.answer),
-            Message("user", (Text(as_typed(again, random, is_question=True)),)),
-            reply(found.answer),
-        )
-        facts = [f"kind:{found.templates.family}", *facts, *wording, *more]
-        return self.made(task, messages=messages, answer=found.answer, facts=facts)
+        messages = [Message("user", parts), reply(found.first.answer)]
+        facts = [f"kind:{found.templates.family}", *facts, *wording]
+        told = " ".join((*found.first.values.values(), found.first.answer))
+        num_left = MORE_WRITTEN if split == "train" and not task.endswith("audio") else 1
+        leaning: Reference | None = found
+        while leaning is not None and num_left:
+            again, more = leaning.templates.fill(random, split, is_spoken=False, **leaning.values)
+            answer = leaning.answer
+            messages += [Message("user", (Text(as_typed(again, random, is_question=True)),)), reply(answer)]
+            facts += more
+            told, num_left = " ".join((told, *leaning.values.values(), answer)), num_left - 1
+            leaning = further_reference(scene, leaning, told, random) if num_left else None
+        return self.made(task, messages=messages, answer=answer, facts=facts)
 
     def _interrupted(self, random: np.random.Generator, split: Split) -> Example:
         scene = scene_of(random, split, self.config.spoken_objects)

@@ -20,9 +20,10 @@ from omniloom.data.scenes import Scene, SceneObject
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A question, and one that leans on it: its wording, what fills it, its answer and the object it turns on."""
+    """A question, and one that leans on it: what it asks, its wording, what fills it, its answer, what it turns on."""
 
     first: Question
+    kind: str
     templates: FollowUp
     values: dict[str, str]
     answer: str
@@ -45,6 +46,17 @@ def reference_for(scene: Scene, random: np.random.Generator, split: Split) -> Re
         for item in references_in(scene)
         if split != "composed" or is_held_out_pair(item.about.colour, item.about.shape)
     ]
+    return _of_some_family(candidates, random)
+
+
+def further_reference(scene: Scene, last: Reference, told: str, random: np.random.Generator) -> Reference | None:
+    """One that leans on another and asks for none of the words told so far; None where there is none."""
+    first = Question(kind=last.kind, values={"told": told}, answer=last.answer, about=last.about)
+    others = [item for item in _about_others(scene, first, last.about) if item.answer not in told]
+    return _of_some_family([*_about_it(first, last.about), *others], random)
+
+
+def _of_some_family(candidates: list[Reference], random: np.random.Generator) -> Reference | None:
     if not candidates:
         return None
     family = pick(random, sorted({item.templates.family for item in candidates}))
@@ -61,7 +73,7 @@ def property_of(item: SceneObject, kind: str) -> str:
 def _about_it(first: Question, item: SceneObject) -> list[Reference]:
     told = " ".join((*first.values.values(), first.answer))
     return [
-        Reference(first=first, templates=templates, values={}, answer=property_of(item, kind), about=item)
+        Reference(first=first, kind=kind, templates=templates, values={}, answer=property_of(item, kind), about=item)
         for kind, templates in ABOUT_IT.items()
         if property_of(item, kind) not in told
     ]
@@ -72,7 +84,9 @@ def _about_others(scene: Scene, first: Question, item: SceneObject) -> list[Refe
     found = []
     if len(others) == 1 and first.kind in ("colour", "shape", "where", "size", "at"):
         answer = property_of(others[0], first.kind)
-        found.append(Reference(first=first, templates=THE_OTHER, values={}, answer=answer, about=others[0]))
+        found.append(
+            Reference(first=first, kind=first.kind, templates=THE_OTHER, values={}, answer=answer, about=others[0])
+        )
     if first.kind in ("colour", "where", "size"):
         shapes = [object.shape for object in scene.objects]
         for other in others:
@@ -80,5 +94,8 @@ def _about_others(scene: Scene, first: Question, item: SceneObject) -> list[Refe
             if first.kind == "colour" and shapes.count(other.shape) > 1:
                 continue
             answer = property_of(other, first.kind)
-            found.append(Reference(first=first, templates=THE_NAMED, values={"what": name}, answer=answer, about=other))
+            values = {"what": name}
+            found.append(
+                Reference(first=first, kind=first.kind, templates=THE_NAMED, values=values, answer=answer, about=other)
+            )
     return found

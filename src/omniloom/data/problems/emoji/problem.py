@@ -128,7 +128,7 @@ class EmojiProblem(WeightedTasks):
     def _draw(self, task: str, random: np.random.Generator, split: Split) -> Example:
         drawing = drawing_of(random, split)
         is_spoken = "spoken" in task
-        words, facts = DRAW.fill(random, split, is_spoken=is_spoken, what=requested(drawing, random))
+        words, facts = DRAW.fill(random, split, is_spoken=is_spoken, what=requested(drawing.name, drawing.form, random))
         part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=False)
         facts = [*facts, *voice, *facts_of(drawing)]
         return self.made(task, messages=(Message("user", (part,)), drawn_reply(drawing)), answer=drawing, facts=facts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from omniloom.data.emoji import Drawing
 from omniloom.data.emoji.stickers import PLAIN, SMALL
 from omniloom.data.problems.templates import Templates, pick
 
@@ -55,10 +54,10 @@ def with_article(name: str, words: str = "") -> str:
     return f"{'an' if is_vowel or whole in AN else 'a'} {whole}"
 
 
-def requested(drawing: Drawing, random: np.random.Generator) -> str:
-    """What to draw, as it is asked for: "a cat", "a small cat", "a cat at the top left"."""
-    if drawing.form == PLAIN:
-        return with_article(drawing.name)
-    if drawing.form == SMALL:
-        return with_article(drawing.name, "small")
-    return f"{with_article(drawing.name)} {pick(random, PLACES).format(position=drawing.form)}"
+def requested(name: str, form: str, random: np.random.Generator) -> str:
+    """What to draw in one of the forms of drawings, as it is asked for: "a cat", "a small cat", "a cat top left"."""
+    if form == PLAIN:
+        return with_article(name)
+    if form == SMALL:
+        return with_article(name, "small")
+    return f"{with_article(name)} {pick(random, PLACES).format(position=form)}"

@@ -16,12 +16,12 @@ import torch
 
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
 from omniloom.data.problems.digits import WHICH_DIGIT
-from omniloom.data.problems.scenes_problem import scene_of, shown
+from omniloom.data.problems.scenes_problem import question_for, scene_of, shown, stated, typed_words
 from omniloom.data.problems.score import EMPTY_SHEET
 from omniloom.data.problems.templates import Templates, as_typed, pick
 from omniloom.data.problems.turns import aloud, spoken_reply, written_reply
 from omniloom.data.problems.unknown.answer import HONEST_ANSWERS, empty_reply
-from omniloom.data.problems.unknown.gibberish import gibberish
+from omniloom.data.problems.unknown.gibberish import gibberish, gibberish_to_draw
 from omniloom.data.problems.unknown.pictures import odd_look, odd_picture
 from omniloom.data.problems.unknown.sounds import odd_sound
 from omniloom.data.problems.unknown.topics import ABOUT_PICTURES, DRAWINGS, TOPICS
@@ -41,11 +41,16 @@ REMARKS: Topics = {"en": ABOUT_PICTURES, "fr": FRENCH_ABOUT_PICTURES}
 """What is asked about a picture that no picture tells."""
 
 GIBBERISH_SHARE = 0.15
-"""Of what is asked in English."""
+"""Of what is asked in English, and of what is to be drawn in either language."""
+GIBBERISH_DRAWN_SHARE = 0.5
+"""The same of what is to be drawn in training: each word of it is met once, and only what is known is met again."""
 ALONE_SHARE = 0.4
 """How often a sound or a picture comes without a question."""
 ABSENT_SHARE = 0.6
 """Of questions about a picture, how many are about a thing that is not in it, and not about what no picture tells."""
+AMONG_KNOWN_SHARE, NUM_AMONG, KNOWN_SHARE, ABSENT_AMONG_SHARE, TOLD_SHARE = 0.8, 5, 0.5, 0.85, 0.4
+"""In training: how often such a question comes last of several about one scene, how many of these there are, how many
+of the others have an answer, how many without one are about what is absent, and how often the scene is told."""
 FILM_FPS = 5.0
 FILM_FRAMES = (3, 8)
 FILM_SIDE = 32
@@ -160,13 +165,37 @@ class UnknownProblem(WeightedTasks):
     def _about(self, task: str, random: np.random.Generator, split: Split) -> Example:
         language = choose_language(random, self.config.french)
         scene = scene_of(random, split, (0.4, 0.4, 0.2))
+        if split == "train" and task.endswith("text") and random.random() < AMONG_KNOWN_SHARE:
+            return self._among_known(task, scene, random, language)
         picture, facts = shown(scene, random)
-        if random.random() < ABSENT_SHARE:
-            asked = _absent(scene, random, split, language)
-        else:
-            asked = ask(REMARKS[language], random, split, is_spoken=False)
+        asked = _about_scene(scene, random, split, language)
         part, _ = _given(asked, random, split, language, is_spoken=False)
         return self._answered(task, _in_any_order([picture, part], random), [*asked.facts, *facts], language)
+
+    def _among_known(self, task: str, scene: Scene, random: np.random.Generator, language: Language) -> Example:
+        """Questions about a scene that is shown or told, known and unknown ones, an unknown one last.
+
+        Side by side they differ in nothing but whether the thing is there.
+        """
+        turns: list[Message] = []
+        picture, facts = shown(scene, random)
+        is_told = random.random() < TOLD_SHARE
+        for place in range(NUM_AMONG):
+            if place < NUM_AMONG - 1 and random.random() < KNOWN_SHARE:
+                question = question_for(scene, random, "train", language)
+                words, more = typed_words(question, random, "train", language)
+                answer, is_question = question.answer, True
+            else:
+                asked = _about_scene(scene, random, "train", language, ABSENT_AMONG_SHARE)
+                words, is_question, more, answer = asked.words, asked.is_question, asked.facts, HONEST_ANSWERS[language]
+            typed = as_typed(words, random, is_question=is_question, language=language)
+            if is_told and place == 0:
+                typed = f"{stated(scene, random, language)}. {typed}"
+            question_part = Text(typed)
+            parts = [question_part] if place or is_told else _in_any_order([picture, question_part], random)
+            turns += [Message("user", tuple(parts)), written_reply(answer)]
+            facts += more
+        return self.made(task, messages=turns, answer=answer, facts=[*facts, f"language:{language}"])
 
     def _unknown_film_text(self, random: np.random.Generator, split: Split) -> Example:
         language = choose_language(random, self.config.french)
@@ -183,8 +212,8 @@ class UnknownProblem(WeightedTasks):
     def _drawing(self, task: str, random: np.random.Generator, split: Split) -> Example:
         language = choose_language(random, self.config.french)
         is_spoken = "spoken" in task
-        if language == "en" and random.random() < GIBBERISH_SHARE:
-            asked = gibberish(random, split, is_spoken=is_spoken, is_drawing=True)
+        if random.random() < (GIBBERISH_DRAWN_SHARE if split == "train" else GIBBERISH_SHARE):
+            asked = gibberish_to_draw(random, split, language, is_spoken=is_spoken)
         else:
             asked = ask(REQUESTS[language], random, split, is_spoken=is_spoken)
         part, voice = _given(asked, random, split, language, is_spoken=is_spoken)
@@ -220,6 +249,15 @@ def _maybe_asked(
 
 def _in_any_order(parts: list[Part], random: np.random.Generator) -> list[Part]:
     return parts if random.random() < 0.5 else parts[::-1]
+
+
+def _about_scene(
+    scene: Scene, random: np.random.Generator, split: Split, language: Language, absent: float = ABSENT_SHARE
+) -> Asked:
+    """A question that this scene has no answer to; a share is about what is absent."""
+    if random.random() < absent:
+        return _absent(scene, random, split, language)
+    return ask(REMARKS[language], random, split, is_spoken=False)
 
 
 ABSENT: dict[str, CalledBy] = {"colour": "shape", "shape": "colour", "where": "name", "size": "name"}
