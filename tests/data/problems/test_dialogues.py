@@ -106,7 +106,7 @@ def test_a_second_question_is_about_what_the_first_was_about(split) -> None:
 
 
 def test_in_training_further_questions_lean_on_the_ones_before() -> None:
-    num_checked = 0
+    num_checked, sizes = 0, set()
     for index in range(120):
         example = DialoguesProblem().example("train", index, "follow_up_question_text")
         seen = read_scene(next(part for part in example.messages[0].parts if isinstance(part, Image)))
@@ -116,8 +116,10 @@ def test_in_training_further_questions_lean_on_the_ones_before() -> None:
         (item,) = (item for item in seen.objects if _fits(item, f"{turns[0]} {turns[1]}"))
         told = f"{item.colour} {item.shape}"
         kind = _kind_of(turns[0], "at" if turns[1] == told else "shape")
-        for question, answer in zip(turns[2::2], turns[3::2], strict=True):
+        for place, (question, answer) in enumerate(zip(turns[2::2], turns[3::2], strict=True)):
             kind = _kind_of(question, kind)
+            if kind == "size":
+                sizes |= {(size, answer) for size in turns[1 : 2 * place + 3 : 2] if size in ("small", "big")}
             if "other" in question:
                 (item,) = (other for other in seen.objects if other is not item)
             elif set(question.split()) & set(SHAPES) and "what shape" not in question:
@@ -128,6 +130,7 @@ def test_in_training_further_questions_lean_on_the_ones_before() -> None:
             assert answer == (name if kind == "at" else _property(item, f"its {kind}")), turns
             num_checked += 1
     assert num_checked > 150
+    assert len(sizes) == 4, "a size told before gives the next one away"
 
 
 def _kind_of(question: str, before: str) -> str:

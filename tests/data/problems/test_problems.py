@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -231,16 +232,20 @@ def test_what_was_asked_aloud_is_written_down_before_the_answer(monkeypatch, nam
 
     for module in ("turns", "dialogues.problem"):
         monkeypatch.setattr(f"omniloom.data.problems.{module}.aloud", saying)
-    for index in range(4):
-        example = problems.get(name)().example("new", index, task)
-        written = "".join(part.text for part in example.reply.parts if isinstance(part, Text))
+    for split, index in product(("train", "new"), range(4)):
+        example = problems.get(name)().example(split, index, task)
+        # Typed questions follow this one in training.
+        reply = example.messages[1] if task == "heard_and_shown_text" else example.reply
+        written = "".join(part.text for part in reply.parts if isinstance(part, Text))
         heard, _, rest = written.partition(": ")
         assert heard.partition(",")[0] == said[-1]
+        if reply is not example.reply:
+            continue
         if isinstance(example.answer, str):
             assert rest.replace(" ", "") == example.answer.replace(" ", "") and example.judged_after == ":"
         listener = Knowing(answer_text(example))
-        assert score(example, example.reply.parts, listener) == 1.0
-        without = replace(example.reply, parts=(Text(rest), *example.reply.parts[1:]))
+        assert score(example, reply.parts, listener) == 1.0
+        without = replace(reply, parts=(Text(rest), *reply.parts[1:]))
         assert score(example, without.parts, listener) == 1.0
 
 

@@ -9,8 +9,9 @@ from tests.data.problems.test_problems import Knowing
 
 from omniloom.data.problems import Mixture, UnknownProblem, is_refusal, score
 from omniloom.data.problems.score import EMPTY_SHEET, answer_text
+from omniloom.data.problems.templates import without_accents
 from omniloom.data.problems.unknown.answer import HONEST_ANSWERS, empty_sheet
-from omniloom.data.problems.unknown.gibberish import KNOWN, near_miss
+from omniloom.data.problems.unknown.gibberish import KNOWN, near_miss, sound_of
 from omniloom.data.problems.unknown.nouns import NOUNS
 from omniloom.data.problems.unknown.pictures import LOOKS, NEW_LOOKS, odd_picture
 from omniloom.data.problems.unknown.sounds import KINDS, NEW_KINDS, odd_sound
@@ -39,6 +40,15 @@ def plain(example) -> list[object]:
     return found
 
 
+def any_refusal(example) -> bool:
+    """In training some questions about a scene have an answer, and some have none."""
+    return any(is_refusal(words_in(message)) for message in example.messages if message.role == "assistant")
+
+
+def words_in(message) -> str:
+    return " ".join(" ".join(part.text for part in message.parts if isinstance(part, Text)).split())
+
+
 @pytest.mark.usefixtures("humming")
 @pytest.mark.parametrize("task", TASKS)
 def test_the_honest_answer_comes_in_the_form_asked_for(task: str) -> None:
@@ -48,10 +58,12 @@ def test_the_honest_answer_comes_in_the_form_asked_for(task: str) -> None:
         assert example.cell is None
         listener = Knowing(answer_text(example))
         assert score(example, example.reply.parts, listener) == 1.0
-        assert is_refusal(answer_text(example))
+        assert any_refusal(example)
         form = "image" if "drawing" in task else "audio" if task.endswith("audio") else "text"
         assert wanted_of(example.reply) == {form}
-        assert score(example, [Text("red circle")], Knowing("red")) == 0.0
+        if len(example.messages) == 2:
+            assert is_refusal(answer_text(example))
+            assert score(example, [Text("red circle")], Knowing("red")) == 0.0
 
 
 @pytest.mark.usefixtures("humming")
@@ -154,30 +166,42 @@ def test_an_absent_thing_is_not_in_the_picture() -> None:
 
 def test_questions_about_a_scene_that_is_told_have_answers_or_none() -> None:
     english = UnknownProblem(UnknownProblem.Config(french=0.0))
-    num_told = 0
-    for index in range(40):
+    num_refused, num_answered, places = 0, 0, set()
+    for index in range(60):
         example = english.example("train", index, "unknown_about_text")
         if any(isinstance(part, Image) for message in example.messages for part in message.parts):
             continue
-        (text,) = example.messages[0].parts
-        state, _, _ = text.text.lower().partition(". ")
-        for question, reply in zip(example.messages[::2], example.messages[1::2], strict=True):
-            (asked,), (told,) = question.parts, reply.parts
-            named = set(re.findall(r"[a-z]+", asked.text.lower().removeprefix(state))) & {*COLOURS, *SHAPES}
-            if not named <= set(state.split()):
-                assert is_refusal(told.text), asked.text
-        num_told += 1
-        assert is_refusal(answer_text(example))
-    assert num_told > 5
+        state, _, first = words_in(example.messages[0]).lower().partition(". ")
+        there = [set(words.split()) for words in state.split(" and a ")]
+        for place, (question, reply) in enumerate(zip(example.messages[::2], example.messages[1::2], strict=True)):
+            asked = first if place == 0 else words_in(question).lower()
+            named = set(re.findall(r"[a-z]+", asked)) & {*COLOURS, *SHAPES}
+            is_there = any(named <= words for words in there)
+            if is_refusal(words_in(reply)):
+                assert not named or not is_there, (state, asked)
+                num_refused += bool(named)
+                places.add(place)
+            else:
+                assert is_there, (state, asked)
+                num_answered += 1
+    assert num_refused > 20 and num_answered > 20 and places == {0, 1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_near_misses_are_unlike_every_known_name(language) -> None:
+def test_near_misses_are_no_known_names_and_hardly_repeat(language) -> None:
     random = np.random.default_rng(3)
-    names = {near_miss(random, language) for _ in range(300)}
+    names = [near_miss(random, language) for _ in range(1000)]
     known = {word for name in KNOWN[language] for word in name.split()}
-    assert len(names) > 200 and not names & known
-    assert all(any(name[0] == word[0] for word in known) for name in names)
+    assert len(set(names)) > 900
+    assert sum(any(name.startswith(word[:2]) for word in known) for name in names) > 500
+    assert not {without_accents(name).removesuffix("s") for name in names} & {without_accents(word) for word in known}
+    assert not set(names) & set(NOUNS)
+
+
+def test_what_sounds_like_a_known_name_is_no_near_miss() -> None:
+    for one, other in (("kat", "cat"), ("sock", "socks"), ("goet", "goat"), ("cercal", "cercle"), ("mousss", "mouse")):
+        assert sound_of(one) == sound_of(other)
+    assert len({sound_of(word) for word in ("hedgehog", "hedgelass", "hourglass", "hourhog")}) == 4
 
 
 def test_a_sheet_is_empty_or_it_is_not() -> None:
@@ -194,7 +218,7 @@ def test_known_things_are_never_refused() -> None:
     world = Mixture()
     for index in range(300):
         example = world.example("train", index)
-        assert is_refusal(answer_text(example)) == example.task.startswith("unknown"), example.task
+        assert any_refusal(example) == example.task.startswith("unknown"), example.task
     assert is_refusal("I know shapes, sums, digits and emoji.") and not is_refusal("i")
     assert is_refusal("i no shapes")  # as an ear spells it
     assert not is_refusal("know i") and not is_refusal("")
@@ -216,9 +240,9 @@ def test_asked_in_french_it_is_answered_in_french() -> None:
         example = problem.example("train", index)
         (language,) = (fact.removeprefix("language:") for fact in example.facts if fact.startswith("language:"))
         languages.add(language)
-        said = " ".join(part.text for part in example.reply.parts if isinstance(part, Text))
-        assert " ".join(said.split()) == HONEST_ANSWERS[language]
-        assert example.answer in (HONEST_ANSWERS[language], EMPTY_SHEET)
+        refusals = {words_in(message) for message in example.messages if is_refusal(words_in(message))}
+        assert refusals == {HONEST_ANSWERS[language]}
+        assert len(example.messages) > 2 or example.answer in (HONEST_ANSWERS[language], EMPTY_SHEET)
     assert languages == {"en", "fr"}
 
 

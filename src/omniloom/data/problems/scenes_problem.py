@@ -40,7 +40,7 @@ from omniloom.data.scenes import (
 )
 from omniloom.data.speech.words import Language
 from omniloom.stream.message import Message
-from omniloom.stream.parts import Audio, Image, NamedPlace, Text
+from omniloom.stream.parts import Image, NamedPlace, Text
 
 DRAW = SCENE_WORDINGS["en"].draw
 IS_IT = Templates(
@@ -55,8 +55,8 @@ UNSAID_SHARE = 0.5
 
 MORE_WRITTEN, MORE_ALOUD = 4, 2
 """Questions in training that follow the first about a scene: to find the thing that is asked for takes practice."""
-MORE_TO_COMPARE, SHORT_S = 3, 1.7
-"""More things that are asked about where one was heard and shown, and how short the sound is for them to fit a row."""
+MORE_TO_COMPARE = 3
+"""More things in training that are asked about where one was heard and shown."""
 MORE_CHANGES = 3
 """Changes in training that follow the first where they are told."""
 
@@ -190,7 +190,7 @@ class ScenesProblem(WeightedTasks):
         parts = (picture, sound) if random.random() < 0.5 else (sound, picture)
         facts = [f"kind:{answer.split()[0]}", *facts, *more, *facts_of(Scene((item,))), *voice, "language:en"]
         turns = [Message("user", parts), after_what_was_heard(written_reply(answer), f"{words}, {there}")]
-        if split == "train" and isinstance(sound, Audio) and sound.duration_s < SHORT_S:
+        if split == "train":
             for _ in range(MORE_TO_COMPARE):
                 turns_on, answer, more = _compared(seen.objects[0], random)
                 turns += turns_on
@@ -311,8 +311,11 @@ class ScenesProblem(WeightedTasks):
     ) -> Example:
         """Changes of a picture, one after another, each told in words: what changes is learned from the words alone."""
         picture, facts = shown(scene, random)
+        edits = [edit]
+        for _ in range(MORE_CHANGES):
+            edits.append(further_edit(edits[-1].after, random, language))
         turns: list[Message] = []
-        for place in range(1 + MORE_CHANGES):
+        for place, edit in enumerate(edits):
             templates = SCENE_WORDINGS[language].edits[edit.kind]
             words, more = templates.fill(random, "train", is_spoken=False, **edit.values)
             request = Text(as_typed(words, random, is_question=False, language=language))
@@ -320,7 +323,6 @@ class ScenesProblem(WeightedTasks):
             after = edit.after
             turns += [Message("user", parts), written_reply(describe(after, language))]
             facts += [f"kind:{edit.kind}", *more, *facts_of(after)]
-            edit = further_edit(after, random, language)
         return self.made(task, messages=turns, answer=describe(after, language), facts=[*facts, f"language:{language}"])
 
 
@@ -381,7 +383,8 @@ def typed_words(
 
 
 def _not_yet_asked(scene: Scene, language: Language, before: Sequence[Question]) -> list[Question]:
-    return [question for question in questions_about(scene, language) if question not in before]
+    asked = [(question.kind, question.about) for question in before]
+    return [question for question in questions_about(scene, language) if (question.kind, question.about) not in asked]
 
 
 def edit_for(

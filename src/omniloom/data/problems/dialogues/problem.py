@@ -14,7 +14,7 @@ import numpy as np
 
 from omniloom.data.problems.base import HEARD_MARK, HISTORY, Example, Split, WeightedTasks, problems
 from omniloom.data.problems.dialogues.interruption import cut_somewhere
-from omniloom.data.problems.dialogues.references import Reference, further_reference, reference_for
+from omniloom.data.problems.dialogues.references import Reference, further_reference, reference_for, told_of
 from omniloom.data.problems.dialogues.wording import AGAIN, CHANGES, CHANGES_OF_IT, GO_ON, MORE
 from omniloom.data.problems.holdout import is_held_out_pair
 from omniloom.data.problems.questions import (
@@ -67,7 +67,7 @@ INTERRUPTIONS = {"go on": 0.4, "again": 0.2, "question": 0.4}
 
 @problems.register("dialogues")
 class DialoguesProblem(WeightedTasks):
-    """Two or three turns about one picture."""
+    """Two turns about one picture, or more."""
 
     name = "dialogues"
 
@@ -146,7 +146,8 @@ class DialoguesProblem(WeightedTasks):
         parts: tuple[Part, ...] = (picture, question) if random.random() < 0.5 else (question, picture)
         messages = [Message("user", parts), reply(found.first.answer)]
         facts = [f"kind:{found.templates.family}", *facts, *wording]
-        told = " ".join((*found.first.values.values(), found.first.answer))
+        assert found.first.about is not None
+        told = told_of(found.first.about, (*found.first.values.values(), found.first.answer))
         num_left = MORE_WRITTEN if split == "train" and not task.endswith("audio") else 1
         leaning: Reference | None = found
         while leaning is not None and num_left:
@@ -154,7 +155,8 @@ class DialoguesProblem(WeightedTasks):
             answer = leaning.answer
             messages += [Message("user", (Text(as_typed(again, random, is_question=True)),)), reply(answer)]
             facts += more
-            told, num_left = " ".join((told, *leaning.values.values(), answer)), num_left - 1
+            told |= told_of(leaning.about, (*leaning.values.values(), answer))
+            num_left -= 1
             leaning = further_reference(scene, leaning, told, random) if num_left else None
         return self.made(task, messages=messages, answer=answer, facts=facts)
 

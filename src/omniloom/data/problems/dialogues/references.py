@@ -6,6 +6,7 @@ asked. Each has exactly one right answer, which the first turn has not given awa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,11 @@ def references_in(scene: Scene) -> list[Reference]:
     found = []
     for first in questions_about(scene):
         if first.about is not None:
-            found += [*_about_it(first, first.about), *_about_others(scene, first, first.about)]
+            told = told_of(first.about, (*first.values.values(), first.answer))
+            found += [
+                *_about_it(first, first.about, told),
+                *_about_others(scene, first, first.kind, first.about),
+            ]
     return found
 
 
@@ -49,11 +54,20 @@ def reference_for(scene: Scene, random: np.random.Generator, split: Split) -> Re
     return _of_some_family(candidates, random)
 
 
-def further_reference(scene: Scene, last: Reference, told: str, random: np.random.Generator) -> Reference | None:
-    """One that leans on another and asks for none of the words told so far; None where there is none."""
-    first = Question(kind=last.kind, values={"told": told}, answer=last.answer, about=last.about)
-    others = [item for item in _about_others(scene, first, last.about) if item.answer not in told]
-    return _of_some_family([*_about_it(first, last.about), *others], random)
+Told = frozenset[tuple[SceneObject, str]]
+"""What has been said: of which object, which property."""
+
+
+def told_of(item: SceneObject, words: Iterable[str]) -> Told:
+    """What a turn about an object tells of it."""
+    said = " ".join(words)
+    return frozenset((item, kind) for kind in ABOUT_IT if property_of(item, kind) in said)
+
+
+def further_reference(scene: Scene, last: Reference, told: Told, random: np.random.Generator) -> Reference | None:
+    """One that leans on another and asks for nothing told so far; None where there is none."""
+    candidates = [*_about_it(last.first, last.about, told), *_about_others(scene, last.first, last.kind, last.about)]
+    return _of_some_family([item for item in candidates if (item.about, item.kind) not in told], random)
 
 
 def _of_some_family(candidates: list[Reference], random: np.random.Generator) -> Reference | None:
@@ -70,32 +84,29 @@ def property_of(item: SceneObject, kind: str) -> str:
     return {"colour": item.colour, "shape": item.shape, "where": item.position, "size": item.size}[kind]
 
 
-def _about_it(first: Question, item: SceneObject) -> list[Reference]:
-    told = " ".join((*first.values.values(), first.answer))
+def _about_it(first: Question, item: SceneObject, told: Told) -> list[Reference]:
     return [
         Reference(first=first, kind=kind, templates=templates, values={}, answer=property_of(item, kind), about=item)
         for kind, templates in ABOUT_IT.items()
-        if property_of(item, kind) not in told
+        if (item, kind) not in told
     ]
 
 
-def _about_others(scene: Scene, first: Question, item: SceneObject) -> list[Reference]:
+def _about_others(scene: Scene, first: Question, kind: str, item: SceneObject) -> list[Reference]:
+    """The same asked of another object."""
     others = [other for other in scene.objects if other is not item]
     found = []
-    if len(others) == 1 and first.kind in ("colour", "shape", "where", "size", "at"):
-        answer = property_of(others[0], first.kind)
-        found.append(
-            Reference(first=first, kind=first.kind, templates=THE_OTHER, values={}, answer=answer, about=others[0])
-        )
-    if first.kind in ("colour", "where", "size"):
+    if len(others) == 1 and kind in ("colour", "shape", "where", "size", "at"):
+        answer = property_of(others[0], kind)
+        found.append(Reference(first=first, kind=kind, templates=THE_OTHER, values={}, answer=answer, about=others[0]))
+    if kind in ("colour", "where", "size"):
         shapes = [object.shape for object in scene.objects]
         for other in others:
-            name = other.shape if first.kind == "colour" else f"{other.colour} {other.shape}"
-            if first.kind == "colour" and shapes.count(other.shape) > 1:
+            name = other.shape if kind == "colour" else f"{other.colour} {other.shape}"
+            if kind == "colour" and shapes.count(other.shape) > 1:
                 continue
-            answer = property_of(other, first.kind)
-            values = {"what": name}
+            answer, values = property_of(other, kind), {"what": name}
             found.append(
-                Reference(first=first, kind=first.kind, templates=THE_NAMED, values=values, answer=answer, about=other)
+                Reference(first=first, kind=kind, templates=THE_NAMED, values=values, answer=answer, about=other)
             )
     return found

@@ -1,20 +1,26 @@
 """Words that are none: there is no end of them, so what is unknown cannot be learned by heart.
 
-Half of those to be drawn are near misses, which begin as one known name and end as another ("hedgelass"), and many are
-asked for in the very words in which emoji are: what is known is then told by its whole name alone.
+Half of those to be drawn are near misses, which begin as a known name does and go on as another or as none
+("hedgelass"), and many are asked for in the very words in which emoji are: what is known is then told by its whole name
+alone.
 """
 
 from __future__ import annotations
+
+from functools import cache
+from itertools import groupby
 
 import numpy as np
 
 from omniloom.data.emoji import NAMES
 from omniloom.data.emoji.stickers import FORMS
 from omniloom.data.problems.base import Split
-from omniloom.data.problems.emoji.wording import DRAW, requested
+from omniloom.data.problems.emoji.wording import DRAW, requested, with_article
 from omniloom.data.problems.holdout import is_composed_asking, is_new_topic
-from omniloom.data.problems.templates import pick
+from omniloom.data.problems.templates import pick, without_accents
+from omniloom.data.problems.unknown.topics import DRAWINGS as THINGS
 from omniloom.data.problems.unknown.topics import things_of
+from omniloom.data.problems.unknown.topics_french import FRENCH_DRAWINGS as FRENCH_THINGS
 from omniloom.data.problems.unknown.wording import Asked
 from omniloom.data.scenes import SHAPES
 from omniloom.data.speech.french import FRENCH_SHAPES
@@ -36,7 +42,10 @@ AS_EMOJI_SHARE = 0.5
 NEAR_MISS_SHARE = 0.5
 KNOWN: dict[Language, tuple[str, ...]] = {"en": (*NAMES, *SHAPES), "fr": tuple(FRENCH_SHAPES.values())}
 """The names of all that is drawn."""
-_WORDS = {language: {word for name in names for word in name.split()} for language, names in KNOWN.items()}
+KNOWN_TAIL_SHARE: dict[Language, float] = {"en": 0.6, "fr": 0.2}
+"""How often a near miss ends as a known name does; eight French ones have few ends."""
+REAL = frozenset(word for topic in (*THINGS, *FRENCH_THINGS) for thing in topic.things for word in thing.split())
+"""Words of unknown things, each of which has its own place in the splits."""
 
 
 def gibberish(random: np.random.Generator, split: Split, *, is_spoken: bool) -> Asked:
@@ -62,20 +71,33 @@ def gibberish_to_draw(random: np.random.Generator, split: Split, language: Langu
             words, facts = DRAW.fill(random, split, is_spoken=is_spoken, what=what)
         else:
             form = pick(random, DRAWINGS[language])
-            words, facts = form.format(x=name), []
+            words, facts = form.format(x=name).replace(f" a {name}", f" {with_article(name)}"), []
         fact = _fact(form, name, split)
         if fact:
             return Asked(words, False, [fact, *facts])
 
 
 def near_miss(random: np.random.Generator, language: Language) -> str:
-    """A word that begins as a known name does and ends as another, or as none: "hedgelass"."""
+    """A word that begins as a known name does, goes on as another or as none, and does not sound like one."""
     while True:
         first, second = (pick(random, pick(random, KNOWN[language]).split()) for _ in range(2))
         cut, rest = (1 + int(random.integers(len(word) - 1)) for word in (first, second))
-        word = first[:cut] + (second[rest:] if random.random() < 0.7 else pick(random, MIDDLES) + pick(random, ENDS))
-        if len(word) > 2 and set(word) & set("aeiouyéèœ") and word not in _WORDS[language]:
+        is_known_tail = random.random() < KNOWN_TAIL_SHARE[language]
+        other_tail = pick(random, MIDDLES) + (pick(random, ENDS) if random.random() < 0.5 else _word(random))
+        word = first[:cut] + (second[rest:] if is_known_tail else other_tail)
+        if len(word) > 2 and sound_of(word) not in _sounds(language) and word not in REAL:
             return word
+
+
+def sound_of(word: str) -> str:
+    """The consonants of a word, roughly: words that differ in more than these sound different."""
+    word = without_accents(word).rstrip("e").rstrip("sxz").translate(str.maketrans("cqzy", "kksi"))
+    return "".join(letter for letter, _ in groupby(letter for letter in word if letter not in "aeiouhwœ"))
+
+
+@cache
+def _sounds(language: Language) -> frozenset[str]:
+    return frozenset(sound_of(word) for name in KNOWN[language] for word in name.split()) | {""}
 
 
 def _fact(core: str, words: str, split: Split) -> str | None:

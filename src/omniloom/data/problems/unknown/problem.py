@@ -16,7 +16,7 @@ import torch
 
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
 from omniloom.data.problems.digits import WHICH_DIGIT
-from omniloom.data.problems.scenes_problem import question_for, scene_of, shown, stated, typed_words
+from omniloom.data.problems.scenes_problem import facts_of, question_for, scene_of, shown, stated, typed_words
 from omniloom.data.problems.score import EMPTY_SHEET
 from omniloom.data.problems.templates import Templates, as_typed, pick
 from omniloom.data.problems.turns import aloud, spoken_reply, written_reply
@@ -43,14 +43,20 @@ REMARKS: Topics = {"en": ABOUT_PICTURES, "fr": FRENCH_ABOUT_PICTURES}
 GIBBERISH_SHARE = 0.15
 """Of what is asked in English, and of what is to be drawn in either language."""
 GIBBERISH_DRAWN_SHARE = 0.5
-"""The same of what is to be drawn in training: each word of it is met once, and only what is known is met again."""
+"""The same of what is to be drawn in training: hardly a word of it is met twice, and what is known is met again."""
 ALONE_SHARE = 0.4
 """How often a sound or a picture comes without a question."""
 ABSENT_SHARE = 0.6
 """Of questions about a picture, how many are about a thing that is not in it, and not about what no picture tells."""
-AMONG_KNOWN_SHARE, NUM_AMONG, KNOWN_SHARE, ABSENT_AMONG_SHARE, TOLD_SHARE = 0.8, 5, 0.5, 0.85, 0.4
-"""In training: how often such a question comes last of several about one scene, how many of these there are, how many
-of the others have an answer, how many without one are about what is absent, and how often the scene is told."""
+AMONG_KNOWN_SHARE = 0.8
+"""How often, in training, such a question is among several about one scene, some of which have an answer."""
+NUM_AMONG = 5
+KNOWN_SHARE = 0.5
+"""Of the others, how many have an answer."""
+ABSENT_AMONG_SHARE = 0.85
+"""Of those that have none, how many are about a thing that is absent."""
+TOLD_SHARE = 0.4
+"""How often that scene is told and not shown."""
 FILM_FPS = 5.0
 FILM_FRAMES = (3, 8)
 FILM_SIDE = 32
@@ -173,28 +179,30 @@ class UnknownProblem(WeightedTasks):
         return self._answered(task, _in_any_order([picture, part], random), [*asked.facts, *facts], language)
 
     def _among_known(self, task: str, scene: Scene, random: np.random.Generator, language: Language) -> Example:
-        """Questions about a scene that is shown or told, known and unknown ones, an unknown one last.
+        """Questions about a scene that is shown or told, with an answer or without; at least one is without.
 
-        Side by side they differ in nothing but whether the thing is there.
+        Side by side, most differ in nothing but whether the thing is there.
         """
+        if random.random() < TOLD_SHARE:
+            picture, facts, state = None, facts_of(scene), f"{stated(scene, random, language)}. "
+        else:
+            (picture, facts), state = shown(scene, random), ""
         turns: list[Message] = []
-        picture, facts = shown(scene, random)
-        is_told = random.random() < TOLD_SHARE
+        unknown_place = int(random.integers(NUM_AMONG))
         for place in range(NUM_AMONG):
-            if place < NUM_AMONG - 1 and random.random() < KNOWN_SHARE:
+            if place != unknown_place and random.random() < KNOWN_SHARE:
                 question = question_for(scene, random, "train", language)
                 words, more = typed_words(question, random, "train", language)
                 answer, is_question = question.answer, True
             else:
                 asked = _about_scene(scene, random, "train", language, ABSENT_AMONG_SHARE)
                 words, is_question, more, answer = asked.words, asked.is_question, asked.facts, HONEST_ANSWERS[language]
-            typed = as_typed(words, random, is_question=is_question, language=language)
-            if is_told and place == 0:
-                typed = f"{stated(scene, random, language)}. {typed}"
-            question_part = Text(typed)
-            parts = [question_part] if place or is_told else _in_any_order([picture, question_part], random)
+            typed = Text(as_typed(words, random, is_question=is_question, language=language))
+            parts: list[Part] = [typed]
+            if place == 0:
+                parts = _in_any_order([picture, typed], random) if picture else [Text(f"{state}{typed.text}")]
             turns += [Message("user", tuple(parts)), written_reply(answer)]
-            facts += more
+            facts = [*facts, *more]
         return self.made(task, messages=turns, answer=answer, facts=[*facts, f"language:{language}"])
 
     def _unknown_film_text(self, random: np.random.Generator, split: Split) -> Example:
