@@ -11,7 +11,7 @@ from omniloom.data.problems import Mixture, UnknownProblem, is_refusal, score
 from omniloom.data.problems.score import EMPTY_SHEET, answer_text
 from omniloom.data.problems.templates import without_accents
 from omniloom.data.problems.unknown.answer import HONEST_ANSWERS, empty_sheet
-from omniloom.data.problems.unknown.gibberish import KNOWN, near_miss, sound_of
+from omniloom.data.problems.unknown.gibberish import KNOWN, gibberish_to_draw, is_like_a_name, near_miss, sound_of
 from omniloom.data.problems.unknown.nouns import NOUNS
 from omniloom.data.problems.unknown.pictures import LOOKS, NEW_LOOKS, odd_picture
 from omniloom.data.problems.unknown.sounds import KINDS, NEW_KINDS, odd_sound
@@ -196,6 +196,16 @@ def test_near_misses_are_no_known_names_and_hardly_repeat(language) -> None:
     assert sum(any(name.startswith(word[:2]) for word in known) for name in names) > 500
     assert not {without_accents(name).removesuffix("s") for name in names} & {without_accents(word) for word in known}
     assert not set(names) & set(NOUNS)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_word_without_sense_to_draw_is_nothing_that_can_be_drawn(language) -> None:
+    random = np.random.default_rng(4)
+    assert is_like_a_name("fox", "en") and is_like_a_name("barn", "en") and is_like_a_name("carre", "fr")
+    for _ in range(600):
+        asked = gibberish_to_draw(random, "train", language, is_spoken=True)
+        (name,) = (fact.removeprefix("topic:gibberish/") for fact in asked.facts if fact.startswith("topic:"))
+        assert not is_like_a_name(name, language) and name in asked.words
 
 
 def test_what_sounds_like_a_known_name_is_no_near_miss() -> None:

@@ -66,6 +66,8 @@ def gibberish_to_draw(random: np.random.Generator, split: Split, language: Langu
     """A thing without sense to be drawn; by its own name, some are kept for each split."""
     while True:
         name = near_miss(random, language) if random.random() < NEAR_MISS_SHARE else _word(random)
+        if is_like_a_name(name, language):
+            continue
         if language == "en" and random.random() < AS_EMOJI_SHARE:
             what, form = requested(name, pick(random, FORMS), random), "as an emoji"
             words, facts = DRAW.fill(random, split, is_spoken=is_spoken, what=what)
@@ -78,15 +80,20 @@ def gibberish_to_draw(random: np.random.Generator, split: Split, language: Langu
 
 
 def near_miss(random: np.random.Generator, language: Language) -> str:
-    """A word that begins as a known name does, goes on as another or as none, and does not sound like one."""
+    """A word that begins as a known name does, goes on as another or as none, and is not like one."""
     while True:
         first, second = (pick(random, pick(random, KNOWN[language]).split()) for _ in range(2))
         cut, rest = (1 + int(random.integers(len(word) - 1)) for word in (first, second))
         is_known_tail = random.random() < KNOWN_TAIL_SHARE[language]
         other_tail = pick(random, MIDDLES) + (pick(random, ENDS) if random.random() < 0.5 else _word(random))
         word = first[:cut] + (second[rest:] if is_known_tail else other_tail)
-        if len(word) > 2 and sound_of(word) not in _sounds(language) and word not in REAL:
+        if len(word) > 2 and not is_like_a_name(word, language):
             return word
+
+
+def is_like_a_name(word: str, language: Language) -> bool:
+    """Whether a word sounds like something that is drawn, or names an unknown thing that has its own split."""
+    return sound_of(word) in _sounds(language) or word in REAL
 
 
 def sound_of(word: str) -> str:
