@@ -29,6 +29,8 @@ SMALL_OPERAND, SMALL_SHARE = 9, 0.35
 """How often both operands are drawn from 0 to 9 and not from all numbers."""
 DIGITS_SHARE = 0.6
 """How often a typed sum is in digits and not in words."""
+TIGHT_SHARE = 0.4
+"""How often a sum with a sign is typed without spaces, "27+14"."""
 SIGNS = {"plus": "+", "minus": "-"}
 
 SUM = Templates(
@@ -82,8 +84,10 @@ class SumsProblem(WeightedTasks):
         in_words = f"{number_words(first)} {operation} {number_words(second)}"
         written = in_words
         if not is_spoken and random.random() < DIGITS_SHARE:
-            sign = operation if random.random() < 0.5 else SIGNS[operation]
-            written = f"{first} {sign} {second}"
+            sign = f" {operation} "
+            if random.random() < 0.5:
+                sign = SIGNS[operation] if random.random() < TIGHT_SHARE else f" {SIGNS[operation]} "
+            written = f"{first}{sign}{second}"
         words, facts = SUM.fill(random, split, is_spoken=is_spoken, sum=written)
         part, voice = asked(words, random, split, is_spoken=is_spoken, is_question=True)
         answer = number_words(result(first, operation, second))

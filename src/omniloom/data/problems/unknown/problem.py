@@ -83,7 +83,7 @@ class UnknownProblem(WeightedTasks):
         unknown_about_text: float = 0.8
         unknown_about_audio: float = 0.4
         unknown_film_text: float = 0.25
-        unknown_drawing: float = 0.7
+        unknown_drawing: float = 1.2
         unknown_spoken_drawing: float = 0.8
         french: float = 0.2
 
