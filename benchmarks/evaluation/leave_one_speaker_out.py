@@ -21,14 +21,14 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import as_completed
 from dataclasses import fields, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import torch
-
 from omniloom.codecs.bundle import CodecSet
+from omniloom.core.processes import num_cores, one_thread_each
 from omniloom.core.randomness import seeded
 from omniloom.data.packing import PackedLoader
 from omniloom.data.problems import DigitsProblem, WorldMix
@@ -71,8 +71,9 @@ def train_without(
     return Omni(model, codecs)
 
 
-def left_out(speaker: str, without: str, options: argparse.Namespace, codecs: CodecSet, listener: Listener) -> Row:
+def left_out(speaker: str, without: str, options: argparse.Namespace) -> Row:
     """What a model scores that never heard the speaker, one augmentation left out or, for "", none."""
+    codecs, listener = Omni.load(options.checkpoint).codecs, Listener.load(options.listener)
     changes = replace(fsdd.Augmentation(), **({without: False} if without else {}))
     settings = {name: getattr(options, name) for name in SETTINGS}
     omni = train_without(speaker, codecs, **settings, changes=changes)
@@ -106,6 +107,10 @@ def _names(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row["without"] for row in rows))
 
 
+def _job(row: Row) -> tuple[str, str]:
+    return row["without"], row["left_out"]
+
+
 def _done(path: Path, options: argparse.Namespace) -> list[Row]:
     """Rows of an earlier run with these settings."""
     rows: list[Row] = json.loads(path.read_text()) if path.is_file() else []
@@ -123,23 +128,24 @@ def main() -> None:
     parser.add_argument("--speakers", nargs="*", default=list(fsdd.SPEAKERS))
     parser.add_argument("--without", default="", metavar="A,B", help="augmentations to leave out, each by itself")
     parser.add_argument("--listener", type=Path, default=None, help="default: the shipped one")
+    parser.add_argument("--processes", type=int, default=num_cores(), help="models at once; default: one a core")
     parser.add_argument("--out", type=Path, default=Path("docs/figures"))
     options = parser.parse_args()
     names = [name for name in options.without.split(",") if name]
     known = [item.name for item in fields(fsdd.Augmentation)]
     if unknown := [name for name in names if name not in known]:
         parser.error(f"--without must be of {', '.join(known)}, got {', '.join(unknown)}")
-    torch.set_num_threads(1)
-    codecs, listener = Omni.load(options.checkpoint).codecs, Listener.load(options.listener)
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / ("augmentations.json" if names else "leave_one_speaker_out.json")
+    wanted = [(without, speaker) for without in ("", *names) for speaker in options.speakers]
+    order = {job: place for place, job in enumerate(wanted)}
     rows = _done(path, options) if names else []
-    for without in ("", *names):
-        for speaker in options.speakers:
-            if not any((row["without"], row["left_out"]) == (without, speaker) for row in rows):
-                rows.append(left_out(speaker, without, options, codecs, listener))
-                print(json.dumps(rows[-1]), flush=True)
-                path.write_text(json.dumps(rows, indent=1) + "\n")
+    missing = [job for job in wanted if job not in [_job(row) for row in rows]]
+    with one_thread_each(min(options.processes, len(missing) or 1)) as pool:
+        for work in as_completed([pool.submit(left_out, speaker, without, options) for without, speaker in missing]):
+            rows = sorted([*rows, work.result()], key=lambda row: order.get(_job(row), -1))
+            print(json.dumps(work.result()), flush=True)
+            path.write_text(json.dumps(rows, indent=1) + "\n")
     print(markdown_table(("left out", "speakers", "mean", "worst", "costs"), table(rows)))
 
 

@@ -50,6 +50,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--tasks", metavar="A,B", help="only these single tasks, beside --cells where given")
     parser.add_argument("--splits", nargs="+", choices=("new", "composed"), help="only these (default: both)")
     parser.add_argument("--seed", type=int, default=0, help="another choice of examples")
+    parser.add_argument(
+        "--processes", type=positive_int, metavar="N", help="score rows in so many (default: one a core, 8 at most)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here; a stopped world goes on")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="with turns: draw cut-ins against missed ends")
 
@@ -71,19 +74,22 @@ def run(options: argparse.Namespace) -> int:
         return 0
 
     from omniloom.data.speech.listener import Listener
+    from omniloom.evaluation.workers import row_workers
     from omniloom.evaluation.world import TESTED_SPLITS, evaluate
     from omniloom.generation import Omni
 
-    report = evaluate(
-        Omni.load(options.checkpoint),
-        limit=options.limit,
-        cells=options.cells,
-        tasks=None if options.tasks is None else options.tasks.split(","),
-        splits=options.splits or TESTED_SPLITS,
-        seed=options.seed,
-        listener=Listener.load(options.listener),
-        out=options.json,
-    )
+    with row_workers(options.checkpoint, options.listener, _num_processes(options)) as pool:
+        report = evaluate(
+            Omni.load(options.checkpoint),
+            limit=options.limit,
+            cells=options.cells,
+            tasks=None if options.tasks is None else options.tasks.split(","),
+            splits=options.splits or TESTED_SPLITS,
+            seed=options.seed,
+            listener=Listener.load(options.listener),
+            out=options.json,
+            pool=pool,
+        )
     Console().print(report.table())
     return 0
 
@@ -96,6 +102,7 @@ def write_card(options: argparse.Namespace) -> WorldReport:
     """
     from omniloom.data.speech.listener import Listener
     from omniloom.evaluation.model_card import score_checkpoint
+    from omniloom.evaluation.workers import row_workers
     from omniloom.generation.loading import find
 
     if options.cells or options.tasks or options.splits or options.json:
@@ -103,7 +110,19 @@ def write_card(options: argparse.Namespace) -> WorldReport:
             "a card reports everything; leave out --cells, --tasks, --splits and --json, or evaluate world"
         )
     folder = find(options.checkpoint)
-    return score_checkpoint(folder, listener=Listener.load(options.listener), limit=options.limit, seed=options.seed)
+    listener = Listener.load(options.listener)
+    with row_workers(folder, options.listener, _num_processes(options)) as pool:
+        return score_checkpoint(folder, listener=listener, limit=options.limit, seed=options.seed, pool=pool)
+
+
+def _num_processes(options: argparse.Namespace) -> int:
+    """As many as were asked for, or one a core; a GPU is one model's."""
+    import torch
+
+    from omniloom.core.processes import num_cores
+
+    chosen: int | None = options.processes
+    return chosen or (1 if torch.cuda.is_available() else min(num_cores(), 8))
 
 
 def measure_ends(options: argparse.Namespace) -> TurnReport:
@@ -115,8 +134,10 @@ def measure_ends(options: argparse.Namespace) -> TurnReport:
     from omniloom.evaluation.turn_ends import draw_turns, measure_turns
     from omniloom.generation import Omni
 
-    if options.cells or options.tasks or options.splits or options.listener:
-        raise ValueError("--cells, --tasks, --splits and --listener belong to evaluate world; leave them out for turns")
+    if options.cells or options.tasks or options.splits or options.listener or options.processes:
+        raise ValueError(
+            "--cells, --tasks, --splits, --listener and --processes belong to evaluate world; leave them out for turns"
+        )
     report = measure_turns(Omni.load(options.checkpoint), limit=options.limit, seed=options.seed)
     if options.json is not None:
         report.save(options.json)

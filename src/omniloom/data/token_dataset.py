@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -19,12 +17,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from omniloom.codecs.bundle import CodecSet
 from omniloom.core.checkpoint import MANIFEST, read_manifest, write_folder
 from omniloom.core.config import from_dict, to_dict
+from omniloom.core.processes import one_thread_each
 from omniloom.core.progress import Progress
 from omniloom.core.randomness import generator
 from omniloom.data.encoding import MessageEncoder, without_prompt
@@ -303,37 +301,24 @@ def _make_shards(out: Path, shards: list[int], processes: int, max_tokens: int |
         for shard in shards:
             yield _make_shard(shard)
         return
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by the workers when they load their libraries
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(processes, context, _start_worker, (str(out), max_tokens)) as pool:
-            yield from _keep_busy(pool, shards, processes)
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+    with one_thread_each(processes, _start_worker, str(out), max_tokens) as pool:
+        yield from _keep_busy(pool, shards, processes)
 
 
 def _keep_busy(pool: ProcessPoolExecutor, shards: list[int], processes: int) -> Iterator[int]:
     """Hand out one shard a worker and one ahead, so that an interruption waits for little."""
     waiting = iter(shards)
     running: set[Future[int]] = set()
-    try:
-        while True:
-            for shard in waiting:
-                running.add(pool.submit(_make_shard, shard))
-                if len(running) > processes:
-                    break
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    except BaseException:
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
+    while True:
+        for shard in waiting:
+            running.add(pool.submit(_make_shard, shard))
+            if len(running) > processes:
+                break
+        if not running:
+            return
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
 
 
 @dataclass
@@ -353,8 +338,6 @@ _worker: _Worker | None = None
 
 def _start_worker(out: str, max_tokens: int | None) -> None:
     global _worker
-    if multiprocessing.parent_process() is not None:
-        torch.set_num_threads(1)
     plan = from_dict(Plan, json.loads((Path(out) / PLAN).read_text())["plan"])
     codecs = CodecSet.load(Path(out) / "codecs")
     _worker = _Worker(Path(out), plan, Mixture(plan.mix), MessageEncoder(codecs), codecs.vocabulary(), max_tokens)

@@ -11,6 +11,7 @@ import math
 import shutil
 import struct
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,16 +104,23 @@ def save_with_scores(
 
 
 def score_checkpoint(
-    folder: str | Path, *, listener: Transcriber, name: str | None = None, limit: int = 300, seed: int = 0
+    folder: str | Path,
+    *,
+    listener: Transcriber,
+    name: str | None = None,
+    limit: int = 300,
+    seed: int = 0,
+    pool: Executor | None = None,
 ) -> WorldReport:
     """Evaluate the model in a folder, its codecs included, and leave scores and card in the folder.
 
-    What is done is kept beside the folder until all is, so that it goes on where it was stopped.
+    What is done is kept beside the folder until all is, so that it goes on where it was stopped. A `pool` of
+    `workers.row_workers` scores the rows of the world.
     """
     path = Path(folder)
     omni = Omni.load(path)
     beside = path.with_name(f"{path.name}-scores.json")
-    world = evaluate(omni, limit=limit, seed=seed, listener=listener, out=beside)
+    world = evaluate(omni, limit=limit, seed=seed, listener=listener, out=beside, pool=pool)
     turns = measure_turns(omni, limit=limit, seed=seed).to_json() if knows_turn_ends(omni) else {}
     report = replace(world, codecs=measure_codecs(omni.codecs, listener, limit=limit), turns=turns)
     save_with_scores(path, report, name=name)

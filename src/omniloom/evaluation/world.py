@@ -1,15 +1,16 @@
 """The world on two splits that training never saw: the twelve cells, the mixed tasks, and what is not known.
 
 Every number stands beside what it means: the ceiling of the reply's codec (see `round_trip`), the majority baseline,
-and the same model with shuffled inputs. Replies are greedy, so a model has one score and not a spread of them. A row
-that is done is kept in FILE.partial, so that an evaluation that was stopped goes on where it was, provided model,
-judge and settings are the same; the file goes when the report is whole. Rows that a model cannot be asked, as an older
-one that knows no video, are left out with a note.
+and the same model with shuffled inputs. Replies are greedy, so a model has one score and not a spread of them. Rows may
+be shared among processes. One that is done is kept in FILE.partial, so that an evaluation that was stopped goes on
+where it was, provided model, judge and settings are the same; the file goes when the report is whole. Rows that a model
+cannot be asked, as an older one that knows no video, are left out with a note.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from omniloom.data.problems import Mixture, Split, Transcriber
 from omniloom.evaluation.report import CellScore, SpeakerScore, WorldReport
 from omniloom.evaluation.rows import ScoredRow, World, has_video, rows_of
 from omniloom.evaluation.scoring import Talker, score_row
+from omniloom.evaluation.speakers import score_speakers
+from omniloom.evaluation.workers import score_row_in_worker, score_speakers_in_worker
 
 DEFAULT_LIMIT = 300
 
@@ -39,10 +42,12 @@ def evaluate(
     listener: Transcriber,
     out: str | Path | None = None,
     speakers: bool = True,
+    pool: Executor | None = None,
 ) -> WorldReport:
     """Score these cells and single tasks, or without either all there is to score, mixed tasks included.
 
-    With `out`, the report is written there, and what is done is kept beside it meanwhile.
+    With `out`, the report is written there, and what is done is kept beside it meanwhile. With a `pool` of
+    `workers.row_workers`, they do the work, with a model and a listener of their own.
 
     Raises:
         ValueError: If a cell, task or split is unknown, or `limit` is not positive.
@@ -53,20 +58,23 @@ def evaluate(
     settings = {"limit": limit, "seed": seed, "model": identity(omni), "listener": judge_identity(listener)}
     partial = None if out is None else Path(out).with_name(Path(out).name + ".partial")
     done = _resume(partial, settings)
-    with Progress("world", total=len(rows) * len(splits), unit="row") as progress:
-        for split in splits:
-            for row in rows:
-                if _key(row, split) not in done:
-                    found = score_row(omni, world, row, split, limit=limit, seed=seed, listener=listener)
-                    done[_key(row, split)] = found
-                    if partial is not None:
-                        WorldReport(cells=list(done.values()), settings=settings).save(partial)
-                progress.advance(1, {"last": f"{row.name} {split} {done[_key(row, split)].score:.3f}"})
+    jobs = [(row, split) for split in splits for row in rows]
+    missing = [(row, split) for row, split in jobs if _key(row, split) not in done]
+    heard = pool.submit(score_speakers_in_worker) if speakers and pool is not None else None
+    with Progress("world", total=len(jobs), unit="row", done=len(jobs) - len(missing)) as progress:
+        if pool is None:
+            scored = (score_row(omni, world, *job, limit=limit, seed=seed, listener=listener) for job in missing)
+        else:
+            futures = [pool.submit(score_row_in_worker, *job, limit=limit, seed=seed) for job in missing]
+            scored = (future.result() for future in as_completed(futures))
+        for found in scored:
+            done[found.kind, found.name, found.split] = found
+            if partial is not None:
+                WorldReport(cells=list(done.values()), settings=settings).save(partial)
+            progress.advance(1, {"last": f"{found.name} {found.split} {found.score:.3f}"})
     voices: Sequence[SpeakerScore] = ()
     if speakers:
-        from omniloom.evaluation.speakers import score_speakers
-
-        voices = score_speakers(omni, listener=listener)
+        voices = heard.result() if heard is not None else score_speakers(omni, listener=listener)
     chosen = [done[_key(row, split)] for split in splits for row in rows]
     report = WorldReport(cells=chosen, speakers=voices, skipped=skipped, settings=settings)
     if out is not None:

@@ -14,19 +14,15 @@ the training stage at its last checkpoint:
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import resource
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from omniloom.codecs.bundle import CodecSet, load_codec
+from omniloom.core.processes import one_thread_each
 from omniloom.core.randomness import seeded
 from omniloom.data.problems import WorldMix
 from omniloom.data.token_dataset import TokenDataset, prepare
@@ -123,7 +119,7 @@ def train_codecs(recipe: TinyRecipe, folder: Path) -> CodecSet:
         for train, config, place in left:
             train(config, place)
     elif left:
-        with ProcessPoolExecutor(len(left), multiprocessing.get_context("spawn"), _one_thread) as pool:
+        with one_thread_each(len(left)) as pool:
             for work in [pool.submit(train, config, place) for train, config, place in left]:
                 work.result()
     return CodecSet(
@@ -148,11 +144,6 @@ def _audio_codec(recipe: AudioCodecRecipe, folder: Path) -> None:
 
 def _image_codec(recipe: ImageCodecRecipe, folder: Path) -> None:
     train_image_codec(recipe, run_folder=folder / "run").save(folder / "codec")
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 class _Times:
