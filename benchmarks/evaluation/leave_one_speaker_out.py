@@ -43,7 +43,7 @@ from omniloom.models import OmniConfig, OmniModel
 from omniloom.training import Trainer, TrainingConfig
 
 Row = dict[str, Any]
-SETTINGS = ("steps", "examples", "depth", "synthetic")
+SETTINGS = ("steps", "examples", "depth", "synthetic", "telephone")
 """Options that decide what a model learns."""
 
 
@@ -55,11 +55,12 @@ def train_without(
     examples: int,
     depth: int,
     synthetic: float,
+    telephone: float,
     changes: fsdd.Augmentation,
 ) -> Omni:
     """A model that never heard the speaker say a digit."""
     others = tuple(name for name in fsdd.SPEAKERS if name != speaker)
-    digits = DigitsProblem.Config(speakers=others, augmentation=changes, synthetic=synthetic)
+    digits = DigitsProblem.Config(speakers=others, augmentation=changes, synthetic=synthetic, telephone=telephone)
     mix = WorldMix.only(digits=digits)
     with tempfile.TemporaryDirectory() as folder:
         data = prepare(Path(folder) / "data", mix=mix, codecs=codecs, num_examples=examples, processes=1)
@@ -125,6 +126,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=8_192)
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--synthetic", type=float, default=0.15, help="share of single digits by synthetic voices")
+    parser.add_argument("--telephone", type=float, default=0.0, help="share of those at the rate of the recordings")
     parser.add_argument("--speakers", nargs="*", default=list(fsdd.SPEAKERS))
     parser.add_argument("--without", default="", metavar="A,B", help="augmentations to leave out, each by itself")
     parser.add_argument("--listener", type=Path, default=None, help="default: the shipped one")

@@ -46,7 +46,10 @@ class DigitsProblem(WeightedTasks):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        """How often each task is drawn, whose voices are heard, and the share of single digits by synthetic ones."""
+        """How often each task is drawn, whose voices are heard, and the share of single digits by synthetic ones.
+
+        `telephone` is how many of those come at the rate of the people's recordings.
+        """
 
         digit_text: float = 4.5
         digit_audio: float = 2.5
@@ -56,6 +59,7 @@ class DigitsProblem(WeightedTasks):
         speakers: tuple[str, ...] = fsdd.SPEAKERS
         augmentation: fsdd.Augmentation = fsdd.Augmentation()
         synthetic: float = 0.15
+        telephone: float = 0.0
 
     cells: ClassVar[dict[str, str | None]] = {
         "digit_text": "audio-to-text",
@@ -94,6 +98,8 @@ class DigitsProblem(WeightedTasks):
         if split == "train" and random.random() < self.config.synthetic:
             answer = pick(random, DIGIT_WORDS)
             sound, facts = aloud(answer, random, split)
+            if self.config.telephone and random.random() < self.config.telephone:
+                sound = sound.resampled(fsdd.TELEPHONE_HZ)
         else:
             recording = pick(random, _recordings(self._takes(split), self.config.speakers, None))
             answer, facts = DIGIT_WORDS[recording.digit], _facts(recording)

@@ -31,6 +31,8 @@ NUM_NEW_TAKES = 8
 """Takes 0 to 7 of every speaker and digit are in no training example."""
 
 RATE_HZ = 16_000
+TELEPHONE_HZ = 8_000
+"""Of the recordings."""
 END_DB = -35.0
 """Against the loudest 10 ms, the level at which a recording counts as silent; its own noise lies below."""
 

@@ -62,7 +62,8 @@ PROPERTIES = {"recolour": "colour", "reshape": "shape", "resize": "size", "move"
 """What each kind of change that can be undone changes."""
 LONGEST_BEGINNING = 6
 """Words that may have begun when a reply is cut off; what is said twice has to fit a row."""
-INTERRUPTIONS = {"go on": 0.4, "again": 0.2, "question": 0.4}
+INTERRUPTIONS = {"go on": 0.25, "again": 0.15, "question": 0.6}
+"""Mostly something that the turn before does not tell: to go on is right without having listened."""
 
 
 @problems.register("dialogues")

@@ -42,7 +42,8 @@ NEW_PLACEMENTS, COMPOSED_SPOTS, COMPOSED_DRAWINGS = 0.10, 0.10, 0.10
 
 FORM_SHARES = {PLAIN: 0.50, SMALL: 0.20, CORNER: 0.30}
 EDIT_SHARES = {PLAIN: 0.50, SMALL: 0.15, CORNER: 0.35}
-QUESTION_SHARES = {"name": 0.6, "where": 0.25, "size": 0.15}
+QUESTION_SHARES = {"name": 0.34, "where": 0.33, "size": 0.33}
+"""Of questions asked aloud: evenly, for what is mostly asked is right without having listened."""
 PALE_SHARE = 0.4
 """Of the emoji that users show, those on coloured paper."""
 CLEARLY_PX = 4
