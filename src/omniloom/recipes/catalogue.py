@@ -94,7 +94,7 @@ def _measure_audio(codec: Any) -> Any:
 recipes.add(
     "tiny",
     Recipe(
-        summary="a model like the shipped one from nothing, codecs included: under 90 minutes on two cores",
+        summary="a model like the shipped one from nothing, codecs included: under 90 minutes on two cores with bf16",
         configure=_later("omniloom.recipes.tiny:TinyRecipe"),
         run=_later("omniloom.recipes.tiny:train_tiny"),
         plan=_later("omniloom.recipes.sizes:plan"),
