@@ -113,8 +113,8 @@ def _job(row: Row) -> tuple[str, str]:
 
 
 def _done(path: Path, options: argparse.Namespace) -> list[Row]:
-    """Rows of an earlier run with these settings."""
-    rows: list[Row] = json.loads(path.read_text()) if path.is_file() else []
+    """Rows of an earlier run with these settings; the first ones did not tell about telephones."""
+    rows: list[Row] = [{"telephone": 0.0} | row for row in json.loads(path.read_text())] if path.is_file() else []
     wanted = {name: getattr(options, name) for name in SETTINGS}
     return [row for row in rows if {name: row.get(name) for name in wanted} == wanted and "without" in row]
 

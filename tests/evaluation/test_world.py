@@ -15,6 +15,7 @@ from rich.console import Console
 
 from omniloom.data.problems import Example, Task
 from omniloom.evaluation import world
+from omniloom.evaluation.identity import identity
 from omniloom.evaluation.report import WorldReport
 from omniloom.evaluation.round_trip import round_trip
 from omniloom.evaluation.world import evaluate
@@ -227,11 +228,11 @@ def test_the_identity_follows_what_a_codec_decodes_with() -> None:
     decoder.spec = SimpleNamespace(fingerprint="encoder alone")  # type: ignore[assignment]
     omni = perfect()
     omni.codecs = SimpleNamespace(audio=decoder, image=CODECS.image)
-    before = world.identity(omni)
-    assert world.identity(omni) == before
+    before = identity(omni)
+    assert identity(omni) == before
     with torch.no_grad():
         decoder.weight[0, 0] += 1
-    assert world.identity(omni) != before
+    assert identity(omni) != before
 
 
 def test_the_table_shows_every_cell() -> None:

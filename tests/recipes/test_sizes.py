@@ -15,7 +15,7 @@ def test_small_takes_what_is_worked_out_by_hand() -> None:
     assert plan(small(), num_processes=1, tokens_per_second=100_000).splitlines() == [
         "# parameters 95,932,800, of them 87,552,000 in the blocks",
         "# tokens     1,835,008,000 in steps of 65,536: 19.1 a parameter",
-        "# data       4,194,304 examples, each seen about 7.1 times",
+        "# data       4,194,304 examples, each seen about 6.3 times",
         "# compute    0.62 GFLOP a token, 1.1e+18 FLOP in all",
         "# memory     26.9 GB: weights 384 MB, gradients 384 MB, optimizer 417 MB, gathered 175 MB, "
         "activations 25.5 GB",

@@ -51,7 +51,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--splits", nargs="+", choices=("new", "composed"), help="only these (default: both)")
     parser.add_argument("--seed", type=int, default=0, help="another choice of examples")
     parser.add_argument(
-        "--processes", type=positive_int, metavar="N", help="score rows in so many (default: one a core, 8 at most)"
+        "--processes", type=positive_int, metavar="N", help="score in so many (default: one a core; 1 with a GPU)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here; a stopped world goes on")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="with turns: draw cut-ins against missed ends")
@@ -122,7 +122,7 @@ def _num_processes(options: argparse.Namespace) -> int:
     from omniloom.core.processes import num_cores
 
     chosen: int | None = options.processes
-    return chosen or (1 if torch.cuda.is_available() else min(num_cores(), 8))
+    return chosen or (1 if torch.cuda.is_available() else num_cores())
 
 
 def measure_ends(options: argparse.Namespace) -> TurnReport:
@@ -155,9 +155,11 @@ def measure_listener(options: argparse.Namespace) -> list[Heard]:
     from omniloom.data.speech import listener_measure
     from omniloom.data.speech.listener import Listener
 
-    if options.cells or options.tasks or options.splits or options.seed or options.checkpoint != "tiny":
+    of_a_model = (options.cells, options.tasks, options.splits, options.seed, options.processes)
+    if any(of_a_model) or options.checkpoint != "tiny":
         raise ValueError(
-            "--checkpoint, --cells, --tasks, --splits and --seed belong to a model; leave them out for the listener"
+            "--checkpoint, --cells, --tasks, --splits, --seed and --processes belong to a model; "
+            "leave them out for the listener"
         )
     found = listener_measure.measure_listener(Listener.load(options.listener), num_phrases=options.limit)
     if options.json is not None:

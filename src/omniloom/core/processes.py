@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVarTuple
 
 Arguments = TypeVarTuple("Arguments")
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""What libraries read when they are loaded."""
 
 
 @contextmanager
@@ -18,26 +22,45 @@ def one_thread_each(
 ) -> Iterator[ProcessPoolExecutor]:
     """A pool of `count` processes, in each of which `start(*arguments)` runs first where it is given.
 
-    They are spawned, for a forked one inherits the locks of torch's threads. What is not begun when an error leaves the
-    block is dropped.
+    They are spawned, for a forked one inherits the locks of torch's threads, and end with the process that made them,
+    however that ends. What is not begun when an error leaves the block is dropped.
+
+    Raises:
+        ValueError: If there is to be less than one.
     """
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by the processes when they load their libraries
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, start, arguments) if start else ProcessPoolExecutor(count, context)
+    if count < 1:
+        raise ValueError(f"processes must be at least 1, got {count}")
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    finally:
+        pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (start, arguments))
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
         pool.shutdown()
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def num_cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _begin(start: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if start is not None:
+        start(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only a process of a pool waits for another"
+    parent.join()
+    os._exit(1)

@@ -1,6 +1,6 @@
 """Rows scored side by side: processes that each have the model, the judge of speech and the world.
 
-Decoding many small steps does not fill two cores from one process, and rows do not depend on each other.
+Rows do not depend on each other, and one process that decodes many small steps leaves cores idle.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from omniloom.core.processes import one_thread_each
 from omniloom.data.problems import Mixture, Split
 from omniloom.data.speech.listener import Listener
+from omniloom.evaluation.identity import identity, judge_identity
 from omniloom.evaluation.report import CellScore, SpeakerScore
 from omniloom.evaluation.rows import ScoredRow
 from omniloom.evaluation.scoring import score_row
@@ -31,8 +32,6 @@ def row_workers(checkpoint: str | Path, listener: Path | None, processes: int) -
         ValueError: If there is to be less than one.
         ConnectionError: If one of them ends early, as where memory is short.
     """
-    if processes < 1:
-        raise ValueError(f"processes must be at least 1, got {processes}")
     if processes == 1:
         yield None
         return
@@ -43,6 +42,12 @@ def row_workers(checkpoint: str | Path, listener: Path | None, processes: int) -
         raise ConnectionError(
             f"one of {processes} scoring processes has ended, perhaps for want of memory; take fewer with --processes"
         ) from error
+
+
+def identities_in_worker() -> tuple[str, str]:
+    """Of the model and of the listener of this process."""
+    assert _worker is not None
+    return identity(_worker.omni), judge_identity(_worker.listener)
 
 
 def score_row_in_worker(row: ScoredRow, split: Split, *, limit: int, seed: int) -> CellScore:

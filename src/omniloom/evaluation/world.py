@@ -15,16 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from omniloom.codecs.base import fingerprint
 from omniloom.core.progress import Progress
 from omniloom.data.problems import Mixture, Split, Transcriber
+from omniloom.evaluation.identity import identity, judge_identity
 from omniloom.evaluation.report import CellScore, SpeakerScore, WorldReport
 from omniloom.evaluation.rows import ScoredRow, World, has_video, rows_of
 from omniloom.evaluation.scoring import Talker, score_row
 from omniloom.evaluation.speakers import score_speakers
-from omniloom.evaluation.workers import score_row_in_worker, score_speakers_in_worker
+from omniloom.evaluation.workers import identities_in_worker, score_row_in_worker, score_speakers_in_worker
 
 DEFAULT_LIMIT = 300
 
@@ -50,12 +48,14 @@ def evaluate(
     `workers.row_workers`, they do the work, with a model and a listener of their own.
 
     Raises:
-        ValueError: If a cell, task or split is unknown, or `limit` is not positive.
+        ValueError: If a cell, task or split is unknown, `limit` is not positive, or the pool has another model.
     """
     _check(splits, limit)
     world = Mixture()
     rows, skipped = _askable(omni, world, rows_of(world, cells=cells, tasks=tasks))
     settings = {"limit": limit, "seed": seed, "model": identity(omni), "listener": judge_identity(listener)}
+    if pool is not None and pool.submit(identities_in_worker).result() != (settings["model"], settings["listener"]):
+        raise ValueError("the processes have loaded another model or listener than this one; start again")
     partial = None if out is None else Path(out).with_name(Path(out).name + ".partial")
     done = _resume(partial, settings)
     jobs = [(row, split) for split in splits for row in rows]
@@ -84,30 +84,6 @@ def evaluate(
     return report
 
 
-def identity(omni: Talker) -> str:
-    """Sixteen digits that change with the model's weights or its codecs.
-
-    A codec's own fingerprint may leave out its decoder, which the scores depend on; its weights are therefore added.
-    """
-    model = getattr(omni, "model", None)
-    weights = dict(model.state_dict()) if isinstance(model, torch.nn.Module) else {}
-    codecs = {}
-    for name in ("text", "audio", "image"):
-        codec = getattr(omni.codecs, name, None)  # a stand-in may have no text codec
-        if codec is not None:
-            codecs[name] = codec.spec.fingerprint
-            weights |= _weights(codec, f"{name} codec.")
-    return fingerprint(codecs, weights)
-
-
-def judge_identity(listener: Transcriber) -> str:
-    """The listener's class, and for a model sixteen digits that change with its configuration or weights."""
-    name = type(listener).__qualname__
-    if not isinstance(listener, torch.nn.Module):
-        return name
-    return f"{name} {fingerprint({'config': getattr(listener, 'config', None)}, listener.state_dict())}"
-
-
 def _askable(omni: Talker, world: World, rows: Sequence[ScoredRow]) -> tuple[list[ScoredRow], dict[str, str]]:
     """The rows that this model can be asked, and why not the others."""
     knows_video = getattr(getattr(omni, "vocabulary", None), "has_video", True)
@@ -130,12 +106,6 @@ def _without_video(row: ScoredRow, world: World) -> ScoredRow | None:
         return None
     kept = tuple(task for task in row.tasks if not has_video(world.example("new", 0, task.name).prompt))
     return None if row.tasks and not kept else replace(row, tasks=kept)
-
-
-def _weights(codec: object, prefix: str) -> dict[str, torch.Tensor]:
-    if not isinstance(codec, torch.nn.Module):
-        return {}
-    return {prefix + name: weight for name, weight in codec.state_dict().items()}
 
 
 def _check(splits: Sequence[str], limit: int) -> None:

@@ -78,7 +78,7 @@ class TinyRecipe:
     num_examples: int = 131_072
     model: OmniConfig = field(default_factory=lambda: OmniConfig.from_depth(6, num_heads=3))
     training: TrainingConfig = field(
-        # No example of the world is longer than 230 positions.
+        # The longest of 98,304 examples of the world has 240 positions.
         default_factory=lambda: TrainingConfig(
             num_steps=9_000,
             row_length=256,
