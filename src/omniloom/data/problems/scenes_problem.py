@@ -50,6 +50,9 @@ IS_IT = Templates(
 )
 TRUE_SHARE = 0.5
 """How often what is asked about is there."""
+KEPT = {"colour": 1.0, "shape": 1.0, "neither": 1.0}
+KEPT_TO_LEARN = {"colour": 3.0, "shape": 1.0, "neither": 1.0}
+"""What something else has in common with what is there: most was told apart by its colour, and shapes went unheard."""
 UNSAID_SHARE = 0.5
 """How often the request for one object leaves out "big", or "top left": that is what is drawn unless told otherwise."""
 
@@ -176,7 +179,7 @@ class ScenesProblem(WeightedTasks):
         if random.random() < TRUE_SHARE:
             answer = "yes"
         else:
-            other = _other_than(item, random)
+            other = _other_than(item, random, KEPT_TO_LEARN if split == "train" else KEPT)
             # Of *composed* either is of a held-out pair, what is said or what is seen.
             if split == "composed" and random.random() < 0.5:
                 answer, seen = f"no {other.colour} {other.shape}", Scene((other,))
@@ -333,17 +336,17 @@ def _told(answer: str, language: Language, *, is_aloud: bool) -> Message:
 def _compared(seen: SceneObject, random: np.random.Generator) -> tuple[list[Message], str, list[str]]:
     """A typed question whether something is what is seen, its reply and answer, and the facts of it."""
     is_true = random.random() < TRUE_SHARE
-    asked_for = seen if is_true else _other_than(seen, random)
+    asked_for = seen if is_true else _other_than(seen, random, KEPT_TO_LEARN)
     answer = "yes" if is_true else f"no {seen.colour} {seen.shape}"
     words, facts = IS_IT.fill(random, "train", is_spoken=False, what=f"{asked_for.colour} {asked_for.shape}")
     question = Text(as_typed(words, random, is_question=True))
     return [Message("user", (question,)), written_reply(answer)], answer, facts
 
 
-def _other_than(item: SceneObject, random: np.random.Generator) -> SceneObject:
-    """The object in another colour, another shape or both, of no held-out pair."""
+def _other_than(item: SceneObject, random: np.random.Generator, shares: dict[str, float]) -> SceneObject:
+    """The object in another colour, another shape or both, of no held-out pair; the shares say what is kept."""
     while True:
-        kept = pick(random, ("colour", "shape", "neither"))
+        kept = choose_share(random, shares)
         other = replace(
             item,
             colour=item.colour if kept == "colour" else pick(random, COLOURS),
