@@ -288,7 +288,7 @@ def test_typed_comparisons_follow_what_was_heard_and_shown_in_training(monkeypat
         return Audio(torch.full((640,), 0.1), 16_000), []
 
     monkeypatch.setattr("omniloom.data.problems.turns.aloud", saying)
-    answers = set()
+    answers, in_common = set(), {"colour": 0, "shape": 0}
     for index in range(20):
         example = ScenesProblem().example("train", index, "heard_and_shown_text")
         seen = read_scene(next(part for part in example.messages[0].parts if isinstance(part, Image)))
@@ -298,5 +298,9 @@ def test_typed_comparisons_follow_what_was_heard_and_shown_in_training(monkeypat
             (asked,), (told,) = question.parts, reply.parts
             assert told.text == ("yes" if name in asked.text.lower() else f"no {name}")
             answers.add(told.text.split()[0])
+            if told.text != "yes":
+                for kind in in_common:
+                    in_common[kind] += getattr(seen.objects[0], kind) in asked.text.lower()
         assert len(ScenesProblem().example("new", index, "heard_and_shown_text").messages) == 2
     assert answers == {"yes", "no"}
+    assert in_common["colour"] > 2 * in_common["shape"] > 0  # shapes are what is hard to compare
