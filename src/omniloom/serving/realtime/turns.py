@@ -30,12 +30,12 @@ WINDOW = 512
 """Samples of one decision at 16 kHz, fixed by silero."""
 WINDOW_MS = WINDOW * 1000 // MODEL_RATE_HZ
 START_WINDOWS = 2
-ENDED = 0.98
+ENDED = 0.7
 """Probability of the turn's end from which a frame counts.
 
-With two in a row it is what `omniloom evaluate turns` chooses for the shipped model (docs/report.md).
+With three in a row it is what `omniloom evaluate turns` chooses for the shipped model (docs/report.md).
 """
-ENDED_FRAMES = 2
+ENDED_FRAMES = 3
 """So many in a row say that the turn has ended."""
 ENDED_SILENCE_MS = 80
 """Silence that the detector must find beside it, so that no model answers into a word."""
