@@ -89,7 +89,7 @@ def test_stages_that_are_done_are_not_done_again(run: Path, monkeypatch: pytest.
     def fail(*arguments: object, **options: object) -> None:
         raise AssertionError("a finished stage was started again")
 
-    monkeypatch.setattr("omniloom.recipes.tiny.ProcessPoolExecutor", fail)
+    monkeypatch.setattr("omniloom.recipes.tiny.one_thread_each", fail)
     monkeypatch.setattr("omniloom.training.Trainer.take_step", fail)
     before = (run / "checkpoint" / "model.safetensors").read_bytes()
     train_tiny(MICRO, out=run, is_resuming=True)

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from omniloom.data.problems import Example, Task
 from omniloom.evaluation import world
-from omniloom.evaluation.identity import identity
 from omniloom.evaluation.report import WorldReport
 from omniloom.evaluation.round_trip import round_trip
+from omniloom.evaluation.workers import identity
 from omniloom.evaluation.world import evaluate
 from omniloom.stream.message import Message, as_parts
 from omniloom.stream.parts import Audio, Part, Text

@@ -17,12 +17,17 @@ from typing import Any
 
 from omniloom.core.progress import Progress
 from omniloom.data.problems import Mixture, Split, Transcriber
-from omniloom.evaluation.identity import identity, judge_identity
 from omniloom.evaluation.report import CellScore, SpeakerScore, WorldReport
 from omniloom.evaluation.rows import ScoredRow, World, has_video, rows_of
 from omniloom.evaluation.scoring import Talker, score_row
 from omniloom.evaluation.speakers import score_speakers
-from omniloom.evaluation.workers import identities_in_worker, score_row_in_worker, score_speakers_in_worker
+from omniloom.evaluation.workers import (
+    identities_in_worker,
+    identity,
+    judge_identity,
+    score_row_in_worker,
+    score_speakers_in_worker,
+)
 
 DEFAULT_LIMIT = 300
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from omniloom.core.processes import one_thread_each
 from omniloom.data.problems import Mixture, Split
 from omniloom.data.speech.listener import Listener
-from omniloom.evaluation.identity import identity, judge_identity
 from omniloom.evaluation.report import CellScore, SpeakerScore
 from omniloom.evaluation.rows import ScoredRow
 from omniloom.evaluation.scoring import score_row
 from omniloom.evaluation.speakers import score_speakers
+from omniloom.evaluation.workers.identity import identity, judge_identity
 from omniloom.generation import Omni
 
 
