@@ -214,6 +214,7 @@ def test_what_sounds_like_a_known_name_is_no_near_miss() -> None:
     assert len({sound_of(word) for word in ("hedgehog", "hedgelass", "hourglass", "hourhog")}) == 4
 
 
+@pytest.mark.usefixtures("emoji_at_hand")
 def test_a_sheet_is_empty_or_it_is_not() -> None:
     example = UnknownProblem().example("new", 2, "unknown_drawing")
     assert example.answer == EMPTY_SHEET and score(example, [empty_sheet()]) == 1.0
@@ -223,7 +224,7 @@ def test_a_sheet_is_empty_or_it_is_not() -> None:
     assert score(drawn, [empty_sheet()]) == 0.0
 
 
-@pytest.mark.usefixtures("humming", "digits_at_hand")
+@pytest.mark.usefixtures("humming", "digits_at_hand", "emoji_at_hand")
 def test_known_things_are_never_refused() -> None:
     world = Mixture()
     for index in range(300):
