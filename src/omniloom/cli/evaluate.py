@@ -35,6 +35,9 @@ EXAMPLES = (
     "omniloom evaluate listener --limit 100      # how well the judge of speech hears by itself",
 )
 
+MOST_PROCESSES = 16
+"""Unless more are asked for: each holds a model, and of 54 rows in all the longest would leave the others idle."""
+
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
@@ -51,7 +54,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--splits", nargs="+", choices=("new", "composed"), help="only these (default: both)")
     parser.add_argument("--seed", type=int, default=0, help="another choice of examples")
     parser.add_argument(
-        "--processes", type=positive_int, metavar="N", help="score in so many (default: one a core; 1 with a GPU)"
+        "--processes",
+        type=positive_int,
+        metavar="N",
+        help="score in so many (default: one a core, 16 at most; 1 with a GPU)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here; a stopped world goes on")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="with turns: draw cut-ins against missed ends")
@@ -122,7 +128,7 @@ def _num_processes(options: argparse.Namespace) -> int:
     from omniloom.core.processes import num_cores
 
     chosen: int | None = options.processes
-    return chosen or (1 if torch.cuda.is_available() else num_cores())
+    return chosen or (1 if torch.cuda.is_available() else min(num_cores(), MOST_PROCESSES))
 
 
 def measure_ends(options: argparse.Namespace) -> TurnReport:
