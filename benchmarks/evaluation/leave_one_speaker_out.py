@@ -12,7 +12,8 @@ Three people are few to tell what a digit is from who says it, so a share of the
 voices, half of them of a crowd in which nobody comes twice: `--synthetic`.
 
 `--without` measures augmentations: for each one named, all speakers once more with it left out, and a table of what
-that costs. It goes on where it was stopped, if the settings are the same.
+that costs. It goes on where it was stopped, if the settings are the same, and takes what was measured with every
+augmentation from `leave_one_speaker_out.json`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from omniloom.training import Trainer, TrainingConfig
 Row = dict[str, Any]
 SETTINGS = ("steps", "examples", "depth", "synthetic", "telephone")
 """Options that decide what a model learns."""
+WHOLE, ABLATED = "leave_one_speaker_out.json", "augmentations.json"
 
 
 def train_without(
@@ -112,11 +114,15 @@ def _job(row: Row) -> tuple[str, str]:
     return row["without"], row["left_out"]
 
 
-def _done(path: Path, options: argparse.Namespace) -> list[Row]:
-    """Rows of an earlier run with these settings; the first ones did not tell about telephones."""
-    rows: list[Row] = [{"telephone": 0.0} | row for row in json.loads(path.read_text())] if path.is_file() else []
+def _done(options: argparse.Namespace) -> list[Row]:
+    """Rows of an earlier run with these settings; the first runs did not tell about telephones."""
     wanted = {name: getattr(options, name) for name in SETTINGS}
-    return [row for row in rows if {name: row.get(name) for name in wanted} == wanted and "without" in row]
+    for path in (options.out / name for name in (ABLATED, WHOLE)):
+        rows: list[Row] = json.loads(path.read_text()) if path.is_file() else []
+        rows = [row for row in ({"telephone": 0.0} | row for row in rows) if wanted.items() <= row.items()]
+        if any("without" in row for row in rows):
+            return [row for row in rows if "without" in row]
+    return []
 
 
 def main() -> None:
@@ -138,10 +144,10 @@ def main() -> None:
     if unknown := [name for name in names if name not in known]:
         parser.error(f"--without must be of {', '.join(known)}, got {', '.join(unknown)}")
     options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / ("augmentations.json" if names else "leave_one_speaker_out.json")
+    path = options.out / (ABLATED if names else WHOLE)
     wanted = [(without, speaker) for without in ("", *names) for speaker in options.speakers]
     order = {job: place for place, job in enumerate(wanted)}
-    rows = _done(path, options) if names else []
+    rows = _done(options) if names else []
     missing = [job for job in wanted if job not in [_job(row) for row in rows]]
     with one_thread_each(min(options.processes, len(missing) or 1)) as pool:
         for work in as_completed([pool.submit(left_out, speaker, without, options) for without, speaker in missing]):

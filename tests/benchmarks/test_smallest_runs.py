@@ -55,6 +55,7 @@ def test_leave_one_speaker_out_reports_the_speaker_and_the_others(tmp_path: Path
     run("evaluation/leave_one_speaker_out.py", str(tmp_path / "run" / "checkpoint"), *more)
     rows = json.loads((tmp_path / "augmentations.json").read_text())
     assert [row["without"] for row in rows] == ["", "gain", "speed"]
+    assert rows[0] == row
 
 
 def test_words_at_blocks_are_compared_with_none(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ class DialoguesProblem(WeightedTasks):
         kind = choose_share(random, INTERRUPTIONS)
         if kind == "question":
             question = question_for(scene, random, split)
-            answer = question.answer
+            answer, kind = question.answer, question.kind
             words, more = QUESTIONS[question.kind].fill(random, split, is_spoken=True, **question.values)
         else:
             answer = " ".join(said[num_words - 1 :] if kind == "go on" else said)
