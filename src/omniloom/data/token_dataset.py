@@ -184,6 +184,9 @@ class TokenDataset:
     def __getitem__(self, example: int) -> EncodedExample:
         if not 0 <= example < len(self):
             raise IndexError(f"example must be between 0 and {len(self) - 1}, got {example}")
+        return self._example(example)
+
+    def _example(self, example: int) -> EncodedExample:
         shard = self._shards[example // self.plan.shard_examples]
         place = example % self.plan.shard_examples
         tokens = slice(int(shard.offsets[place]), int(shard.offsets[place + 1]))
@@ -216,9 +219,7 @@ class Subset(TokenDataset):
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, example: int) -> EncodedExample:
-        if not 0 <= example < len(self):
-            raise IndexError(f"example must be between 0 and {len(self) - 1}, got {example}")
+    def _example(self, example: int) -> EncodedExample:
         return self.whole[int(self.examples[example])]
 
 
@@ -248,9 +249,7 @@ class Joined(TokenDataset):
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def __getitem__(self, example: int) -> EncodedExample:
-        if not 0 <= example < len(self):
-            raise IndexError(f"example must be between 0 and {len(self) - 1}, got {example}")
+    def _example(self, example: int) -> EncodedExample:
         part = int(np.searchsorted(self._starts, example, side="right")) - 1
         return self.parts[part][example - int(self._starts[part])]
 
