@@ -69,7 +69,6 @@ def trainer(out: Path, processes: Processes, *, optimizer: str = "AdamW", **chan
         "num_rows": NUM_ROWS,
         "accumulate": 2,
         "log_every": 1,
-        "label_smoothing": 0.1,
         "autocast": False,
         "compile": False,
         "tensorboard": False,

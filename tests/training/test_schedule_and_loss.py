@@ -8,7 +8,7 @@ import torch
 from omniloom.models import OmniConfig, OmniModel, States
 from omniloom.stream.layout import LossClass, Turn
 from omniloom.stream.vocabulary import AUDIO, PAD, TURN_END
-from omniloom.training import LossWeights, TrainingConfig, WarmupStableDecay
+from omniloom.training import LossWeights, WarmupStableDecay
 from omniloom.training.loss import weighted_loss
 from tests.stream.vocabularies import folding_vocabulary, small_vocabulary
 from tests.training.batches import plain_batch
@@ -70,40 +70,6 @@ def test_each_id_of_a_folded_position_counts_among_those_of_its_place():
     assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
     assert loss.counts.tolist() == [0, 2, 2, 3, 0, 0, 0, 0, 0, 0]
     assert loss.sums[LossClass.REPLY_IMAGE].item() == pytest.approx(block.item(), rel=1e-5)
-
-
-def test_a_smoothed_target_is_shared_among_the_ids_of_its_kind_and_place():
-    """Against soft targets by hand; what is reported is the loss without them."""
-    vocabulary, share = folding_vocabulary(), 0.2
-    model = OmniModel(OmniConfig.from_depth(1), vocabulary)
-    for head in model.heads:
-        torch.nn.init.normal_(head, std=0.1)
-    hidden, ids = torch.randn(1, 4, 128), torch.tensor([[7, 40, 75, 40, 41]])
-    text, sound = LossClass.REPLY_TEXT, LossClass.REPLY_AUDIO
-    more = torch.tensor([[[PAD] * 3, [PAD] * 3, [90, PAD, PAD], [PAD] * 3, [PAD] * 3]])
-    batch = plain_batch(ids, torch.tensor([[text, sound, text, text]]), more=more)
-    weights = LossWeights(reply_audio=0.5).by_class()
-    loss = weighted_loss(model, States(hidden, None), batch, weights, label_smoothing=share)
-    soft = torch.zeros(4, vocabulary.size)
-    soft[range(4), ids[0, 1:]] = 1 - share
-    soft[1, 75] += share
-    for row in (0, 2, 3):
-        soft[row, 40] += share * 2 / 3
-        soft[row, 41] += share / 3
-    first = torch.nn.functional.cross_entropy(model.logits(hidden)[0], soft, reduction="none")
-    # Of its kind and place it is the only one.
-    beside = -model.place_logits(hidden[0, 1], 0, table=model.embedding.table()).log_softmax(-1)[90 - 84]
-    expected = (first[0] + first[2] + first[3] + 0.5 * (first[1] + beside)) / (3 + 2 * 0.5)
-    assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
-    plain = weighted_loss(model, States(hidden, None), batch, weights)
-    torch.testing.assert_close(loss.sums, plain.sums)
-    assert loss.total.item() != pytest.approx(plain.total.item(), rel=1e-4)
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.5])
-def test_an_impossible_smoothing_is_refused(share):
-    with pytest.raises(ValueError, match=f"label_smoothing must be from 0 to 1, got {share}"):
-        TrainingConfig(num_steps=1, label_smoothing=share)
 
 
 def test_heads_without_anything_to_predict_have_gradients_all_the_same():

@@ -170,11 +170,7 @@ class OmniModel(nn.Module):
     ) -> Float[Tensor, "*rows ids"]:
         """Scores of what may stand at `vocabulary.reply_places[number]` of the next position."""
         place = self.vocabulary.reply_places[number]
-        return F.linear(self.at_place(hidden, number), table[place.start : place.stop])
-
-    def at_place(self, hidden: Float[Tensor, "*rows D"], number: int) -> Float[Tensor, "*rows D"]:
-        """The states that score what may stand at `vocabulary.reply_places[number]` of the next position."""
-        return F.linear(hidden, self.heads[number])
+        return F.linear(F.linear(hidden, self.heads[number]), table[place.start : place.stop])
 
     def heard_logits(
         self, heard: Float[Tensor, "frames D"], *, table: Float[Tensor, "V D"]

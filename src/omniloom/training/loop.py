@@ -46,12 +46,8 @@ from omniloom.training.sharding import (
 class TrainingConfig:
     """How a model is trained. A step takes `num_rows x row_length x accumulate` tokens, over all processes together.
 
-    `autocast` multiplies in bf16; unless it is said, where the device has that. `label_smoothing` is the share of each
-    target that is spread over the ids of its kind, as often as they come. `parallel` is what each of several processes
-    holds: the whole model (`ddp`) or a shard of it (`fsdp2`).
-
-    Raises:
-        ValueError: If `label_smoothing` is not from 0 to 1.
+    `autocast` multiplies in bf16; unless it is said, where the device has that. `parallel` is what each of several
+    processes holds: the whole model (`ddp`) or a shard of it (`fsdp2`).
     """
 
     num_steps: int
@@ -61,7 +57,6 @@ class TrainingConfig:
     optimizer: AdamW | Muon = field(default_factory=Muon)
     schedule: WarmupStableDecay = field(default_factory=WarmupStableDecay)
     weights: LossWeights = field(default_factory=LossWeights)
-    label_smoothing: float = 0.0
     clip_norm: float = 1.0
     autocast: bool | None = None
     compile: bool = True
@@ -70,10 +65,6 @@ class TrainingConfig:
     keep_checkpoints: int = 2
     tensorboard: bool = True
     parallel: Parallel = "ddp"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing <= 1:
-            raise ValueError(f"label_smoothing must be from 0 to 1, got {self.label_smoothing}")
 
     @property
     def tokens_per_step(self) -> int:
@@ -171,10 +162,7 @@ class Trainer:
         batch = batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_autocast):
             states = self.spread.forward(batch.ids, batch.slots, more=batch.more, documents=batch.documents)
-            loss = weighted_loss(
-                self.model, states, batch, self.weights,
-                label_smoothing=self.config.label_smoothing, over_all=self.processes.sum,
-            )  # fmt: skip
+            loss = weighted_loss(self.model, states, batch, self.weights, over_all=self.processes.sum)
         self.window.add(loss.sums, loss.counts, batch.num_tokens)
         return loss.total
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -59,22 +58,16 @@ def weighted_loss(
     batch: Batch,
     weights: Float[Tensor, " classes"],
     *,
-    label_smoothing: float = 0.0,
     over_all: Callable[[Tensor], Tensor] = lambda own: own,
 ) -> WeightedLoss:
     """Cross-entropy over the ids that carry weight, and over what frames and blocks are asked: the turn's end, a word.
 
     Where a target position holds several ids, each counts by itself. What has no weight never reaches the output
-    matrix. `label_smoothing` is the share of each target that is spread over the ids of its kind and place as often as
-    they stand there in this batch (unigram label smoothing, Pereyra et al. 2017); `sums` are without it.
-    `over_all` sums over all processes that share a step: the rows' weight, and how often each id stands where.
+    matrix. `over_all` sums the rows' weight over all processes that share a step.
     """
-    ids = reply_losses(model, states.last, batch, weights, over_all=over_all if label_smoothing else None)
-    losses, kind = ids.losses, ids.kinds
+    losses, kind = reply_losses(model, states.last, batch, weights)
     weight = weights[kind]
     sums = torch.zeros_like(weights).index_add_(0, kind, losses.detach())
-    if ids.to_frequencies is not None:
-        losses = torch.lerp(losses, ids.to_frequencies, label_smoothing)
     counts = torch.bincount(kind, minlength=len(weights)).to(weights.dtype)
     asked: dict[LossClass, Tensor] = {}
     if weights[LossClass.TURN_END] > 0:
@@ -93,63 +86,26 @@ def weighted_loss(
     return WeightedLoss(total, sums, counts)
 
 
-class ReplyLosses(NamedTuple):
-    """Loss (nats) and class of every id that carries weight; where asked for, also the cross-entropy of its scores to
-    how often each id stands at such a place.
-    """
-
-    losses: Float[Tensor, " ids"]
-    kinds: Int[Tensor, " ids"]
-    to_frequencies: Float[Tensor, " ids"] | None
-
-
 def reply_losses(
-    model: OmniModel,
-    hidden: Float[Tensor, "B T D"],
-    batch: Batch,
-    weights: Float[Tensor, " classes"],
-    *,
-    over_all: Callable[[Tensor], Tensor] | None = None,
-) -> ReplyLosses:
-    """Losses of the first ids of all positions, then place by place of those beside them.
+    model: OmniModel, hidden: Float[Tensor, "B T D"], batch: Batch, weights: Float[Tensor, " classes"]
+) -> tuple[Float[Tensor, " ids"], Int[Tensor, " ids"]]:
+    """Loss (nats) and class of every id that carries weight: the first ones of all positions, then place by place.
 
-    An id beside the first is one of those that may stand at its place, and only they are scored. `over_all` asks for
-    losses against frequencies, and sums over all processes how often each id stands where.
+    An id beside the first is one of those that may stand at its place, and only they are scored.
     """
     chosen = weights[batch.classes.long()] > 0
     kind, more = batch.classes[chosen].long(), batch.more_targets[chosen]
     own, table = hidden[chosen], model.embedding.table()
-    found = [_id_losses(own, table, batch.targets[chosen], kind, len(weights), over_all)]
+    losses = [F.cross_entropy(model.logits(own, table=table).float(), batch.targets[chosen], reduction="none")]
+    kinds = [kind]
     for number, place in enumerate(model.vocabulary.reply_places):
         target = more[:, place.place - 1]
         # Also where nothing is chosen: every head must have a gradient in every process.
         has_one = (kind == REPLY_CLASS[place.modality]) & (target != PAD)
-        states, rows = model.at_place(own[has_one], number), table[place.start : place.stop]
-        found.append(_id_losses(states, rows, target[has_one] - place.start, kind[has_one], len(weights), over_all))
-    losses, kinds, to_frequencies = zip(*found, strict=True)
-    return ReplyLosses(torch.cat(losses), torch.cat(kinds), None if over_all is None else torch.cat(to_frequencies))
-
-
-def _id_losses(
-    states: Float[Tensor, "ids D"],
-    rows: Float[Tensor, "V D"],
-    targets: Int[Tensor, " ids"],
-    kinds: Int[Tensor, " ids"],
-    num_kinds: int,
-    over_all: Callable[[Tensor], Tensor] | None,
-) -> ReplyLosses:
-    logits = F.linear(states, rows).float()
-    losses = F.cross_entropy(logits, targets, reduction="none")
-    if over_all is None:
-        return ReplyLosses(losses, kinds, None)
-    counts = logits.new_zeros(num_kinds, len(rows))
-    counts.index_put_((kinds, targets), counts.new_ones(()), accumulate=True)
-    counts = over_all(counts)
-    frequencies = counts / counts.sum(1, keepdim=True).clamp_min(1)
-    # What an id scores in the mean is what the mean of their vectors scores.
-    mean = F.linear(states, frequencies.to(rows.dtype) @ rows).float().gather(1, kinds[:, None])[:, 0]
-    right = logits.gather(1, targets[:, None])[:, 0]
-    return ReplyLosses(losses, kinds, losses + right - mean)
+        logits = model.place_logits(own[has_one], number, table=table)
+        losses.append(F.cross_entropy(logits.float(), target[has_one] - place.start, reduction="none"))
+        kinds.append(kind[has_one])
+    return torch.cat(losses), torch.cat(kinds)
 
 
 def turn_losses(
