@@ -91,18 +91,20 @@ def left_out(speaker: str, without: str, options: argparse.Namespace) -> Row:
 
 
 def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """For each augmentation left out: the mean and the worst speaker, and what leaving it out costs the mean."""
-    means = {name: [row["written"] for row in rows if row["without"] == name] for name in _names(rows)}
-    base = fmean(means[""]) if "" in means else None
+    """For each augmentation left out: the mean and the worst speaker, and what leaving it out costs these speakers."""
+    means = {name: {row["left_out"]: row["written"] for row in rows if row["without"] == name} for name in _names(rows)}
+    whole = means.get("", {})
     return [
         (
             name or "none",
-            str(len(values)),
-            f"{fmean(values):.3f}",
-            f"{min(values):.3f}",
-            "–" if base is None or not name else f"{base - fmean(values):+.3f}",
+            str(len(found)),
+            f"{fmean(found.values()):.3f}",
+            f"{min(found.values()):.3f}",
+            f"{fmean(whole[speaker] - share for speaker, share in found.items()):+.3f}"
+            if name and found.keys() <= whole.keys()
+            else "–",
         )
-        for name, values in means.items()
+        for name, found in means.items()
     ]
 
 
