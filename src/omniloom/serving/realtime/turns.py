@@ -30,7 +30,7 @@ WINDOW = 512
 """Samples of one decision at 16 kHz, fixed by silero."""
 WINDOW_MS = WINDOW * 1000 // MODEL_RATE_HZ
 START_WINDOWS = 2
-ENDED = 0.7
+ENDED = 0.4
 """Probability of the turn's end from which a frame counts.
 
 With three in a row it is what `omniloom evaluate turns` chooses for the shipped model (docs/report.md).
