@@ -68,8 +68,8 @@ def mix_to_learn() -> WorldMix:
 class TinyRecipe:
     """Codecs, data and training on two idle cores; `training.num_steps` sets the longest part.
 
-    It took 88 minutes on a busy machine with bf16 arithmetic, 65 by the rates of a quiet one; without that up to twice as
-    long.
+    It took 88 minutes on a busy machine with bf16 arithmetic, 65 by the rates of a quiet one; without that, up to twice
+    as long.
     """
 
     text: TextCodecRecipe = field(default_factory=TextCodecRecipe)
