@@ -20,11 +20,9 @@ help:
 setup: $(STAMP)
 
 # torch goes first and alone: a machine without an NVIDIA GPU must never download CUDA.
-$(STAMP): pyproject.toml setup.py src/omniloom/kernels/build.py $(wildcard src/omniloom/kernels/*/*.cpp src/omniloom/kernels/*/*.h)
+$(STAMP): pyproject.toml $(wildcard src/omniloom/kernels/CMakeLists.txt src/omniloom/kernels/*/*.cpp src/omniloom/kernels/*/*.h src/omniloom/kernels/*/*.inc)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
 	  f"omniloom needs Python 3.11 or newer, $(PYTHON) is {v[0]}.{v[1]}; run: make PYTHON=/path/to/python3.11 setup")'
-	@command -v c++ >/dev/null 2>&1 || command -v g++ >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1 || \
-	  echo "omniloom: no C++ compiler found; the native kernels are left out and decoding is slower."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@if $(BIN)/python -c 'import torch' 2>/dev/null; then \
 	  echo "omniloom: torch is there already"; \
@@ -39,10 +37,11 @@ $(STAMP): pyproject.toml setup.py src/omniloom/kernels/build.py $(wildcard src/o
 	  $(PIP) install -q "torch==$(TORCH)+cpu" numpy 2>/dev/null || \
 	  $(PIP) install -q "torch==$(TORCH)+cpu" numpy --extra-index-url $(TORCH_CPU_INDEX); \
 	fi
-	@echo "omniloom: 2/3 build tools (about 2 MB)"
-	@$(PIP) install -q "setuptools>=77" wheel
-	@echo "omniloom: 3/3 the package and its libraries (about 265 MB)"
+	@echo "omniloom: 2/3 build tools (about 30 MB)"
+	@$(PIP) install -q "scikit-build-core>=0.11" "cmake>=3.24" ninja
+	@echo "omniloom: 3/3 the package and its libraries (about 265 MB), and the native operators"
 	@$(PIP) install -q --no-build-isolation -e '.[train,serve,speech,dev]'
+	@$(BIN)/python src/omniloom/kernels/build.py --optional
 	@touch $(STAMP)
 	@echo "omniloom: ready"
 
@@ -72,7 +71,7 @@ browser:
 	  { echo "omniloom: could not install Chromium; install it yourself and run make test-all again"; exit 1; }
 
 lint: setup
-	$(BIN)/ruff check src tests benchmarks examples setup.py
+	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

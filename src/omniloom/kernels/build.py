@@ -1,15 +1,19 @@
 """Compile the native operators into one shared library, `_native.so`, beside this file.
 
-The set-up runs this file by its path, before the package can be imported, so it needs only the standard library. The
-library has a plain C interface and is loaded with ctypes: it is tied to no version of Python or torch, which a torch
-C++ extension would be. A digest of the sources is compiled in, so that a library older than its sources is noticed.
+    python -m omniloom.kernels.build
+    python -m omniloom.kernels.build --sanitize address,undefined --out build/sanitized/_native.so
+
+CMakeLists.txt says how; this runs it, for a folder of sources that is used in place. It is also run by its path, before
+the package can be imported, so it needs only the standard library, and cmake and ninja beside it. A digest of the
+sources is compiled in, so that a library older than its sources is noticed.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import importlib.util
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -18,61 +22,79 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LIBRARY = HERE / "_native.so"
-COMMON_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra")
-X86_FLAGS = {
-    "avx2": ("-mavx2", "-mfma"),
-    "avx512": ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mprefer-vector-width=512"),
-}
-"""What the file of each instruction set is compiled with; every other file gets the processor's baseline."""
 
 
 def sources() -> list[Path]:
-    return sorted(HERE.glob("*/*.cpp"))
+    """All that decides what the library is; empty where only the library was installed."""
+    return sorted(path for pattern in ("*.cpp", "*.h", "*.inc") for path in HERE.glob(f"*/{pattern}"))
 
 
 def digest() -> str:
     """Sixteen hexadecimal digits that change with any native source or flag."""
-    found = hashlib.sha256(repr((COMMON_FLAGS, X86_FLAGS)).encode())
-    for path in sorted([*sources(), *HERE.glob("*/*.h")]):
-        found.update(path.name.encode() + path.read_bytes())
+    found = hashlib.sha256()
+    for path in [HERE / "CMakeLists.txt", *sources()]:
+        found.update(path.relative_to(HERE).as_posix().encode() + path.read_bytes())
     return found.hexdigest()[:16]
 
 
-def compiler() -> str | None:
-    """$CXX, or the first of c++, g++ and clang++ that is installed."""
-    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
-    return next((found for name in names if (found := shutil.which(name))), None)
+def torch_folder() -> Path:
+    """Where torch is installed, found without importing it."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("torch is not installed here; install it first (make setup does)")
+    return Path(spec.origin).parent
 
 
-def build(library: Path = LIBRARY) -> Path:
-    """Compile and link; the library appears whole or not at all.
+def build(library: Path = LIBRARY, *, sanitize: str = "") -> Path:
+    """Configure, compile and link; the library appears whole or not at all.
 
     Raises:
-        RuntimeError: If there is no compiler, or it fails; the message holds what it said.
+        RuntimeError: If a tool or torch is missing, or the compiler fails; the message holds what it said.
     """
-    program = compiler()
-    if program is None:
-        raise RuntimeError("no C++ compiler found; install g++ or clang++, or set CXX")
-    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    torch_folder()
+    cmake = _tool("cmake")
+    library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        objects = []
-        for source in sources():
-            if source.stem in X86_FLAGS and not is_x86:
-                continue
-            objects.append(str(Path(folder) / f"{source.parent.name}_{source.stem}.o"))
-            flags = [*COMMON_FLAGS, *X86_FLAGS.get(source.stem, ()), f'-DOMNILOOM_DIGEST="{digest()}"']
-            _run([program, *flags, "-c", str(source), "-o", objects[-1]])
-        finished = Path(folder) / library.name
-        _run([program, "-shared", "-o", str(finished), *objects, "-lm"])
-        os.replace(finished, library)
+        options = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={_tool('ninja')}", f"-DPython_EXECUTABLE={sys.executable}"]
+        if sanitize:
+            options.append(f"-DOMNILOOM_SANITIZE={sanitize}")
+        _run([cmake, "-S", str(HERE), "-B", folder, *options])
+        _run([cmake, "--build", folder])
+        os.replace(Path(folder) / "_native.so", library)
     return library
+
+
+def _tool(name: str) -> str:
+    """A program beside this Python, where its wheel puts it, or else on the path."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if found is None:
+        raise RuntimeError(f"{name} was not found; run `pip install {name}`")
+    return found
 
 
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=LIBRARY, help="default: beside the sources, where it is looked for")
+    parser.add_argument("--sanitize", default="", metavar="A,B", help="as in -fsanitize=")
+    parser.add_argument("--optional", action="store_true", help="where it cannot be built, say so and succeed")
+    parser.add_argument("--describe", action="store_true", help="print torch's folder and the digest, for CMake")
+    options = parser.parse_args()
+    if options.describe:
+        print(f"{torch_folder()};{digest()}")
+        return
+    try:
+        print(build(options.out.resolve(), sanitize=options.sanitize))
+    except RuntimeError as error:
+        if not options.optional:
+            sys.exit(f"omniloom: {error}")
+        print(f"omniloom: native operators are left out, slower torch code serves instead: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    print(build(Path(sys.argv[1]) if len(sys.argv) > 1 else LIBRARY))
+    main()

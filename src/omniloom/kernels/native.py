@@ -1,8 +1,8 @@
 """Loads the native library and says which instruction sets it offers here.
 
-`OMNILOOM_ISA` forces one (avx512, avx2, portable), so that tests reach each of them on one machine. Where the library
-is missing, older than its sources, or asked not to be used (`OMNILOOM_ISA=reference`), the torch reference serves:
-several times slower, equal in result, and said so once by a warning unless it was asked for.
+`OMNILOOM_ISA` chooses one (avx512, avx2, portable) when the library is loaded; tests reach each of them on one machine
+by `forced`. Where the library is missing, older than its sources, or asked not to be used (`OMNILOOM_ISA=reference`),
+torch references serve: slower, equal in result, and said so once by a warning unless it was asked for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+
+import torch
 
 from omniloom.kernels import build
 
@@ -21,21 +25,30 @@ REMEDY = "run `make setup` (a C++ compiler is needed), or `python -m omniloom.ke
 @cache
 def library() -> ctypes.CDLL | None:
     """The native library, or None where it was not built or does not fit its sources; then a warning says so."""
-    if not build.LIBRARY.exists():
-        warnings.warn(f"native operators are not built, the slow torch reference serves; {REMEDY}", stacklevel=2)
+    problem = _problem()
+    if problem:
+        warnings.warn(f"native operators {problem}, the slow torch reference serves; {REMEDY}", stacklevel=2)
         return None
+    # Its operators are registered as it is loaded.
+    torch.ops.load_library(str(build.LIBRARY))
     found = ctypes.CDLL(str(build.LIBRARY))
-    found.omniloom_digest.restype = ctypes.c_char_p
     found.omniloom_isa_name.restype = ctypes.c_char_p
+    found.omniloom_kernels.restype = ctypes.c_char_p
     found.omniloom_workspace_size.restype = ctypes.c_int64
     found.omniloom_workspace_size.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
     found.omniloom_decode_step.restype = ctypes.c_void_p
-    if build.sources() and found.omniloom_digest().decode() != build.digest():
-        warnings.warn(
-            f"native operators are older than their sources, the torch reference serves; {REMEDY}", stacklevel=2
-        )
-        return None
     return found
+
+
+def _problem() -> str:
+    """Why there is no library to load; empty if there is one."""
+    if not build.LIBRARY.exists():
+        return "are not built"
+    # A library that was installed without its sources fits them by definition; one in a folder of sources says for
+    # itself what it was made from, and is asked by reading it, for once loaded its operators could not be taken back.
+    if build.sources() and build.digest().encode() not in build.LIBRARY.read_bytes():
+        return "are older than their sources"
+    return ""
 
 
 @cache
@@ -50,19 +63,54 @@ def instruction_sets() -> dict[str, int]:
         if found.omniloom_isa_is_supported(index):
             names[name.decode()] = index
         index += 1
-    return names
+    return dict(reversed(names.items()))
+
+
+def kernels() -> dict[str, tuple[str, ...]]:
+    """The native kernels of each operator, as the library lists them; empty without it."""
+    found = library()
+    pairs = [line.split("/") for line in found.omniloom_kernels().decode().split()] if found else []
+    return {operator: tuple(name for owner, name in pairs if owner == operator) for operator, _ in pairs}
 
 
 def chosen_instruction_set() -> str:
-    """What a decoder made now will use: $OMNILOOM_ISA, else the best there is, else "reference".
+    """What is used from now on: $OMNILOOM_ISA, else the one in use, the best there is, else "reference".
 
     Raises:
         ValueError: If $OMNILOOM_ISA names one that this machine does not offer.
     """
-    forced = os.environ.get("OMNILOOM_ISA", "")
-    if forced == REFERENCE:
+    wanted = os.environ.get("OMNILOOM_ISA", "")
+    if wanted == REFERENCE:
         return REFERENCE
     offered = instruction_sets()
-    if forced and forced not in offered:
-        raise ValueError(f"OMNILOOM_ISA={forced} is not offered here; use one of {', '.join([*offered, REFERENCE])}")
-    return forced or next(iter(offered), REFERENCE)
+    if wanted and wanted not in offered:
+        raise ValueError(f"OMNILOOM_ISA={wanted} is not offered here; use one of {', '.join([*offered, REFERENCE])}")
+    found = library()
+    if wanted or found is None:
+        return wanted or REFERENCE
+    in_use = found.omniloom_isa_in_use()
+    return next(name for name, index in offered.items() if index == in_use)
+
+
+@contextmanager
+def forced(name: str) -> Iterator[None]:
+    """Every operator of torch runs this instruction set meanwhile, in all threads; for tests and benchmarks."""
+    found = library()
+    assert found is not None, "there is no native library to force"
+    before = found.omniloom_isa_in_use()
+    found.omniloom_use_isa(instruction_sets()[name])
+    try:
+        yield
+    finally:
+        found.omniloom_use_isa(before)
+
+
+@cache
+def is_native() -> bool:
+    """Whether operators of torch run natively; the first call loads the library and applies $OMNILOOM_ISA."""
+    chosen = chosen_instruction_set()
+    found = library() if chosen != REFERENCE else None
+    if found is None:
+        return False
+    found.omniloom_use_isa(instruction_sets()[chosen])
+    return True

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../dispatch/dispatch.h"
 #include "decode_step.h"
 
 namespace {
@@ -277,9 +278,7 @@ void attend(const OmniloomDecoder& decoder, const OmniloomRow& row, int layer, c
   }
 }
 
-}  // namespace
-
-extern "C" void DECODE_STEP(const OmniloomDecoder* decoder, const OmniloomCall* call) {
+void decode_step(const OmniloomDecoder* decoder, const OmniloomCall* call) {
   const int width = decoder->width, hidden = decoder->hidden, count = call->num_rows;
   const Workspace w = divide(*decoder, call->workspace, count);
   const auto normalize_all = [&](const float* weight) {
@@ -317,3 +316,8 @@ extern "C" void DECODE_STEP(const OmniloomDecoder* decoder, const OmniloomCall* 
              {call->logits + start, decoder->num_outputs}, call->num_logits);
   }
 }
+
+}  // namespace
+
+#define KERNEL(name, type) OMNILOOM_KERNEL(name, type, name)
+#include "kernels.inc"

@@ -62,13 +62,4 @@ typedef struct {
   int32_t reserved;
 } OmniloomCall;
 
-#ifdef __cplusplus
-extern "C" {
-#endif
 typedef void (*OmniloomDecodeStep)(const OmniloomDecoder*, const OmniloomCall*);
-void omniloom_decode_step_portable(const OmniloomDecoder*, const OmniloomCall*);
-void omniloom_decode_step_avx2(const OmniloomDecoder*, const OmniloomCall*);
-void omniloom_decode_step_avx512(const OmniloomDecoder*, const OmniloomCall*);
-#ifdef __cplusplus
-}
-#endif

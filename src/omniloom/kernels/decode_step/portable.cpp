@@ -1,5 +1,5 @@
 // The decode step for any processor: vectors of 16 bytes, which the compiler maps to what the baseline has.
 #define VECTOR_BYTES 16
 #define TILE_INPUTS 2
-#define DECODE_STEP omniloom_decode_step_portable
+#define OMNILOOM_ISA portable
 #include "body.h"

@@ -1,0 +1,4 @@
+// Softmax for portable.
+#define VECTOR_BYTES 16
+#define OMNILOOM_ISA portable
+#include "body.h"
