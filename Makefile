@@ -9,7 +9,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help setup talk train test test-all lint bench docs wheel browser golden
+.PHONY: help setup talk train test test-all sanitize lint bench docs wheel browser golden
 help:
 	@echo "make talk      set up, then serve the tiny model and print the address of the page"
 	@echo "make test      set up, then run the tests (minutes, offline)"
@@ -59,8 +59,15 @@ test: setup
 test-all: setup browser
 	$(TEST) -m "not gpu and not compile"
 	$(TEST) -o addopts="--import-mode=importlib --strict-markers" -m compile
+	$(MAKE) sanitize
 	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then $(TEST) -m gpu; \
 	  else echo "omniloom: no GPU here, so the tests marked gpu did not run"; fi
+
+# The native operators once more, every access to memory and all arithmetic watched.
+sanitize: setup
+	$(BIN)/python -m omniloom.kernels --sanitize address,undefined --out build/sanitized.so
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 OMNILOOM_NATIVE=$(CURDIR)/build/sanitized.so \
+	  LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so)" $(TEST) tests/kernels
 
 # The page's tests drive a real browser.
 browser:

@@ -1,7 +1,8 @@
 """Compile the native operators into one shared library, `_native.so`, beside this file.
 
-    python -m omniloom.kernels.build
-    python -m omniloom.kernels.build --sanitize address,undefined --out build/sanitized/_native.so
+    python -m omniloom.kernels
+    python -m omniloom.kernels --sanitize address,undefined --out build/sanitized.so
+    OMNILOOM_NATIVE=build/sanitized.so LD_PRELOAD="$(g++ -print-file-name=libasan.so)" pytest tests/kernels
 
 CMakeLists.txt says how; this runs it, for a folder of sources that is used in place. It is also run by its path, before
 the package can be imported, so it needs only the standard library, and cmake and ninja beside it. A digest of the
@@ -21,7 +22,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LIBRARY = HERE / "_native.so"
+LIBRARY = Path(os.environ.get("OMNILOOM_NATIVE", HERE / "_native.so"))
 
 
 def sources() -> list[Path]:

@@ -19,7 +19,7 @@ import torch
 from omniloom.kernels import build
 
 REFERENCE = "reference"
-REMEDY = "run `make setup` (a C++ compiler is needed), or `python -m omniloom.kernels.build`"
+REMEDY = "run `make setup` (a C++ compiler is needed), or `python -m omniloom.kernels`"
 
 
 @cache
