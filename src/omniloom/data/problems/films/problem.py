@@ -43,8 +43,9 @@ LANGUAGE = "language:en"
 STILL_SHARE = 0.1
 """How often nothing moves where the question would be answered aloud, or is spoken; of text that is a task."""
 
-SPOKEN_SHARES = (0.4, 0.35, 0.25)
-"""How often a spoken question is about what happens, about the thing that moves, and about what sounds."""
+SPOKEN_SHARES = (0.25, 0.5, 0.25)
+"""How often a spoken question is about what happens, about the thing that moves, and about what sounds; so spread that
+another example's question is seldom the same one."""
 
 Shares = tuple[float, float]
 """How often there is one, and two."""
