@@ -67,14 +67,14 @@ def _processor() -> str:
 def _native() -> str:
     import warnings
 
-    from omniloom.kernels import chosen_instruction_set
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        from omniloom.kernels import native
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            return f"compiled, uses {chosen_instruction_set()}"
-        except UserWarning as warning:
-            raise ValueError(str(warning)) from warning
+        chosen, offered, operators = native.chosen_instruction_set(), native.instruction_sets(), native.kernels()
+    if not offered and told:
+        raise ValueError(str(told[0].message))
+    return f"compiled, uses {chosen} of {', '.join(offered)}; {', '.join(operators)}"
 
 
 def _extra(extra: str, names: tuple[str, ...]) -> str:

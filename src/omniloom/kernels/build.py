@@ -55,13 +55,15 @@ def build(library: Path = LIBRARY, *, sanitize: str = "") -> Path:
     torch_folder()
     cmake = _tool("cmake")
     library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         options = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={_tool('ninja')}", f"-DPython_EXECUTABLE={sys.executable}"]
         if sanitize:
             options.append(f"-DOMNILOOM_SANITIZE={sanitize}")
         _run([cmake, "-S", str(HERE), "-B", folder, *options])
         _run([cmake, "--build", folder])
-        os.replace(Path(folder) / "_native.so", library)
+        finished = library.with_name(f".{library.name}.{os.getpid()}")
+        shutil.copy(Path(folder) / "_native.so", finished)
+        os.replace(finished, library)
     return library
 
 
