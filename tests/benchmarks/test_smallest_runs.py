@@ -77,3 +77,11 @@ def test_sizes_are_compared_on_examples_held_out(tmp_path: Path) -> None:
         assert rows[0]["parameters"] < rows[1]["parameters"]
         assert all(row["losses"]["reply_text"] > 0 for row in rows)
     assert (tmp_path / "compare_sizes.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["softmax", "softmax_topk", "sampling"])
+def test_native_operators_are_compared_with_their_peers(tmp_path: Path, name: str) -> None:
+    run(f"kernels/bench_{name}.py", "--quick", "--json", str(tmp_path / "found.json"))
+    rows = json.loads((tmp_path / "found.json").read_text())
+    ratios = [row["torch"] if name == "softmax" else row["over_torch"] for row in rows]
+    assert ratios and all(ratio["value"] > 0 for ratio in ratios)

@@ -31,3 +31,18 @@ def define(schema: str, *, reference: Callable[..., Any], fake: Callable[..., An
     torch.library.register_fake(f"omniloom::{name}", fake, lib=_LIBRARY)
     operator: torch._ops.OpOverload = getattr(torch.ops.omniloom, name.split(".")[0]).default
     return operator
+
+
+def call(operator: torch._ops.OpOverload, input: torch.Tensor, *rest: Any, reference: Callable[..., Any]) -> Any:
+    """The operator, past its gradient where none is asked for: that is Python, and 10 us of a call.
+
+    The reference serves under `torch.func` and forward-mode gradients, which a registered gradient knows nothing of.
+    """
+    if torch.compiler.is_compiling():
+        return operator(input, *rest)
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return reference(input, *rest)
+    if torch.is_grad_enabled() and input.requires_grad:
+        return operator(input, *rest)
+    with torch._C._AutoDispatchBelowAutograd():
+        return operator(input, *rest)

@@ -41,3 +41,19 @@ reproductions.add(
         module="omniloom.reproductions.gpt_4o",
     ),
 )
+
+reproductions.add(
+    "two-pass-softmax",
+    Reproduction(
+        summary="softmax without a pass for the largest number; faster than three passes out of cache",
+        module="omniloom.reproductions.two_pass_softmax",
+    ),
+)
+
+reproductions.add(
+    "online-softmax",
+    Reproduction(
+        summary="softmax and its largest values from one read of the logits",
+        module="omniloom.reproductions.online_softmax",
+    ),
+)

@@ -55,6 +55,9 @@ OMNILOOM_PUBLIC const char* omniloom_kernels() {
 #define KERNEL(name, type) "softmax/" #name "\n"
 #include "../softmax/kernels.inc"
 #undef KERNEL
+#define KERNEL(name, type) "softmax_topk/" #name "\n"
+#include "../softmax_topk/kernels.inc"
+#undef KERNEL
       ;
 }
 }

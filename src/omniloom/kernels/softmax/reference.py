@@ -6,4 +6,16 @@ from torch import Tensor
 
 
 def softmax(input: Tensor) -> Tensor:
-    return input.softmax(-1)
+    return input.softmax(-1).contiguous()
+
+
+def log_softmax(input: Tensor) -> Tensor:
+    return input.log_softmax(-1).contiguous()
+
+
+def softmax_out(input: Tensor, out: Tensor, method: int = 0) -> None:
+    out.copy_(input.softmax(-1))
+
+
+def log_softmax_out(input: Tensor, out: Tensor) -> None:
+    out.copy_(input.log_softmax(-1))
