@@ -37,6 +37,8 @@ def library() -> ctypes.CDLL | None:
     found.omniloom_workspace_size.restype = ctypes.c_int64
     found.omniloom_workspace_size.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
     found.omniloom_decode_step.restype = ctypes.c_void_p
+    found.omniloom_prefer_large_pages.argtypes = (ctypes.c_void_p, ctypes.c_int64)
+    found.omniloom_prefer_large_pages.restype = None
     return found
 
 
@@ -64,6 +66,13 @@ def instruction_sets() -> dict[str, int]:
             names[name.decode()] = index
         index += 1
     return dict(reversed(names.items()))
+
+
+def prefer_large_pages(memory: torch.Tensor) -> None:
+    """Ask the system for large pages under a tensor on the CPU that was allocated but not yet written."""
+    found = library()
+    if found is not None and memory.device.type == "cpu":
+        found.omniloom_prefer_large_pages(memory.data_ptr(), memory.nbytes)
 
 
 def kernels() -> dict[str, tuple[str, ...]]:

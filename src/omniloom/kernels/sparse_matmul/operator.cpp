@@ -1,0 +1,213 @@
+// omniloom::sparse_matmul on a CPU: columns are cut into panels, and panels divided over threads. A panel's inputs are copied
+// beside each other a block at a time, so that one block stays in the first cache while every output is summed.
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "../dispatch/dispatch.h"
+#include "sparse_matmul.h"
+
+#define KERNEL OMNILOOM_TABLE
+#include "kernels.inc"
+#undef KERNEL
+
+namespace {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+SparsePanel kernel_of(ScalarType dtype, int64_t block) {
+  STD_TORCH_CHECK(block == 1 || block == 2 || block == 4, "blocks must be of 1, 2 or 4 outputs, got ", block);
+  STD_TORCH_CHECK(dtype == ScalarType::Float || dtype == ScalarType::BFloat16, "values must be float32 or bfloat16");
+  if (dtype == ScalarType::Float) return block == 1 ? sparse_f32_1() : block == 2 ? sparse_f32_2() : sparse_f32_4();
+  return block == 1 ? sparse_bf16_1() : block == 2 ? sparse_bf16_2() : sparse_bf16_4();
+}
+
+// Images of channels by places, or rows of channels; columns are counted over all images.
+struct Columns {
+  int64_t num_images, num_places, image_stride, channel_stride, place_stride;
+  int64_t count() const { return num_images * num_places; }
+
+  // Calls run(place in memory, column within the panel, count) for the columns of each image in [first, first + count).
+  template <class Run>
+  void each_run(int64_t first, int64_t count, const Run& run) const {
+    for (int64_t done = 0; done < count;) {
+      const int64_t image = (first + done) / num_places, place = (first + done) % num_places;
+      const int64_t length = std::min(num_places - place, count - done);
+      run(image * image_stride + place * place_stride, done, length);
+      done += length;
+    }
+  }
+};
+
+// panel[channel][width columns] of the channels from `first_channel` on.
+void gather(const float* from, const Columns& columns, int64_t first, int64_t count, int64_t first_channel, int64_t num_channels,
+            float* panel, int64_t width) {
+  if (count < width) memset(panel, 0, (size_t)(num_channels * width) * sizeof(float));
+  columns.each_run(first, count, [&](int64_t place, int64_t at, int64_t length) {
+    const float* const start = from + place + first_channel * columns.channel_stride;
+    if (columns.place_stride == 1) {
+      for (int64_t channel = 0; channel < num_channels; ++channel)
+        memcpy(panel + channel * width + at, start + channel * columns.channel_stride, (size_t)length * sizeof(float));
+    } else {
+      for (int64_t i = 0; i < length; ++i)
+        for (int64_t channel = 0; channel < num_channels; ++channel)
+          panel[channel * width + at + i] = start[i * columns.place_stride + channel * columns.channel_stride];
+    }
+  });
+}
+
+void scatter(const float* sums, int64_t width, int64_t num_outputs, const Columns& columns, int64_t first, int64_t count,
+             float* to) {
+  columns.each_run(first, count, [&](int64_t place, int64_t at, int64_t length) {
+    if (columns.place_stride == 1) {
+      for (int64_t output = 0; output < num_outputs; ++output)
+        memcpy(to + place + output * columns.channel_stride, sums + output * width + at, (size_t)length * sizeof(float));
+    } else {
+      for (int64_t i = 0; i < length; ++i)
+        for (int64_t output = 0; output < num_outputs; ++output)
+          to[place + i * columns.place_stride + output * columns.channel_stride] = sums[output * width + at + i];
+    }
+  });
+}
+
+Tensor whole(const Tensor& tensor) { return tensor.is_contiguous() ? tensor : torch::stable::contiguous(tensor); }
+
+struct Weight {
+  SparsePanel kernel;
+  Tensor values, columns, starts, rows;
+  int64_t num_inputs, num_outputs, block, num_fours, num_input_blocks, block_inputs, num_entries;
+  std::vector<float> bias;
+
+  Weight(const Tensor& values_, const Tensor& columns_, const Tensor& starts_, const Tensor& rows_,
+         const std::optional<Tensor>& bias_, int64_t num_inputs_, int64_t num_outputs_, int64_t block_inputs_)
+      : values(whole(values_)), columns(whole(columns_)), starts(whole(starts_)), rows(whole(rows_)), num_inputs(num_inputs_),
+        num_outputs(num_outputs_), block_inputs(block_inputs_) {
+    STD_TORCH_CHECK(values.dim() == 2 && values.size(1) == SPARSE_OUTPUTS && columns.scalar_type() == ScalarType::Short &&
+                        columns.dim() == 2 && columns.size(0) == values.size(0) && columns.size(1) > 0 &&
+                        starts.scalar_type() == ScalarType::Int && rows.scalar_type() == ScalarType::Int && rows.dim() == 2 &&
+                        block_inputs > 0,
+                    "the weight must be packed by pack_sparse");
+    num_entries = values.size(0), block = SPARSE_OUTPUTS / columns.size(1);
+    num_input_blocks = rows.size(0), num_fours = rows.size(1) / columns.size(1);
+    kernel = kernel_of(values.scalar_type(), block);
+    STD_TORCH_CHECK(num_fours == (num_outputs + SPARSE_OUTPUTS - 1) / SPARSE_OUTPUTS &&
+                        num_input_blocks == std::max<int64_t>(1, (num_inputs + block_inputs - 1) / block_inputs),
+                    "the packed weight is not one of ", num_outputs, " outputs by ", num_inputs, " inputs");
+    check_entries();
+    if (!bias_) return;
+    STD_TORCH_CHECK(bias_->scalar_type() == ScalarType::Float && bias_->numel() == num_outputs, "bias must be ", num_outputs,
+                    " numbers of float32");
+    const Tensor numbers = whole(*bias_);
+    bias.assign((size_t)(num_fours * SPARSE_OUTPUTS), 0.0f);
+    if (num_outputs) memcpy(bias.data(), numbers.const_data_ptr(), (size_t)num_outputs * sizeof(float));
+  }
+
+  // Places that an entry names must exist, whoever made the tensors.
+  void check_entries() const {
+    const int32_t* const start = static_cast<const int32_t*>(starts.const_data_ptr());
+    const int32_t* const row = static_cast<const int32_t*>(rows.const_data_ptr());
+    const int64_t num_starts = num_fours * num_input_blocks, num_rows = num_fours * columns.size(1);
+    bool fits = starts.numel() == num_starts + 1 && rows.size(1) == num_rows;
+    fits = fits && start[0] == 0 && start[num_starts] == num_entries;
+    for (int64_t i = 0; fits && i < num_starts; ++i) fits = start[i] <= start[i + 1];
+    for (int64_t i = 0, count = num_rows * num_input_blocks; fits && i < count; ++i) fits = row[i] >= 0 && row[i] < num_rows;
+    const uint16_t* const column = static_cast<const uint16_t*>(columns.const_data_ptr());
+    fits = fits && (num_entries == 0 || sparse_largest()(column, columns.numel()) <= block_inputs);
+    STD_TORCH_CHECK(fits, "the packed weight is damaged: pack it again");
+  }
+
+  // How often each input is read, on average.
+  int64_t uses_of_input() const { return num_entries * SPARSE_OUTPUTS / (block * std::max<int64_t>(1, num_inputs)); }
+
+  SparseEntries entries(int64_t input_block) const {
+    const int32_t* const start = static_cast<const int32_t*>(starts.const_data_ptr()) + input_block * num_fours;
+    const int32_t* const row = static_cast<const int32_t*>(rows.const_data_ptr()) + input_block * rows.size(1);
+    return {values.const_data_ptr(), static_cast<const uint16_t*>(columns.const_data_ptr()), start, row, num_fours, block_inputs};
+  }
+};
+
+// An input that is read less often than this is read where it lies rather than copied beside the others; less often where
+// its vectors lie across cache lines.
+constexpr int64_t COPIED = 32, COPIED_UNALIGNED = 12;
+
+// Memory that begins with a cache line, so that no vector of a panel lies in two.
+struct alignas(64) Line {
+  float values[SPARSE_COLUMNS];
+};
+
+float* at_least(std::vector<Line>& lines, int64_t num_floats) {
+  lines.resize((size_t)(num_floats + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS);
+  return lines.empty() ? nullptr : lines[0].values;
+}
+
+// Columns as panels of 64 and a few more, so that none is much narrower than the others; of few inputs as panels of up to 96,
+// whose outputs are written in longer runs (1.1 to 1.4 times as fast where memory bounds: benchmarks/kernels).
+struct Panels {
+  static constexpr int64_t FEW_INPUTS = 128;
+  int64_t num_vectors, count;
+  Panels(int64_t num_columns, int64_t num_inputs) : num_vectors((num_columns + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS) {
+    const int64_t fewest = (num_vectors + SPARSE_MAX_WIDTH - 1) / SPARSE_MAX_WIDTH;
+    count = num_inputs <= FEW_INPUTS ? fewest : std::max(fewest, num_vectors / 4);
+  }
+  int64_t first(int64_t panel) const { return panel * num_vectors / count * SPARSE_COLUMNS; }
+};
+
+// One panel of columns, from the inputs where they lie or from copies of them beside each other.
+void multiply_panel(const Weight& weight, const float* from, const Columns& in, float* to, const Columns& out, int64_t first,
+                    int64_t width, std::vector<Line>& panel_lines, std::vector<Line>& sum_lines) {
+  const int64_t count = std::min(width, in.count() - first), image = first / in.num_places, place = first % in.num_places;
+  const bool is_one_run = count == width && place + count <= in.num_places && in.place_stride == 1 && out.place_stride == 1;
+  const bool is_in_place = is_one_run && weight.num_outputs % SPARSE_OUTPUTS == 0;
+  const bool is_copied = !is_one_run || weight.uses_of_input() >= (in.channel_stride % SPARSE_COLUMNS ? COPIED_UNALIGNED : COPIED);
+  float* const panel = is_copied ? at_least(panel_lines, weight.block_inputs * width) : nullptr;
+  float* const sums = is_in_place ? nullptr : at_least(sum_lines, weight.num_fours * SPARSE_OUTPUTS * width);
+  float* const target = is_in_place ? to + image * out.image_stride + place : sums;
+  const float* const bias = weight.bias.empty() ? nullptr : weight.bias.data();
+  for (int64_t block = 0; block < weight.num_input_blocks; ++block) {
+    const int64_t channel = block * weight.block_inputs, num_channels = std::min(weight.block_inputs, weight.num_inputs - channel);
+    if (is_copied) gather(from, in, first, count, channel, num_channels, panel, width);
+    const float* const inputs = is_copied ? panel : from + image * in.image_stride + channel * in.channel_stride + place;
+    const SparseEntries entries = weight.entries(block);
+    weight.kernel(&entries, inputs, is_copied ? width : in.channel_stride, width, bias, block > 0, target,
+                  is_in_place ? out.channel_stride : width);
+  }
+  if (!is_in_place) scatter(sums, width, weight.num_outputs, out, first, count, to);
+}
+
+void multiply(const Weight& weight, const float* from, const Columns& in, float* to, const Columns& out) {
+  const Panels panels(in.count(), weight.num_inputs);
+  const int64_t work = 1 + weight.num_entries * SPARSE_OUTPUTS * 64;
+  torch::stable::parallel_for(0, panels.count, 1 + 200000 / work, [&](int64_t begin, int64_t end) {
+    std::vector<Line> panel_lines, sum_lines;
+    for (int64_t i = begin; i < end; ++i)
+      multiply_panel(weight, from, in, to, out, panels.first(i), panels.first(i + 1) - panels.first(i), panel_lines, sum_lines);
+  });
+}
+
+Tensor sparse_matmul(const Tensor& input, const Tensor& values, const Tensor& columns, const Tensor& starts, const Tensor& rows,
+                     const std::optional<Tensor>& bias, int64_t num_outputs, int64_t block_inputs) {
+  STD_TORCH_CHECK(input.dim() == 3 && input.scalar_type() == ScalarType::Float,
+                  "the input must be float32 of images by channels by places");
+  const Weight weight(values, columns, starts, rows, bias, input.size(1), num_outputs, block_inputs);
+  const int64_t num_images = input.size(0), num_places = input.size(2);
+  const bool is_rows = input.size(1) > 1 && input.stride(1) == 1 && input.stride(2) != 1;
+  const Tensor from = is_rows || input.stride(2) == 1 ? input : torch::stable::contiguous(input);
+  const Columns in{num_images, num_places, from.stride(0), from.stride(1), from.stride(2)};
+  Tensor result = is_rows ? torch::stable::new_empty(input, {num_images, num_places, num_outputs})
+                          : torch::stable::new_empty(input, {num_images, num_outputs, num_places});
+  const Columns out = is_rows ? Columns{num_images, num_places, num_places * num_outputs, 1, num_outputs}
+                              : Columns{num_images, num_places, num_places * num_outputs, num_places, 1};
+  if (result.numel())
+    multiply(weight, static_cast<const float*>(from.const_data_ptr()), in, static_cast<float*>(result.mutable_data_ptr()), out);
+  return is_rows ? torch::stable::transpose(result, 1, 2) : result;
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(omniloom, CPU, library) { library.impl("sparse_matmul", TORCH_BOX(&sparse_matmul)); }

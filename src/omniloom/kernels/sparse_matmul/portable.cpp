@@ -1,0 +1,4 @@
+// Sparse products for portable.
+#define VECTOR_BYTES 16
+#define OMNILOOM_ISA portable
+#include "body.h"
