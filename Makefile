@@ -67,7 +67,7 @@ test-all: setup browser
 sanitize: setup
 	$(BIN)/python -m omniloom.kernels --sanitize address,undefined --out build/sanitized.so
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 OMNILOOM_NATIVE=$(CURDIR)/build/sanitized.so \
-	  LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so)" $(TEST) tests/kernels
+	  LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so) $$($${CXX:-c++} -print-file-name=libstdc++.so.6)" $(TEST) tests/kernels
 
 # The page's tests drive a real browser.
 browser:

@@ -85,8 +85,18 @@ def test_native_operators_are_compared_with_their_peers(tmp_path: Path, name: st
     rows = json.loads((tmp_path / "found.json").read_text())
     ratios = [row["torch"] if name == "softmax" else row["over_torch"] for row in rows]
     assert ratios and all(ratio["value"] > 0 for ratio in ratios)
+
+
 @pytest.mark.parametrize("operator", ["linear", "sparse_matmul"])
 def test_kernels_are_compared_with_their_peers(tmp_path: Path, operator: str) -> None:
     path = tmp_path / "found.json"
     run(f"kernels/bench_{operator}.py", "--quick", "--json", str(path))
     assert json.loads(path.read_text())
+
+
+def test_convolution_is_compared_with_its_peers(tmp_path: Path) -> None:
+    run("kernels/bench_convolution.py", "--quick", "--json", str(tmp_path / "convolution.json"))
+    found = json.loads((tmp_path / "convolution.json").read_text())
+    assert set(found) == {"ratios", "streams", "speeds"}
+    assert len(found["speeds"]) == 3
+    assert all({"torch", "onednn rows", "indirect", "auto rows"} <= set(names) for names in found["speeds"].values())

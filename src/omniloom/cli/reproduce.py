@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.list:
         for name in reproductions:
-            print(f"{name:<12} {reproductions.get(name).summary}")
+            print(f"{name:<22} {reproductions.get(name).summary}")
         return 0
     if options.name is None:
         raise ValueError(f"name a system, or give --list; there are {', '.join(reproductions)}")

@@ -62,3 +62,24 @@ reproductions.add(
         module="omniloom.reproductions.fast_sparse_convnets",
     ),
 )
+reproductions.add(
+    "indirect-convolution",
+    Reproduction(
+        summary="convolution by pointers to rows: as fast as a matrix product, without a patch matrix",
+        module="omniloom.reproductions.convolution.indirect",
+    ),
+)
+reproductions.add(
+    "winograd",
+    Reproduction(
+        summary="3x3 convolution in a quarter of the multiplications",
+        module="omniloom.reproductions.convolution.winograd",
+    ),
+)
+reproductions.add(
+    "pytorch",
+    Reproduction(
+        summary="native operators are ordinary ones: eager, differentiable, compiled, exported, profiled",
+        module="omniloom.reproductions.pytorch",
+    ),
+)

@@ -64,6 +64,9 @@ OMNILOOM_PUBLIC void omniloom_prefer_large_pages(void* memory, int64_t num_bytes
 // The names of all kernels, one a line: "operator/kernel".
 OMNILOOM_PUBLIC const char* omniloom_kernels() {
   return ""
+#define KERNEL(name, type) "convolution/" #name "\n"
+#include "../convolution/kernels.inc"
+#undef KERNEL
 #define KERNEL(name, type) "decode_step/" #name "\n"
 #include "../decode_step/kernels.inc"
 #undef KERNEL

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from omniloom.kernels.linear import reference
 from omniloom.kernels.linear.packing import PackedLinear
-from omniloom.kernels.registration import define
+from omniloom.kernels.registration import call, define
 
 
 def _like(input: Tensor, num_outputs: int, dtype: torch.dtype) -> Tensor:
@@ -89,7 +89,8 @@ def linear(
     """
     _check(input, weight, (torch.float32, torch.bfloat16))
     scales = weight.scales if weight.is_int8 else None
-    return _linear(input, weight.panels, scales, _float_bias(bias, weight), weight.num_outputs)
+    rest = (weight.panels, scales, _float_bias(bias, weight), weight.num_outputs)
+    return call(_linear, input, *rest, reference=reference.linear)
 
 
 def int8_matmul(

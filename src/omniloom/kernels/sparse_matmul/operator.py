@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from omniloom.kernels.registration import define
+from omniloom.kernels.registration import call, define
 from omniloom.kernels.sparse_matmul import reference
 from omniloom.kernels.sparse_matmul.packing import PackedSparse
 
@@ -112,7 +112,8 @@ def sparse_linear(
 
 def _run(input: Tensor, weight: PackedSparse, bias: Tensor | None) -> Tensor:
     is_float = input.dtype == torch.float32
-    found = _sparse_matmul(
+    found = call(
+        _sparse_matmul,
         input if is_float else input.float(),
         weight.values,
         weight.columns,
@@ -121,6 +122,7 @@ def _run(input: Tensor, weight: PackedSparse, bias: Tensor | None) -> Tensor:
         bias if bias is None or bias.dtype == torch.float32 else bias.float(),
         weight.num_outputs,
         weight.block_inputs,
+        reference=reference.sparse_matmul,
     )
     return found if is_float else found.to(input.dtype)
 
