@@ -9,13 +9,14 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help setup talk train test test-all sanitize lint bench docs wheel browser golden
+.PHONY: help setup talk train test test-all sanitize lint peers bench docs wheel browser golden
 help:
 	@echo "make talk      set up, then serve the tiny model and print the address of the page"
 	@echo "make test      set up, then run the tests (minutes, offline)"
 	@echo "make train     remake the tiny model from nothing; more options in ARGS"
 	@echo "make test-all  also the slow, compile and browser tests"
-	@echo "make lint | bench | docs | wheel"
+	@echo "make sanitize  the native operators' tests with every access watched"
+	@echo "make lint | bench | peers | docs | wheel"
 
 setup: $(STAMP)
 
@@ -81,6 +82,10 @@ lint: setup
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What native operators are measured against, beside torch; without their own dependencies, which would replace torch.
+peers: setup
+	$(PIP) install -q --no-deps executorch ncnn torchao ruamel.yaml tabulate parameterized
 
 bench: setup
 	@for file in $$(find benchmarks -name 'bench_*.py' | sort); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
