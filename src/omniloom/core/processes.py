@@ -1,4 +1,4 @@
-"""Work spread over the cores of one machine: processes started afresh, one thread each."""
+"""Work on the cores of one machine: processes started afresh, one thread each, or one thread for a while."""
 
 from __future__ import annotations
 
@@ -46,6 +46,19 @@ def one_thread_each(
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Operators of torch take one thread meanwhile, also as a decorator; for times that are to be compared."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def num_cores() -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 from omniloom.codecs.audio import RATE_HZ, AudioCodec
 from omniloom.codecs.audio.codec import pad_to_frame
 from omniloom.codecs.audio.losses import mel_distance
+from omniloom.core.processes import one_thread
 from omniloom.core.randomness import generator
 from omniloom.data.problems import Transcriber
 from omniloom.data.speech import fsdd
@@ -89,9 +90,7 @@ def _codes_used(codec: AudioCodec, sounds: list[Tensor]) -> tuple[int, ...]:
 def _real_times(codec: AudioCodec, *, duration_s: int = 10, repeats: int = 3) -> tuple[float, float]:
     """Seconds of sound encoded, and decoded, in a second: the best of `repeats`, on one thread."""
     sound = torch.from_numpy(generator("codec cost").standard_normal(duration_s * RATE_HZ)).float()[None] * 0.1
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         times_s = []
         for _ in range(repeats + 1):
             start_s = time.perf_counter()
@@ -99,6 +98,4 @@ def _real_times(codec: AudioCodec, *, duration_s: int = 10, repeats: int = 3) ->
             between_s = time.perf_counter()
             codec.decode_frames(codes)
             times_s.append((between_s - start_s, time.perf_counter() - between_s))
-    finally:
-        torch.set_num_threads(threads)
     return duration_s / min(t[0] for t in times_s[1:]), duration_s / min(t[1] for t in times_s[1:])

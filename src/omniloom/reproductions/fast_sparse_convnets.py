@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from omniloom.core.processes import one_thread
 from omniloom.core.timing import Timings, take_turns
 from omniloom.reproductions.catalogue import Effort
-from omniloom.reproductions.result import Result, Row, machine
+from omniloom.reproductions.result import Result, Row
 from omniloom.reproductions.sparse_products import Pointwise, dense, fbgemm, sparse
 
 SYSTEM = "fast-sparse-convnets"
@@ -67,10 +68,7 @@ def reproduce(*, effort: Effort = "usual", out: Path | None = None, checkpoint: 
     rows.append(Row(name="whole pruned networks", paper="1.3 to 2.4x dense at equal accuracy", bar="≥ 1.3x", here=None))
     if out is not None:
         draw(speedups, out / f"{SYSTEM}.png")
-    option = " --quick" if is_quick else ""
-    return Result(
-        system=SYSTEM, paper=PAPER, rows=rows, machine=machine(), command=f"omniloom reproduce {SYSTEM}{option}"
-    )
+    return Result.of_run(SYSTEM, paper=PAPER, rows=rows, effort=effort)
 
 
 def measure(layer: Pointwise, *, num_rounds: int, round_s: float = 0.006) -> Timings:
@@ -85,13 +83,8 @@ def measure(layer: Pointwise, *, num_rounds: int, round_s: float = 0.006) -> Tim
     if (peer := fbgemm(input, weights[AT_BLOCKS])) is not None:
         calls["FBGEMM"] = peer
     calls |= dense(input, weights[AT_BLOCKS])
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            found = take_turns(calls, num_rounds=num_rounds, round_s=round_s)
-    finally:
-        torch.set_num_threads(before)
+    with one_thread(), torch.inference_mode():
+        found = take_turns(calls, num_rounds=num_rounds, round_s=round_s)
     best = min((name for name in calls if name.startswith("oneDNN")), key=found.typical)
     return Timings(seconds={**found.seconds, "dense": found.seconds[best]})
 

@@ -6,15 +6,14 @@ stops at the first sound. The wait for the decision counts in the question's own
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 
+from omniloom.core.processes import one_thread
 from omniloom.data.problems import cell_examples
 from omniloom.evaluation.turn_ends import Frame, Setting, decided_at, knows_turn_ends
 from omniloom.evaluation.turn_ends.measure import PIECE_MS
@@ -63,7 +62,7 @@ def measure_first_sounds(omni: Omni, questions: Sequence[Audio], *, turns: Mappi
     """
     setting = Setting(**turns["setting"]) if knows_turn_ends(omni) and turns.get("setting") else None
     decide = silero_detector() if setting is None else None
-    with _one_thread():
+    with one_thread():
         found = []
         for question in [*questions[:1], *questions]:
             decided_s = decide(question) if decide is not None else None
@@ -100,13 +99,3 @@ def _answered(
     return FirstSound(
         after_commit_ms=1000 * commit_s, after_speech_ms=None if after_speech_s is None else 1000 * after_speech_s
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -22,7 +22,7 @@ from omniloom.evaluation.world import TESTED_SPLITS, evaluate
 from omniloom.generation import Omni
 from omniloom.reproductions.catalogue import Effort
 from omniloom.reproductions.first_sound import FirstSound, measure_first_sounds, spoken_questions
-from omniloom.reproductions.result import Result, Row, machine
+from omniloom.reproductions.result import Result, Row
 
 SYSTEM = "gpt-4o"
 PAPER = "GPT-4o System Card (OpenAI, August 2024), section 1"
@@ -54,9 +54,7 @@ def reproduce(
         from omniloom.reproductions.gpt_4o_figure import draw
 
         draw(report.cells, latencies, out / "gpt-4o.png")
-    option = "" if effort == "usual" else f" --{effort}"
-    command = f"omniloom reproduce {SYSTEM}{option} --checkpoint {checkpoint}"
-    return Result(system=SYSTEM, paper=PAPER, rows=rows, machine=machine(), command=command)
+    return Result.of_run(SYSTEM, paper=PAPER, rows=rows, effort=effort, options=f" --checkpoint {checkpoint}")
 
 
 def direction_rows(cells: Sequence[CellScore]) -> list[Row]:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import torch
 
+from omniloom.core.processes import one_thread
 from omniloom.core.timing import Timings, take_turns
 from omniloom.kernels import softmax, softmax_topk
 from omniloom.kernels.softmax_topk.operator import select_largest
 from omniloom.reproductions.catalogue import Effort
-from omniloom.reproductions.result import Result, Row, machine
+from omniloom.reproductions.result import Result, Row
 
 SYSTEM = "online-softmax"
 PAPER = "Milakov & Gimelshein, Online normalizer calculation for softmax (2018), sections 4, 5.1 and 5.2"
@@ -53,20 +54,13 @@ MOST_ERROR = 1e-6
 
 def reproduce(*, effort: Effort = "usual", out: Path | None = None, checkpoint: str = "tiny") -> Result:
     """Fused beside torch's pair and our own; "quick" times two shapes and reports the others as not tested."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         chosen = QUICK_CASES if effort == "quick" else CASES
         timings = {case.name: _timed(case, num_rounds=5 if effort == "quick" else 15) for case in chosen}
         rows = [*speed_rows(timings), exactness_row()]
-    finally:
-        torch.set_num_threads(before)
     if out is not None:
         draw(timings, out / f"{SYSTEM}.png")
-    option = "" if effort == "usual" else f" --{effort}"
-    return Result(
-        system=SYSTEM, paper=PAPER, rows=rows, machine=machine(), command=f"omniloom reproduce {SYSTEM}{option}"
-    )
+    return Result.of_run(SYSTEM, paper=PAPER, rows=rows, effort=effort)
 
 
 def speed_rows(timings: dict[str, Timings]) -> list[Row]:

@@ -20,10 +20,11 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from omniloom import kernels
+from omniloom.core.processes import one_thread
 from omniloom.core.randomness import torch_generator
 from omniloom.core.timing import Timings, take_turns
 from omniloom.reproductions.catalogue import Effort
-from omniloom.reproductions.result import Result, Row, machine
+from omniloom.reproductions.result import Result, Row
 
 SYSTEM = "pytorch"
 PAPER = "PyTorch: An Imperative Style, High-Performance Deep Learning Library (Paszke et al. 2019), sections 4 and 6"
@@ -93,9 +94,7 @@ def cases() -> dict[str, Case]:
 
 def reproduce(*, effort: Effort = "usual", out: Path | None = None, checkpoint: str = "tiny") -> Result:
     """Every operator in every way of working; "quick" leaves out `torch.compile`, which takes a compiler."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         tried = cases()
         overheads = {name: _overhead(case) for name, case in tried.items()}
         rows = [
@@ -106,14 +105,9 @@ def reproduce(*, effort: Effort = "usual", out: Path | None = None, checkpoint: 
             _row("whole under torch.compile", "a program", None if effort == "quick" else tried, compiles),
             overhead_row(overheads),
         ]
-    finally:
-        torch.set_num_threads(before)
     if out is not None:
         draw(overheads, out / f"{SYSTEM}.png")
-    option = "" if effort == "usual" else f" --{effort}"
-    return Result(
-        system=SYSTEM, paper=PAPER, rows=rows, machine=machine(), command=f"omniloom reproduce {SYSTEM}{option}"
-    )
+    return Result.of_run(SYSTEM, paper=PAPER, rows=rows, effort=effort)
 
 
 def has_parity(case: Case) -> bool:

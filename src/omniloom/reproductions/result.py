@@ -50,6 +50,13 @@ class Result:
     machine: str
     command: str
 
+    @classmethod
+    def of_run(cls, system: str, *, paper: str, rows: Sequence[Row], effort: str, options: str = "") -> Result:
+        """With this machine, and the command that makes it again."""
+        option = "" if effort == "usual" else f" --{effort}"
+        command = f"omniloom reproduce {system}{option}{options}"
+        return cls(system=system, paper=paper, rows=rows, machine=machine(), command=command)
+
     @property
     def has_failed(self) -> bool:
         """Whether a row that was tested does not hold."""

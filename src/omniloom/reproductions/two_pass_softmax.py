@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
+from omniloom.core.processes import one_thread
 from omniloom.core.timing import Ratio, Timings, take_turns
 from omniloom.kernels.softmax.operator import Method, run_method
 from omniloom.reproductions.catalogue import Effort
-from omniloom.reproductions.result import Result, Row, machine
+from omniloom.reproductions.result import Result, Row
 
 SYSTEM = "two-pass-softmax"
 PAPER = "Dukhan & Ablavatski, Two-Pass Softmax Algorithm (2020), abstract, table 2 and section 6"
@@ -40,19 +41,12 @@ SPECIAL = (
 
 def reproduce(*, effort: Effort = "usual", out: Path | None = None, checkpoint: str = "tiny") -> Result:
     """Both methods from 1k to 64M numbers; "quick" has one size in cache and one out of it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         timings = {count: _timed(count, effort) for count in SIZES["quick" if effort == "quick" else "usual"]}
         rows = [*speed_rows(timings), error_row(max(timings)), special_row()]
-    finally:
-        torch.set_num_threads(before)
     if out is not None:
         draw(timings, out / f"{SYSTEM}.png")
-    option = "" if effort == "usual" else f" --{effort}"
-    return Result(
-        system=SYSTEM, paper=PAPER, rows=rows, machine=machine(), command=f"omniloom reproduce {SYSTEM}{option}"
-    )
+    return Result.of_run(SYSTEM, paper=PAPER, rows=rows, effort=effort)
 
 
 def speed_rows(timings: dict[int, Timings]) -> list[Row]:

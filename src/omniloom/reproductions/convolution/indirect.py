@@ -14,7 +14,7 @@ from omniloom.reproductions.catalogue import Effort
 from omniloom.reproductions.convolution import peers
 from omniloom.reproductions.convolution.layers import LAYERS, POINTWISE, STREAMS
 from omniloom.reproductions.convolution.measure import Measured, geometric_mean, measure, measure_stream
-from omniloom.reproductions.result import Result, Row, machine
+from omniloom.reproductions.result import Result, Row
 
 SYSTEM = "indirect-convolution"
 PAPER = "Dukhan 2019, The Indirect Convolution Algorithm (arXiv:1907.02129)"
@@ -43,11 +43,8 @@ def reproduce(*, effort: Effort = "usual", out: Path | None = None, checkpoint: 
         from omniloom.reproductions.convolution.figure import draw
 
         draw(measured, NAMES, out / f"{SYSTEM}.png")
-    option = " --quick" if is_quick else ""
     rows = [*paper_rows(measured), *peer_rows(measured, streams)]
-    return Result(
-        system=SYSTEM, paper=PAPER, rows=rows, machine=machine(), command=f"omniloom reproduce {SYSTEM}{option}"
-    )
+    return Result.of_run(SYSTEM, paper=PAPER, rows=rows, effort=effort)
 
 
 def paper_rows(measured: Sequence[Measured]) -> list[Row]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from omniloom.core.processes import one_thread
 from omniloom.core.timing import Ratio, Timings, take_turns
 from omniloom.kernels import conv, prepack
 from omniloom.reproductions.convolution import peers
@@ -53,17 +54,12 @@ def measure(layer: Layer, names: Collection[str] = NAMES, *, num_rounds: int = 9
         RuntimeError: If one computes something else.
     """
     torch.manual_seed(0)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            drawn = layer.draw()
-            calls = {name: call for name in names if (call := _call(layer, drawn, name)) is not None}
-            _check(calls)
-            num_rounds = min(num_rounds, max(3, int(3e10 / layer.flops)))
-            return Measured(layer=layer, timings=take_turns(calls, num_rounds=num_rounds, round_s=round_s))
-    finally:
-        torch.set_num_threads(before)
+    with one_thread(), torch.inference_mode():
+        drawn = layer.draw()
+        calls = {name: call for name in names if (call := _call(layer, drawn, name)) is not None}
+        _check(calls)
+        num_rounds = min(num_rounds, max(3, int(3e10 / layer.flops)))
+        return Measured(layer=layer, timings=take_turns(calls, num_rounds=num_rounds, round_s=round_s))
 
 
 def _call(layer: Layer, drawn: peers.Drawn, name: str) -> Callable[[], Any] | None:
@@ -114,15 +110,10 @@ def measure_stream(width: int, *, taps: int, dilation: int = 1, num_rounds: int 
         joined = torch.cat([past_planes, frame_planes], dim=-1)
         return F.conv1d(joined, weight, bias, dilation=dilation), joined[..., 1:].clone()
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            calls = {"stream": lambda: packed.stream(frame, past), "torch": by_torch}
-            _check(calls)
-            return take_turns(calls, num_rounds=num_rounds, round_s=round_s)
-    finally:
-        torch.set_num_threads(before)
+    with one_thread(), torch.inference_mode():
+        calls = {"stream": lambda: packed.stream(frame, past), "torch": by_torch}
+        _check(calls)
+        return take_turns(calls, num_rounds=num_rounds, round_s=round_s)
 
 
 def geometric_mean(ratios: Collection[Ratio]) -> float:

@@ -19,7 +19,7 @@ from omniloom.reproductions.convolution import peers
 from omniloom.reproductions.convolution.indirect import against, ratio_row
 from omniloom.reproductions.convolution.layers import OTHERS_3X3, VGG, Layer, square
 from omniloom.reproductions.convolution.measure import Measured, measure
-from omniloom.reproductions.result import Result, Row, machine
+from omniloom.reproductions.result import Result, Row
 
 SYSTEM = "winograd"
 PAPER = "Lavin & Gray 2015, Fast Algorithms for Convolutional Neural Networks (arXiv:1509.09308)"
@@ -58,10 +58,7 @@ def reproduce(*, effort: Effort = "usual", out: Path | None = None, checkpoint: 
         from omniloom.reproductions.convolution.figure import draw
 
         draw(single, (*NAMES, *NCNN_NAMES), out / f"{SYSTEM}.png")
-    option = " --quick" if is_quick else ""
-    return Result(
-        system=SYSTEM, paper=PAPER, rows=rows, machine=machine(), command=f"omniloom reproduce {SYSTEM}{option}"
-    )
+    return Result.of_run(SYSTEM, paper=PAPER, rows=rows, effort=effort)
 
 
 def ncnn_row(single: Sequence[Measured]) -> Row:
