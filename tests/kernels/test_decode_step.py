@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from omniloom.kernels import DecoderWeights, DecodeStep, LayerWeights, instruction_sets
+from omniloom.kernels import DecoderWeights, DecodeStep, LayerWeights, ScoreBlock, instruction_sets
 
 CONTEXT = 40
 
 
-def random_weights(*, width: int, num_heads: int, num_kv_heads: int, head_width: int, hidden: int, is_narrow: bool):
+def random_weights(
+    *, width: int, num_heads: int, num_kv_heads: int, head_width: int, hidden: int, is_narrow: bool, num_more: int = 0
+) -> DecoderWeights:
     generator = torch.Generator().manual_seed(width + hidden)
 
     def normal(*shape: int, std: float = 0.1) -> torch.Tensor:
@@ -38,6 +42,7 @@ def random_weights(*, width: int, num_heads: int, num_kv_heads: int, head_width:
         head_width=head_width,
         norm_epsilon=1e-6,
         rotary_base=10_000.0,
+        places=normal(width, num_more * width) if num_more else None,
     )
 
 
@@ -147,53 +152,85 @@ def test_only_the_last_logits_may_be_asked(isa):
     assert torch.equal(some, run(step, [1, 2, 3])[0][1:])
 
 
-def given(step: DecodeStep, inputs: torch.Tensor | None, *, piece: int) -> torch.Tensor:
-    """All logits of as many tokens as there are inputs, with `piece` of them a call."""
+def beside(step: DecodeStep, more: list[list[int]], *, piece: int) -> torch.Tensor:
+    """All logits of as many tokens as there are lists of ids beside them, with `piece` of them a call."""
     keys, values = empty_cache(step.weights)
     scratch, found = step.scratch(), []
-    for start in range(0, len(inputs), piece):
-        places = range(start, min(start + piece, len(inputs)))
+    for start in range(0, len(more), piece):
+        places = range(start, min(start + piece, len(more)))
         where = dict(tokens=[7] * len(places), slots=[i % 9 for i in places], positions=places, rows=[0] * len(places))
-        found.append(
-            step(scratch, **where, keys=keys, values=values, inputs=inputs[places.start : places.stop]).clone()
-        )
+        found.append(step(scratch, **where, keys=keys, values=values, more=more[places.start : places.stop]).clone())
     return torch.cat(found)
 
 
-def test_given_vectors_stand_for_the_tokens_rows(isa, monkeypatch):
-    weights = random_weights(**SHAPES[1], is_narrow=False)
+MORE = [[], [3, 4, 5], [300], [0, 0], [], [9, 8, 7], [1], [2, 300, 0], [], [6], [5, 5, 5], []]
+
+
+@pytest.mark.parametrize("is_narrow", [False, True])
+def test_ids_beside_a_token_equal_the_reference(isa, is_narrow, monkeypatch):
+    weights = random_weights(**SHAPES[1], is_narrow=is_narrow, num_more=3)
     step = DecodeStep(weights, context=CONTEXT)
-    inputs = torch.randn(12, 50, generator=torch.Generator().manual_seed(5)) * 0.1
-    got = given(step, inputs, piece=5)
-    want = given(reference_of(weights, monkeypatch), inputs, piece=1)
+    got = beside(step, MORE, piece=5)
+    want = beside(reference_of(weights, monkeypatch), MORE, piece=1)
     torch.testing.assert_close(got, want, rtol=0, atol=1e-5 * float(want.abs().max()))
-    assert torch.equal(got, given(step, inputs, piece=1))
+    assert torch.equal(got, beside(step, MORE, piece=1))
     assert not torch.allclose(got, run(step, [7] * 12)[0], atol=0.01)
 
 
-def test_the_tables_own_rows_given_change_nothing_to_the_bit(isa):
-    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
-    assert torch.equal(given(step, step.weights.table[[7] * 12], piece=4), run(step, [7] * 12)[0])
+def test_tokens_that_stand_alone_take_any_form_of_nothing(isa):
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True, num_more=2), context=CONTEXT)
+    assert torch.equal(beside(step, [[]] * 12, piece=4), run(step, [7] * 12)[0])
 
 
-def test_a_call_without_inputs_forgets_those_of_the_call_before(isa):
-    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
+def test_a_call_without_more_forgets_that_of_the_call_before(isa):
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True, num_more=2), context=CONTEXT)
     keys, values = empty_cache(step.weights)
     scratch, where = step.scratch(), dict(tokens=[3], slots=[0], positions=[0], rows=[0], keys=keys, values=values)
-    step(scratch, **where, inputs=torch.ones(1, 64))
+    step(scratch, **where, more=[[1, 2]])
     assert torch.equal(step(scratch, **where), run(step, [3])[0])
 
 
-def test_inputs_of_another_shape_are_refused():
-    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=False), context=CONTEXT)
+def test_more_than_there_is_room_for_is_refused():
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=False, num_more=2), context=CONTEXT)
     keys, values = empty_cache(step.weights)
     where = dict(tokens=[3], slots=[0], positions=[0], rows=[0], keys=keys, values=values)
-    for inputs in (torch.ones(2, 64), torch.ones(1, 63), torch.ones(1, 64, dtype=torch.float64), torch.ones(64, 1).mT):
-        if inputs.shape == (1, 64) and inputs.dtype == torch.float32:
-            step(step.scratch(), **where, inputs=inputs.contiguous())
-            continue
-        with pytest.raises(ValueError, match=r"inputs must be float32 of shape \(1, 64\)"):
-            step(step.scratch(), **where, inputs=inputs)
+    for more in ([[1, 2, 3]], [[1], [2]]):
+        with pytest.raises(ValueError, match="more must be at most 2 ids for each of 1 tokens"):
+            step(step.scratch(), **where, more=more)
+    with pytest.raises(ValueError, match=r"ids in more must be from 0 to 300, got \[1, 301\]"):
+        step(step.scratch(), **where, more=[[1, 301]])
+
+
+def in_blocks(weights: DecoderWeights) -> DecoderWeights:
+    """The same shapes with an output made of parts: plain rows, rows with digits, and these again through heads."""
+    generator = torch.Generator().manual_seed(1)
+    width = weights.table.shape[1]
+    normal = lambda *shape: (torch.randn(*shape, generator=generator) * 0.1).bfloat16().float()  # noqa: E731
+    plane = ScoreBlock(rows=normal(100, width), digits=normal(14, width), levels=(4, 5, 5))
+    blocks = (
+        ScoreBlock(rows=normal(65, width)),
+        plane,
+        ScoreBlock(rows=normal(75, width), digits=normal(8, width) / 3, levels=(3, 5)),
+        replace(plane, head=normal(width, width)),
+    )
+    return replace(weights, blocks=blocks, output=torch.cat([block.whole() for block in blocks]))
+
+
+@pytest.mark.parametrize("ranges", [None, [(0, 1), (64, 66)], [(30, 340)], [(70, 71), (164, 166), (239, 300)]])
+@pytest.mark.parametrize("shape", SHAPES[:2])
+def test_scores_by_parts_equal_those_of_the_whole_output(isa, shape, ranges, monkeypatch):
+    weights = in_blocks(random_weights(**shape, is_narrow=True))
+    step, ids = DecodeStep(weights, context=CONTEXT), list(range(11))
+    got = run(step, ids, piece=4, ranges=ranges)[0]
+    want = run(reference_of(weights, monkeypatch), ids, ranges=ranges)[0]
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-5 * float(want[want.isfinite()].abs().max()))
+    assert torch.equal(got, run(step, ids, ranges=ranges)[0])
+
+
+def test_blocks_that_are_not_the_whole_output_are_refused(isa):
+    weights = in_blocks(random_weights(**SHAPES[0], is_narrow=True))
+    with pytest.raises(ValueError, match="the blocks hold 240 scores, the output 340"):
+        DecodeStep(replace(weights, blocks=weights.blocks[:3]), context=CONTEXT)
 
 
 @pytest.mark.parametrize(

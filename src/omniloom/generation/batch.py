@@ -111,7 +111,7 @@ class BatchDecoder:
                     rows=[number] * len(piece),
                     keys=self._cache.keys,
                     values=self._cache.values,
-                    inputs=self._prepared.inputs(piece),
+                    more=[position.ids[1:] for position in piece],
                     ranges=None if stop == len(row) else (),
                     num_logits=1,
                 )
@@ -127,17 +127,9 @@ class BatchDecoder:
             rows=range(len(positions)),
             keys=self._cache.keys,
             values=self._cache.values,
-            inputs=self._inputs(positions),
+            more=[position.ids[1:] for position in positions],
             ranges=ranges,
         )
-
-    def _inputs(self, positions: Sequence[Position]) -> Float[Tensor, "B D"] | None:
-        """The rows' vectors, each made by itself, as a product's rounding changes with the rows beside."""
-        if all(len(position.ids) == 1 for position in positions):
-            return None
-        own = [self._prepared.inputs([position]) for position in positions]
-        rows = zip(own, positions, strict=True)
-        return torch.cat([self._prepared.table[[at.ids[0]]] if made is None else made for made, at in rows])
 
     @torch.inference_mode()
     def _torch_prefill(self, rows: Sequence[Sequence[Position]]) -> Float[Tensor, "B scores"]:

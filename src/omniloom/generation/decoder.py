@@ -40,6 +40,8 @@ def decoder_weights(model: OmniModel, table: Float[Tensor, "V D"]) -> DecoderWei
     return DecoderWeights(
         table=table,
         output=model.output(table),
+        blocks=model.output_blocks(),
+        places=model.embedding.places if model.embedding.num_more else None,
         slots=model.embedding.slots,
         layers=tuple(layers),
         num_heads=config.attention.num_heads,
@@ -76,14 +78,6 @@ class PreparedModel:
         self._limits = limits
         self._grammars: dict[frozenset[Want], ReplyGrammar] = {}
         self._lock = threading.Lock()
-
-    def inputs(self, positions: Sequence[Position]) -> Float[Tensor, "T D"] | None:
-        """The vectors of positions; None where each is its token's row of the table."""
-        more = more_of([positions], self.vocabulary)
-        if more is None:
-            return None
-        first = torch.tensor([[position.ids[0] for position in positions]])
-        return self.model.embedding.combine(self.table, first, more)[0]
 
     def grammar(self, wants: frozenset[Want]) -> ReplyGrammar:
         with self._lock:
@@ -196,7 +190,7 @@ class RowDecoder:
             rows=[0] * len(positions),
             keys=self._cache.keys,
             values=self._cache.values,
-            inputs=self.prepared.inputs(positions),
+            more=[position.ids[1:] for position in positions],
             ranges=ranges,
             num_logits=num_logits,
         )

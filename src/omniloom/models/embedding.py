@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from omniloom.kernels import ScoreBlock
 from omniloom.layers.norm import unit_norm
 from omniloom.stream.vocabulary import MAX_SLOT, PAD, Vocabulary
 
@@ -26,6 +27,7 @@ class TokenEmbedding(nn.Module):
 
     def __init__(self, vocabulary: Vocabulary, width: int) -> None:
         super().__init__()
+        self.vocabulary = vocabulary
         self.rows = nn.Parameter(torch.randn(vocabulary.size, width) * INITIAL_STD)
         digits_of = _digit_matrix(vocabulary)
         self.register_buffer("digits_of", digits_of, persistent=False)
@@ -40,6 +42,20 @@ class TokenEmbedding(nn.Module):
     def table(self) -> Float[Tensor, "V D"]:
         """The vector of every id, rows and digits summed; compute once and keep it where weights do not change."""
         return self.rows + self.digits_of @ self.digits
+
+    def planes(self) -> dict[int, ScoreBlock]:
+        """What the vectors of each plane are made of, by its first id, in the order of the ids."""
+        found, column = {}, 0
+        for item in self.vocabulary.ranges:
+            levels = item.plane.levels
+            stop = column + sum(levels)
+            found[item.start] = ScoreBlock(
+                rows=self.rows[item.start : item.start + item.plane.size],
+                digits=self.digits[column:stop] if levels else None,
+                levels=levels,
+            )
+            column = stop
+        return found
 
     def combine(
         self, table: Float[Tensor, "V D"], ids: Int[Tensor, "B T"], more: Int[Tensor, "B T K"] | None = None

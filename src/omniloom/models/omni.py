@@ -12,7 +12,7 @@ as the identity, so that it begins with what the state says anyway.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from omniloom.kernels import ScoreBlock
 from omniloom.layers.attention import DenseAttention, visible_within
 from omniloom.layers.cache import KeyValueCache
 from omniloom.layers.feedforward import SwiGLU
@@ -185,6 +186,18 @@ class OmniModel(nn.Module):
         places = zip(self.heads, self.vocabulary.reply_places, strict=True)
         rows = [table[place.start : place.stop] @ head for head, place in places]
         return torch.cat([table, *rows]) if rows else table
+
+    def output_blocks(self) -> tuple[ScoreBlock, ...]:
+        """The rows of `output` in order, as the parameters they are made of."""
+        planes = self.embedding.planes()
+        places = zip(self.heads, self.vocabulary.reply_places, strict=True)
+        first = min(planes, default=self.vocabulary.size)
+        controls = ScoreBlock(rows=self.embedding.rows[:first])
+        return (
+            controls,
+            *planes.values(),
+            *(replace(planes[place.start], head=head) for head, place in places),
+        )
 
     @property
     def num_parameters(self) -> int:

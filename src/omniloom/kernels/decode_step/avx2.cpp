@@ -1,5 +1,5 @@
 // The decode step for AVX2 with FMA.
 #define VECTOR_BYTES 32
-#define TILE_INPUTS 2
+#define TILE_INPUTS 3
 #define OMNILOOM_ISA avx2
 #include "body.h"

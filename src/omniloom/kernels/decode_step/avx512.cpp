@@ -1,5 +1,5 @@
 // The decode step for AVX-512 (F, BW, VL, DQ).
 #define VECTOR_BYTES 64
-#define TILE_INPUTS 4
+#define TILE_INPUTS 6
 #define OMNILOOM_ISA avx512
 #include "body.h"

@@ -4,18 +4,23 @@
 // Everything is plain C, so that the library is bound with ctypes and tied to no version of torch.
 //
 // Shapes     D model width, H query heads, G key/value heads, E head width, S positions in the cache, V vocabulary,
-//            O scores after a position: one an id, and more where a model predicts several ids at once.
-//            A matrix is row-major (rows, columns) and maps `columns` inputs to `rows` outputs.
-// Layout     keys and values of layer l, head g, position s start at base + l*layer_stride + g*head_stride + s*E.
-// Alignment  that of the element type.
+//            K ids that a token may have beside it, O scores after a position: one an id, and more where a model
+//            predicts several ids at once.
+// Layout     a matrix maps `columns` inputs to `rows` outputs and lies in panels of DECODE_PANEL rows (the last filled
+//            up with zeros), each column after column: one stream of memory from its first byte to its last. In
+//            bfloat16 two columns share a word of 32 bits, the first in its lower half.
+//            Keys and values of layer l, head g, position s start at base + l*layer_stride + g*head_stride + s*E.
+// Alignment  that of the element type; panels that of 32 bits.
 // Exactness  weights are float32, or bfloat16 widened exactly; every sum is float32. A row's result does not depend on
 //            the rows beside it, to the last bit. Instruction sets differ from one another and from the reference only
 //            by the order of sums and by 2 ulp in exp: within 1e-4 relative on logits.
 #pragma once
 #include <stdint.h>
 
+enum { DECODE_PANEL = 64 };
+
 typedef struct {
-  const void* weight;
+  const void* panels;  // null: no such matrix
   int32_t rows, columns;
   int32_t is_bfloat16;
   int32_t reserved;
@@ -30,15 +35,27 @@ typedef struct {
   OmniloomMatrix feedforward_out;  // (D, hidden)
 } OmniloomLayer;
 
+// Scores from `first` on, one for each of `rows`. Score i is rows[i] . h, plus the score of each of i's digits where
+// there are some: digit d of i, of levels[d], counted with the first digit the fastest, has row sum(levels[:d]) + digit.
+typedef struct {
+  int32_t first, num_digits;
+  OmniloomMatrix rows;    // (n, D)
+  OmniloomMatrix head;    // (D, D), from the state after the last layer to h; null: h is that state
+  OmniloomMatrix digits;  // (sum of levels, D)
+  const int32_t* levels;  // (num_digits,)
+} OmniloomScores;
+
 typedef struct {
   int32_t num_layers, width, num_query_heads, num_key_heads, head_width, hidden, num_outputs, num_slots;
+  int32_t num_scores, num_more, most_digits, reserved;  // most_digits: rows of the largest matrix of digits
   float norm_epsilon;
   float attention_scale;
-  const float* cosines;     // (positions, E / 2)
-  const float* sines;       // (positions, E / 2)
-  const float* embedding;   // (V, D)
-  const float* slots;       // (num_slots, D)
-  OmniloomMatrix logits;    // (O, D)
+  const float* cosines;    // (positions, E / 2)
+  const float* sines;      // (positions, E / 2)
+  const float* embedding;  // (V, D)
+  const float* slots;      // (num_slots, D)
+  OmniloomMatrix places;   // (D, K * D): what the vectors of ids beside a token go through before they are added to its own
+  const OmniloomScores* scores;
   const OmniloomLayer* layers;
 } OmniloomDecoder;
 
@@ -48,14 +65,14 @@ typedef struct {
   float* keys;
   float* values;
   int64_t layer_stride, head_stride;
-  const float* input;  // (D,): stands for the token's own row of the embedding; null where that row is meant
+  const int32_t* more;  // (K,): the ids beside the token, -1 where there is none; null: the token stands alone
 } OmniloomRow;
 
 typedef struct {
   const OmniloomRow* rows;
   int32_t num_rows;
   int32_t num_ranges;
-  const int32_t* ranges;  // (num_ranges, 2): logits to compute, from start to stop; the rest stay untouched
+  const int32_t* ranges;  // (num_ranges, 2): scores to compute, from start to stop; the rest stay untouched
   float* workspace;       // as many floats as omniloom_workspace_size tells
   float* logits;          // (rows that want them, O): of the last `num_logits` rows
   int32_t num_logits;

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from omniloom.kernels import native
 from omniloom.kernels.decode_step.reference import decode_step
-from omniloom.kernels.decode_step.weights import DecoderWeights, narrowed
+from omniloom.kernels.decode_step.weights import DecoderWeights, ScoreBlock, panels_of
 
 IdRange = tuple[int, int]
 """Ids from the first up to, not with, the second."""
@@ -25,7 +25,7 @@ IdRange = tuple[int, int]
 
 class _Matrix(ctypes.Structure):
     _fields_ = (
-        ("weight", ctypes.c_void_p),
+        ("panels", ctypes.c_void_p),
         ("rows", ctypes.c_int32),
         ("columns", ctypes.c_int32),
         ("is_bfloat16", ctypes.c_int32),
@@ -44,13 +44,26 @@ class _Layer(ctypes.Structure):
     )
 
 
+class _Scores(ctypes.Structure):
+    _fields_ = (
+        ("first", ctypes.c_int32),
+        ("num_digits", ctypes.c_int32),
+        ("rows", _Matrix),
+        ("head", _Matrix),
+        ("digits", _Matrix),
+        ("levels", ctypes.POINTER(ctypes.c_int32)),
+    )
+
+
 class _Decoder(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("num_layers", "width", "num_query_heads", "num_key_heads")),
         *((name, ctypes.c_int32) for name in ("head_width", "hidden", "num_outputs", "num_slots")),
+        *((name, ctypes.c_int32) for name in ("num_scores", "num_more", "most_digits", "reserved")),
         *((name, ctypes.c_float) for name in ("norm_epsilon", "attention_scale")),
         *((name, ctypes.c_void_p) for name in ("cosines", "sines", "embedding", "slots")),
-        ("logits", _Matrix),
+        ("places", _Matrix),
+        ("scores", ctypes.POINTER(_Scores)),
         ("layers", ctypes.POINTER(_Layer)),
     )
 
@@ -70,7 +83,7 @@ class _Call(ctypes.Structure):
 
 _ROW = np.dtype(
     [(name, np.int32) for name in ("token", "slot", "position", "reserved")]
-    + [(name, np.int64) for name in ("keys", "values", "layer_stride", "head_stride", "input")]
+    + [(name, np.int64) for name in ("keys", "values", "layer_stride", "head_stride", "more")]
 )
 
 
@@ -113,7 +126,10 @@ class DecodeStep:
         self.context = context
         self.instruction_set = native.chosen_instruction_set()
         self.angles = weights.angles(context)
-        self._kept: list[Tensor] = [*self.angles]  # tensors that the structures point into
+        # What the structures point into.
+        self._kept: list[Tensor] = [*self.angles]
+        self._packed: dict[int, tuple[Tensor, Tensor]] = {}
+        self._levels: list[ctypes.Array[ctypes.c_int32]] = []
         if self.instruction_set != native.REFERENCE:
             self._prepare()
 
@@ -130,7 +146,7 @@ class DecodeStep:
         rows: Sequence[int],
         keys: Float[Tensor, "layers B G S E"],
         values: Float[Tensor, "layers B G S E"],
-        inputs: Float[Tensor, "tokens D"] | None = None,
+        more: Sequence[Sequence[int]] = (),
         ranges: Sequence[IdRange] | None = None,
         num_logits: int | None = None,
     ) -> Float[Tensor, "logits scores"]:
@@ -138,15 +154,14 @@ class DecodeStep:
 
         Token i goes into row `rows[i]` of the cache at `positions[i]`, the number of tokens before it there. Several
         tokens may go into one row, at rising positions. Only rows of the output matrix in `ranges` are scored, the
-        rest are minus infinity.
-        `inputs`, where given, are the vectors that stand for the tokens' rows of the table.
+        rest are minus infinity. `more`, where given, are the ids that each token has beside it.
 
         Raises:
             ValueError: If a number is out of its range, the cache is not float32 laid out as (layers, B, G, S, E), or
-                `inputs` are not float32 vectors in a row, one for each token.
+                `more` is not given for each token, or holds too many.
         """
         self._check(tokens, slots, positions, rows, keys, values)
-        self._check_inputs(inputs, len(tokens))
+        self._check_more(more, len(tokens))
         wanted = len(tokens) if num_logits is None else num_logits
         scratch.prepare(
             ((0, self.weights.output.shape[0]),) if ranges is None else ranges,
@@ -155,9 +170,9 @@ class DecodeStep:
             workspace_size=0 if self.instruction_set == native.REFERENCE else self._workspace_size(len(tokens)),
         )
         if self.instruction_set == native.REFERENCE:
-            self._run_reference(scratch, tokens, slots, positions, rows, keys, values, inputs, wanted)
+            self._run_reference(scratch, tokens, slots, positions, rows, keys, values, more, wanted)
         else:
-            self._run(scratch, tokens, slots, positions, rows, keys, values, inputs, wanted)
+            self._run(scratch, tokens, slots, positions, rows, keys, values, more, wanted)
         return scratch.logits[:wanted]
 
     def _run(
@@ -169,7 +184,7 @@ class DecodeStep:
         rows: Sequence[int],
         keys: Tensor,
         values: Tensor,
-        inputs: Tensor | None,
+        more: Sequence[Sequence[int]],
         num_logits: int,
     ) -> None:
         count = len(tokens)
@@ -179,9 +194,13 @@ class DecodeStep:
         offsets = np.asarray(rows, np.int64) * stride_bytes
         described["keys"], described["values"] = offsets + keys.data_ptr(), offsets + values.data_ptr()
         described["layer_stride"], described["head_stride"] = keys.stride(0), keys.stride(2)
-        described["input"] = 0
-        if inputs is not None:
-            described["input"] = inputs.data_ptr() + np.arange(count) * inputs.stride(0) * inputs.element_size()
+        described["more"] = 0
+        if any(more):
+            beside = np.full((count, self.weights.num_more), -1, np.int32)
+            for place, ids in enumerate(more):
+                beside[place, : len(ids)] = ids
+            joined = np.fromiter(map(bool, more), bool, count)
+            described["more"] = np.where(joined, beside.ctypes.data + np.arange(count) * beside.strides[0], 0)
         call = scratch.call
         call.rows, call.num_rows = scratch.rows.ctypes.data, count
         call.workspace, call.logits = scratch.workspace.data_ptr(), scratch.logits.data_ptr()
@@ -197,7 +216,7 @@ class DecodeStep:
         rows: Sequence[int],
         keys: Tensor,
         values: Tensor,
-        inputs: Tensor | None,
+        more: Sequence[Sequence[int]],
         num_logits: int,
     ) -> None:
         for place, (token, slot, position, row) in enumerate(zip(tokens, slots, positions, rows, strict=True)):
@@ -209,7 +228,7 @@ class DecodeStep:
                 keys=keys[:, row],
                 values=values[:, row],
                 angles=self.angles,
-                given=None if inputs is None else inputs[place],
+                more=more[place] if more else (),
             )
             target = place - (len(tokens) - num_logits)
             if target >= 0:
@@ -245,15 +264,17 @@ class DecodeStep:
         if keys.dtype != torch.float32 or keys.shape != expected or values.shape != expected or not is_laid_out:
             raise ValueError(f"keys and values must be float32 of shape {expected}, positions in a row")
 
-    def _check_inputs(self, inputs: Tensor | None, num_tokens: int) -> None:
-        if inputs is None:
+    def _check_more(self, more: Sequence[Sequence[int]], num_tokens: int) -> None:
+        if not more:
             return
-        shape = (num_tokens, self.weights.table.shape[1])
-        if inputs.dtype != torch.float32 or inputs.shape != shape or inputs.stride(1) != 1:
+        if len(more) != num_tokens or max(map(len, more)) > self.weights.num_more:
             raise ValueError(
-                f"inputs must be float32 of shape {shape}, numbers in a row, got {inputs.dtype} of shape "
-                f"{tuple(inputs.shape)}"
+                f"more must be at most {self.weights.num_more} ids for each of {num_tokens} tokens, got "
+                f"{[len(ids) for ids in more]}"
             )
+        for ids in more:
+            if ids and (min(ids) < 0 or max(ids) >= self.weights.table.shape[0]):
+                raise ValueError(f"ids in more must be from 0 to {self.weights.table.shape[0] - 1}, got {list(ids)}")
 
     def _workspace_size(self, num_rows: int) -> int:
         library = native.library()
@@ -265,15 +286,15 @@ class DecodeStep:
         w = self.weights
         library = native.library()
         assert library is not None
-        layers = (_Layer * len(w.layers))()
-        for target, layer in zip(layers, w.layers, strict=True):
+        self._layers = (_Layer * len(w.layers))()
+        for target, layer in zip(self._layers, w.layers, strict=True):
             target.attention_norm = self._vector(layer.attention_norm)
             target.feedforward_norm = self._vector(layer.feedforward_norm)
             target.qkv = self._matrix(layer.query_key_value)
             target.attention_out = self._matrix(layer.attention_out)
             target.gate_value = self._matrix(layer.gate_value)
             target.feedforward_out = self._matrix(layer.feedforward_out)
-        self._layers = layers
+        self._scores = self._score_blocks()
         self._decoder = _Decoder(
             num_layers=len(w.layers),
             width=w.table.shape[1],
@@ -283,14 +304,18 @@ class DecodeStep:
             hidden=w.layers[0].feedforward_out.shape[1],
             num_outputs=w.output.shape[0],
             num_slots=w.slots.shape[0],
+            num_scores=len(self._scores),
+            num_more=w.num_more,
+            most_digits=max((block.digits.rows for block in self._scores), default=0),
             norm_epsilon=w.norm_epsilon,
             attention_scale=w.head_width**-0.5,
             cosines=self.angles[0].data_ptr(),
             sines=self.angles[1].data_ptr(),
             embedding=self._vector(w.table),
             slots=self._vector(w.slots),
-            logits=self._matrix(w.output),
-            layers=layers,
+            places=self._matrix(w.places),
+            scores=self._scores,
+            layers=self._layers,
         )
         pointer = library.omniloom_decode_step(native.instruction_sets()[self.instruction_set])
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(pointer)
@@ -299,7 +324,25 @@ class DecodeStep:
         self._kept.append(tensor.detach().to(torch.float32).contiguous())
         return self._kept[-1].data_ptr()
 
-    def _matrix(self, tensor: Tensor) -> _Matrix:
-        kept = narrowed(tensor)
-        self._kept.append(kept)
-        return _Matrix(kept.data_ptr(), kept.shape[0], kept.shape[1], int(kept.dtype == torch.bfloat16), 0)
+    def _matrix(self, tensor: Tensor | None) -> _Matrix:
+        """The packed matrix; one that is asked for again is not packed again."""
+        if tensor is None:
+            return _Matrix()
+        if id(tensor) not in self._packed:
+            self._packed[id(tensor)] = (tensor, panels_of(tensor))
+        panels = self._packed[id(tensor)][1]
+        return _Matrix(panels.data_ptr(), *tensor.shape, int(panels.dtype == torch.bfloat16), 0)
+
+    def _score_blocks(self) -> ctypes.Array[_Scores]:
+        blocks = self.weights.blocks or (ScoreBlock(rows=self.weights.output),)
+        found = (_Scores * len(blocks))()
+        first = 0
+        for target, block in zip(found, blocks, strict=True):
+            self._levels.append((ctypes.c_int32 * len(block.levels))(*block.levels))
+            target.first, target.num_digits, target.levels = first, len(block.levels), self._levels[-1]
+            target.rows, target.head = self._matrix(block.rows), self._matrix(block.head)
+            target.digits = self._matrix(block.digits)
+            first += len(block.rows)
+        if first != self.weights.output.shape[0]:
+            raise ValueError(f"the blocks hold {first} scores, the output {self.weights.output.shape[0]}")
+        return found

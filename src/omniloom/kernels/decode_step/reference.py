@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,14 +21,14 @@ def decode_step(
     keys: Float[Tensor, "layers G S E"],
     values: Float[Tensor, "layers G S E"],
     angles: tuple[Float[Tensor, "S half"], Float[Tensor, "S half"]],
-    given: Float[Tensor, " D"] | None = None,
+    more: Sequence[int] = (),
 ) -> Float[Tensor, " scores"]:
     """Logits after one more token; its keys and values are written at `position`, which counts the tokens before it.
 
-    `given` stands for the token's row of the table.
+    `more` are the ids beside the token.
     """
     cosine, sine = angles[0][position], angles[1][position]
-    x = _unit((weights.table[token] if given is None else given) + weights.slots[slot], weights)
+    x = _unit(embedded(weights, token, more) + weights.slots[slot], weights)
     for index, layer in enumerate(weights.layers):
         normed = _unit(x, weights) * layer.attention_norm
         heads_HE = F.linear(normed, layer.query_key_value).view(-1, weights.head_width)
@@ -40,6 +42,15 @@ def decode_step(
         gate, value = F.linear(_unit(x, weights) * layer.feedforward_norm, layer.gate_value).chunk(2)
         x = x + F.linear(F.silu(gate) * value, layer.feedforward_out)
     return F.linear(_unit(x, weights), weights.output)
+
+
+def embedded(weights: DecoderWeights, token: int, more: Sequence[int]) -> Float[Tensor, " D"]:
+    """The vector of a token and the ids beside it."""
+    if not more:
+        return weights.table[token]
+    assert weights.places is not None
+    others = weights.table[list(more)].flatten()
+    return weights.table[token] + F.linear(others, weights.places[:, : len(others)])
 
 
 def _unit(x: Tensor, weights: DecoderWeights) -> Tensor:
