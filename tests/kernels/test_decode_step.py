@@ -227,10 +227,13 @@ def test_scores_by_parts_equal_those_of_the_whole_output(isa, shape, ranges, mon
     assert torch.equal(got, run(step, ids, ranges=ranges)[0])
 
 
-def test_blocks_that_are_not_the_whole_output_are_refused(isa):
+def test_blocks_that_do_not_fit_are_refused(isa):
     weights = in_blocks(random_weights(**SHAPES[0], is_narrow=True))
     with pytest.raises(ValueError, match="the blocks hold 240 scores, the output 340"):
         DecodeStep(replace(weights, blocks=weights.blocks[:3]), context=CONTEXT)
+    many = ScoreBlock(rows=torch.zeros(340, 64), digits=torch.zeros(17, 64), levels=(1,) * 17)
+    with pytest.raises(ValueError, match="a score has at most 16 digits"):
+        DecodeStep(replace(weights, blocks=(many,)), context=CONTEXT)
 
 
 @pytest.mark.parametrize(

@@ -93,17 +93,17 @@ void run_layer(const OmniloomDecoder& decoder, const OmniloomCall& call, const W
   add(w.stream.first, w.normed.first, (int64_t)count * width);
 }
 
-// Adds to the scores from `start` to `stop` of a block those of their digits.
+// Adds to the scores from `start` to `stop` of a block those of their digits: all but the first digit's are one sum for as
+// many scores as that one has levels.
 void add_digits(const OmniloomScores& block, const float* digits, int start, int stop, float* scores) {
-  for (int row = start; row < stop; ++row) {
-    float total = 0.0f;
-    for (int place = 0, rest = row, before = 0; place < block.num_digits; ++place) {
-      const int level = block.levels[place];
-      total += digits[before + rest % level];
-      rest /= level;
-      before += level;
-    }
-    scores[row - start] += total;
+  int place[DECODE_DIGITS], rest = start / block.levels[0];
+  for (int d = 1; d < block.num_digits; rest /= block.levels[d++]) place[d] = rest % block.levels[d];
+  for (int row = start, first = start % block.levels[0]; row < stop; first = 0) {
+    float slower = 0.0f;
+    for (int d = 1, before = block.levels[0]; d < block.num_digits; before += block.levels[d++])
+      slower += digits[before + place[d]];
+    for (; first < block.levels[0] && row < stop; ++first, ++row) scores[row - start] += slower + digits[first];
+    for (int d = 1; d < block.num_digits && ++place[d] == block.levels[d]; ++d) place[d] = 0;
   }
 }
 

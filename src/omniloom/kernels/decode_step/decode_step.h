@@ -17,7 +17,7 @@
 #pragma once
 #include <stdint.h>
 
-enum { DECODE_PANEL = 64 };
+enum { DECODE_PANEL = 64, DECODE_DIGITS = 16 };
 
 typedef struct {
   const void* panels;  // null: no such matrix
@@ -42,7 +42,7 @@ typedef struct {
   OmniloomMatrix rows;    // (n, D)
   OmniloomMatrix head;    // (D, D), from the state after the last layer to h; null: h is that state
   OmniloomMatrix digits;  // (sum of levels, D)
-  const int32_t* levels;  // (num_digits,)
+  const int32_t* levels;  // (num_digits,), at most DECODE_DIGITS
 } OmniloomScores;
 
 typedef struct {

@@ -23,6 +23,10 @@ IdRange = tuple[int, int]
 """Ids from the first up to, not with, the second."""
 
 
+MAX_DIGITS = 16
+"""Of a score (DECODE_DIGITS in decode_step.h)."""
+
+
 class _Matrix(ctypes.Structure):
     _fields_ = (
         ("panels", ctypes.c_void_p),
@@ -338,6 +342,8 @@ class DecodeStep:
         found = (_Scores * len(blocks))()
         first = 0
         for target, block in zip(found, blocks, strict=True):
+            if len(block.levels) > MAX_DIGITS:
+                raise ValueError(f"a score has at most {MAX_DIGITS} digits, got levels {block.levels}")
             self._levels.append((ctypes.c_int32 * len(block.levels))(*block.levels))
             target.first, target.num_digits, target.levels = first, len(block.levels), self._levels[-1]
             target.rows, target.head = self._matrix(block.rows), self._matrix(block.head)
