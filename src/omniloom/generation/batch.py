@@ -98,37 +98,39 @@ class BatchDecoder:
 
     @torch.inference_mode()
     def _prefill(self, rows: Sequence[Sequence[Position]]) -> Float[Tensor, "B scores"]:
-        logits = []
-        for number, row in enumerate(rows):
-            for start in range(0, len(row), PIECE_TOKENS):
-                piece = row[start : start + PIECE_TOKENS]
-                stop = start + len(piece)
-                last = self._prepared.decode_step(
-                    self._scratch,
-                    tokens=[position.ids[0] for position in piece],
-                    slots=[position.slot for position in piece],
-                    positions=range(start, stop),
-                    rows=[number] * len(piece),
-                    keys=self._cache.keys,
-                    values=self._cache.values,
-                    more=[position.ids[1:] for position in piece],
-                    ranges=None if stop == len(row) else (),
-                    num_logits=1,
-                )
-            logits.append(last[0].clone())
-        return torch.stack(logits)
+        """All positions but each row's last, whichever rows they are of, in full pieces; then the last ones."""
+        flat = [(number, place, position) for number, row in enumerate(rows) for place, position in enumerate(row[:-1])]
+        for start in range(0, len(flat), PIECE_TOKENS):
+            numbers, places, positions = zip(*flat[start : start + PIECE_TOKENS], strict=True)
+            self._feed(positions, places=places, rows=numbers, ranges=(), num_logits=0)
+        ends = [len(row) - 1 for row in rows]
+        return self._feed([row[-1] for row in rows], places=ends, rows=range(len(rows)), ranges=None).clone()
 
     def _step(self, positions: Sequence[Position], ranges: Sequence[IdRange]) -> Float[Tensor, "B scores"]:
+        places = self._cache.lengths.tolist()
+        return self._feed(positions, places=places, rows=range(len(positions)), ranges=ranges)
+
+    def _feed(
+        self,
+        positions: Sequence[Position],
+        *,
+        places: Sequence[int],
+        rows: Sequence[int],
+        ranges: Sequence[IdRange] | None,
+        num_logits: int | None = None,
+    ) -> Float[Tensor, "logits scores"]:
+        """Scores after the last `num_logits` of these positions, each at its place of its row."""
         return self._prepared.decode_step(
             self._scratch,
             tokens=[position.ids[0] for position in positions],
             slots=[position.slot for position in positions],
-            positions=self._cache.lengths.tolist(),
-            rows=range(len(positions)),
+            positions=places,
+            rows=rows,
             keys=self._cache.keys,
             values=self._cache.values,
             more=[position.ids[1:] for position in positions],
             ranges=ranges,
+            num_logits=num_logits,
         )
 
     @torch.inference_mode()
