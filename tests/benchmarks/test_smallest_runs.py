@@ -100,3 +100,11 @@ def test_convolution_is_compared_with_its_peers(tmp_path: Path) -> None:
     assert set(found) == {"ratios", "streams", "speeds"}
     assert len(found["speeds"]) == 3
     assert all({"torch", "onednn rows", "indirect", "auto rows"} <= set(names) for names in found["speeds"].values())
+
+
+def test_the_shipped_model_is_compared_with_torch_alone(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.json"
+    run("generation/bench_tiny.py", "--quick", "--json", str(path))
+    rows = json.loads(path.read_text())
+    assert [row["job"] for row in rows] == ["text to text", "text to picture", "codes to sound"]
+    assert all(row["is_same"] and row["ratio"]["value"] > 0 for row in rows)
