@@ -34,20 +34,28 @@ void remember(const OmniloomDecoder& decoder, const OmniloomRow& row, int layer,
   }
 }
 
-// A query times each of up to LANES keys.
+// A query times each of up to LANES keys, four at a time; lanes behind them hold the last one's again.
 inline Floats few_scores(const float* keys, const float* query, int count, int width) {
-  Floats sums[LANES] = {};
-  int at = 0;
-  for (; at + LANES <= width; at += LANES) {
-    const Floats part = load(query + at);
-#pragma GCC unroll 16
-    for (int key = 0; key < LANES; ++key)
-      if (key < count) sums[key] = multiply_add(load(keys + (int64_t)key * width + at), part, sums[key]);
-  }
-  if (at < width) {
-    const Floats part = load_part(query + at, width - at);
-    for (int key = 0; key < count; ++key)
-      sums[key] = multiply_add(load_part(keys + (int64_t)key * width + at, width - at), part, sums[key]);
+  Floats sums[LANES];
+  for (int first = 0; first < LANES; first += 4) {
+    const float* four[4];
+#pragma GCC unroll 4
+    for (int key = 0; key < 4; ++key)
+      four[key] = keys + (int64_t)(first + key < count ? first + key : count - 1) * width;
+    Floats found[4] = {};
+    int at = 0;
+    for (; at + LANES <= width; at += LANES) {
+      const Floats part = load(query + at);
+#pragma GCC unroll 4
+      for (int key = 0; key < 4; ++key) found[key] = multiply_add(load(four[key] + at), part, found[key]);
+    }
+    if (at < width) {
+      const Floats part = load_part(query + at, width - at);
+      for (int key = 0; key < 4; ++key)
+        found[key] = multiply_add(load_part(four[key] + at, width - at), part, found[key]);
+    }
+#pragma GCC unroll 4
+    for (int key = 0; key < 4; ++key) sums[first + key] = found[key];
   }
   return sums_of(sums);
 }
