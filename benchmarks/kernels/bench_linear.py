@@ -7,7 +7,8 @@ prepacked weights (`torch.ops.mkldnn._linear_pointwise`), for int8 `torch.ops.on
 float32 and `torch._weight_int8pack_mm` (int8 weights, bfloat16 inputs). `large pages` is torch's linear with its
 weight in memory of large pages, which packed weights have. `int8 from bf16` quantizes each row first and is compared
 with torch's weight-only product, which keeps its inputs; `int8 weights` keeps them, too. GB/s: bytes of the weight a
-second.
+second. The roof is the longer of reading the packed weight once in a bare loop and multiplying in registers alone, both
+measured in the same turns; peer / roof is the most that anything could reach on this processor.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import roofs
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from omniloom.core.timing import take_turns
+from omniloom.core.timing import Timings, take_turns
 from omniloom.kernels import int8_linear, linear, native, pack_linear, quantize_rows
 from omniloom.reproductions.result import machine
 
@@ -35,9 +37,17 @@ PAIRS = [
     ("int8 weights", "int8 weights, bf16", ("torch weight-only",)),
 ]
 WEIGHT_BYTES = {"f32": 4, "bf16": 2, "int8": 1, "int8 from bf16": 1, "int8 weights, bf16": 1}
+ROOFS = {
+    "f32": ("f32", "f32"),
+    "bf16": ("bf16", "bf16"),
+    "int8": ("int8", "int8"),
+    "int8 from bf16": ("int8", "int8"),
+    "int8 weights, bf16": ("int8", "bf16"),
+}
+"""Of each of ours: what is read, and what is multiplied."""
 
 
-def contenders(num_rows: int, num_inputs: int, num_outputs: int) -> dict[str, Callable[[], Tensor]]:
+def contenders(num_rows: int, num_inputs: int, num_outputs: int) -> dict[str, Callable[[], Any]]:
     """What is compared, by name; every weight is packed once, before."""
     rows, weight = torch.randn(num_rows, num_inputs), torch.randn(num_outputs, num_inputs)
     narrow, narrow_weight = rows.bfloat16(), weight.bfloat16()
@@ -56,7 +66,7 @@ def contenders(num_rows: int, num_inputs: int, num_outputs: int) -> dict[str, Ca
         quantized_rows, row_scales = quantize_rows(narrow)
         return int8_linear(quantized_rows, packed_int8, input_scale=row_scales, dtype=torch.bfloat16)
 
-    return {
+    calls: dict[str, Callable[[], Any] | None] = {
         "f32": lambda: linear(rows, packed),
         "torch f32": lambda: F.linear(rows, weight),
         "torch f32, large pages": lambda: F.linear(rows, large),
@@ -72,13 +82,29 @@ def contenders(num_rows: int, num_inputs: int, num_outputs: int) -> dict[str, Ca
         "int8 from bf16": from_bf16,
         "int8 weights, bf16": lambda: linear(narrow, packed_int8),
         "torch weight-only": lambda: torch._weight_int8pack_mm(narrow, integers, narrow_scales),
+        "read f32": roofs.reading(packed.panels),
+        "read bf16": roofs.reading(packed_narrow.panels),
+        "read int8": roofs.reading(packed_int8.panels),
     }
+    for number in ("f32", "bf16", "int8"):
+        found = roofs.multiplying(number)
+        calls[f"multiply {number}"] = found[0] if found else None
+    return {name: call for name, call in calls.items() if call is not None}
 
 
 def in_large_pages(weight: Tensor) -> Tensor:
     found = torch.empty_like(weight)
     native.prefer_large_pages(found)
     return found.copy_(weight)
+
+
+def roof_of(ours: str, num_operations: float, found: Timings) -> float | None:
+    """Seconds that the processor needs at least, as far as was measured."""
+    read, multiplied = (f"{what} {number}" for what, number in zip(("read", "multiply"), ROOFS[ours], strict=True))
+    bounds = [found.typical(read)] if read in found.seconds else []
+    if (multiplying := roofs.multiplying(ROOFS[ours][1])) is not None and multiplied in found.seconds:
+        bounds.append(num_operations * found.typical(multiplied) / multiplying[1])
+    return max(bounds, default=None)
 
 
 def run(size: tuple[int, int, int], *, num_rounds: int, round_s: float) -> list[dict[str, Any]]:
@@ -88,6 +114,8 @@ def run(size: tuple[int, int, int], *, num_rounds: int, round_s: float) -> list[
     rows = []
     for name, ours, peers in PAIRS:
         seconds = found.typical(ours)
+        num_operations = 2.0 * num_rows * num_inputs * num_outputs
+        roof = roof_of(ours, num_operations, found)
         for peer in peers:
             ratio = found.ratio(peer, ours)
             rows.append(
@@ -97,7 +125,8 @@ def run(size: tuple[int, int, int], *, num_rounds: int, round_s: float) -> list[
                     "peer": peer,
                     "ms": 1000 * seconds,
                     "peer ms": 1000 * found.typical(peer),
-                    "GF/s": 2e-9 * num_rows * num_inputs * num_outputs / seconds,
+                    "roof ms": None if roof is None else 1000 * roof,
+                    "GF/s": 1e-9 * num_operations / seconds,
                     "GB/s": 1e-9 * num_inputs * num_outputs * WEIGHT_BYTES[ours] / seconds,
                     "ratio": (ratio.low, ratio.value, ratio.high),
                 }
@@ -107,14 +136,25 @@ def run(size: tuple[int, int, int], *, num_rounds: int, round_s: float) -> list[
 
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| M, K, N | ours | ms | G op/s | GB/s | peer | its ms | peer / ours |",
-        "|---|---|---|---|---|---|---|---|",
+        "| M, K, N | ours | ms | roof, ms | G op/s | GB/s | peer | its ms | peer / ours | peer / roof |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         low, value, high = row["ratio"]
         size = ", ".join(map(str, row["size"]))
-        cells = (size, row["name"], f"{row['ms']:.3f}", f"{row['GF/s']:.0f}", f"{row['GB/s']:.1f}", row["peer"])
-        lines.append(f"| {' | '.join(cells)} | {row['peer ms']:.3f} | **{value:.2f}** ({low:.2f}–{high:.2f}) |")
+        roof = row["roof ms"]
+        at_most = ("–", "–") if roof is None else (f"{roof:.3f}", f"{row['peer ms'] / roof:.2f}")
+        cells = [
+            size,
+            row["name"],
+            f"{row['ms']:.3f}",
+            at_most[0],
+            f"{row['GF/s']:.0f}",
+            f"{row['GB/s']:.1f}",
+            row["peer"],
+        ]
+        cells += [f"{row['peer ms']:.3f}", f"**{value:.2f}** ({low:.2f}–{high:.2f})", at_most[1]]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -4,9 +4,9 @@
 
 Everything runs in `torch.inference_mode` and allocates its output. FBGEMM is the `SparseDenseMM` inside torch's
 library, called without a dispatcher; CSR is `torch.sparse_csr` times dense; oneDNN is dense with prepacked weights,
-in the better of two layouts, and torch is eager. XNNPACK is missing: its sparse kernels are switched off on
-processors with AVX, its dense ones are as fast as oneDNN's. Ratios are medians over rounds with the range of half of
-them; the last line of each share of zeros is the geometric mean over layers.
+in the better of two layouts; XNNPACK is dense, through executorch with channels last (its sparse kernels are switched
+off on processors with AVX); torch is eager. Ratios are medians over rounds with the range of half of them; the last
+line of each share of zeros is the geometric mean over layers.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from omniloom.core.timing import Timings, take_turns
+from omniloom.reproductions.convolution import peers
 from omniloom.reproductions.result import machine
-from omniloom.reproductions.sparse_products import Pointwise, dense, fbgemm, sparse
+from omniloom.reproductions.sparse_products import Pointwise, dense, fbgemm, sparse, xnnpack
 
 LAYERS = [
     Pointwise(num_inputs=128, num_outputs=256, side=56),
@@ -33,17 +33,17 @@ LAYERS = [
     Pointwise(num_inputs=1024, num_outputs=1024, side=7),
 ]
 SPARSITIES = (0.7, 0.8, 0.9, 0.95)
-PEERS = ("FBGEMM", "CSR", "oneDNN", "torch")
+PEERS = ("FBGEMM", "XNNPACK", "CSR", "oneDNN", "torch")
 
 
-def contenders(layer: Pointwise, sparsity: float) -> dict[str, Callable[[], Tensor]]:
+def contenders(layer: Pointwise, sparsity: float) -> dict[str, Callable[[], Any]]:
     input, weight = layer.input(), layer.pruned(sparsity)
     narrow = weight.bfloat16()
     images, whole = input.flatten(2)[0], weight[:, :, None, None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         rows = weight.to_sparse_csr()
-    calls: dict[str, Callable[[], Tensor]] = {
+    calls: dict[str, Callable[[], Any]] = {
         "ours": sparse(input, weight),
         "ours, bf16": sparse(input, narrow),
         "ours, blocks of 2": sparse(input, layer.pruned(sparsity, block=2), block=2),
@@ -52,9 +52,8 @@ def contenders(layer: Pointwise, sparsity: float) -> dict[str, Callable[[], Tens
         "torch": lambda: torch.nn.functional.conv2d(input, whole),
         **dense(input, weight),
     }
-    if (peer := fbgemm(input, weight)) is not None:
-        calls["FBGEMM"] = peer
-    return calls
+    found = {"FBGEMM": fbgemm(input, weight), "XNNPACK": xnnpack(input, weight)}
+    return calls | {name: peer for name, peer in found.items() if peer is not None}
 
 
 def run(layer: Pointwise, sparsity: float, *, num_rounds: int, round_s: float) -> dict[str, Any]:
@@ -110,7 +109,8 @@ def main() -> None:
     effort = {"num_rounds": 2, "round_s": 0.001} if options.quick else {"num_rounds": 11, "round_s": 0.008}
     rows = [run(layer, sparsity, **effort) for sparsity in SPARSITIES for layer in layers]
     print(f"{machine()}, torch {torch.__version__}, one thread\n\n{table(rows)}")
-    print("\nXNNPACK: missing (see above)")
+    if "executorch" in (missing := peers.missing()):
+        print(f"\nmissing: XNNPACK: {missing['executorch']}")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -59,6 +59,29 @@ def test_every_width_of_panel_copied_or_read_in_place(isa: str, sparsity: float)
             close(sparse_conv1x1(input, packed), expected(input, weight, None), 40)
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("block", [1, 2, 4])
+def test_outputs_that_no_near_cache_holds(isa: str, block: int) -> None:
+    weight, bias = pruned(96, 40, sparsity=0.9, block=block), torch.randn(96)
+    packed = pack_sparse(weight, block=block, block_inputs=24)
+    for num_places in (3136, 3140):
+        input = torch.randn(1, 40, num_places)
+        with native.forced(isa):
+            found = sparse_conv1x1(input, packed, bias)
+        assert found.nbytes > 1 << 20
+        close(found, expected(input, weight, bias), 40)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_column_has_the_same_bits_wherever_it_stands(isa: str) -> None:
+    """Whole vectors, half ones and padded ones sum alike."""
+    packed, input = pack_sparse(pruned(20, 70), block_inputs=32), torch.randn(1, 70, 113)
+    with native.forced(isa):
+        whole = sparse_conv1x1(input, packed)
+        for first in (0, 1, 8, 47, 64, 96, 105, 112):
+            assert torch.equal(sparse_conv1x1(input[..., first:].contiguous(), packed), whole[..., first:])
+
+
 def test_threads_do_not_change_a_bit() -> None:
     packed, input = pack_sparse(pruned(64, 96)), torch.randn(3, 96, 200)
     before = torch.get_num_threads()

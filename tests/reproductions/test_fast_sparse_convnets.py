@@ -9,7 +9,8 @@ import torch
 
 from omniloom.core.timing import Timings
 from omniloom.reproductions import fast_sparse_convnets, reproductions
-from omniloom.reproductions.sparse_products import Pointwise, dense, fbgemm, sparse
+from omniloom.reproductions.convolution import peers
+from omniloom.reproductions.sparse_products import Pointwise, dense, fbgemm, sparse, xnnpack
 
 SMALL = Pointwise(num_inputs=32, num_outputs=20, side=5)
 
@@ -21,6 +22,21 @@ def test_all_peers_compute_the_same_product() -> None:
     for call in calls:
         if call is not None:
             torch.testing.assert_close(call().view(wanted.shape), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.compile  # torch.export, which XNNPACK's program is made by, and the tests' shape checks do not go together
+@pytest.mark.filterwarnings("ignore")
+def test_xnnpack_computes_the_same_product() -> None:
+    input, weight = SMALL.input(), SMALL.pruned(0.9)
+    call = xnnpack(input, weight)
+    if call is None:
+        pytest.skip("executorch is not installed")
+    torch.testing.assert_close(call()[0], torch.einsum("nk,bkyx->bnyx", weight, input), rtol=1e-5, atol=1e-5)
+
+
+def test_without_executorch_there_is_no_xnnpack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "missing", lambda: {"executorch": "no torchao"})
+    assert xnnpack(SMALL.input(), SMALL.pruned(0.9)) is None
 
 
 @pytest.mark.parametrize("block", [1, 2, 4])
@@ -37,10 +53,11 @@ def test_rows_hold_at_their_bars(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(fast_sparse_convnets, "measure", lambda layer, *, num_rounds: found)
     result = reproductions.get("fast-sparse-convnets").run(effort="quick", out=tmp_path, checkpoint="tiny")
     verdicts = {row.name: row.holds for row in result.rows}
-    assert len(result.rows) == 3 * 7 + 1
+    assert len(result.rows) == 3 * 8 + 1
     assert verdicts["MobileNet v1, 90% zeros, against dense"] is True
     assert verdicts["MobileNet v2, 95% zeros, against dense"] is False
     assert verdicts["MobileNet v2, blocks of 4, against unstructured"] is False
     assert verdicts["EfficientNet-B0, 90% zeros, against FBGEMM"] == "not tested"
+    assert verdicts["EfficientNet-B0, 90% zeros, against XNNPACK"] == "not tested"
     assert verdicts["whole pruned networks"] == "not tested"
     assert (tmp_path / "fast-sparse-convnets.png").stat().st_size > 5_000

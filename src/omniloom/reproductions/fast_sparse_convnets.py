@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from omniloom.core.processes import one_thread
 from omniloom.core.timing import Timings, take_turns
 from omniloom.reproductions.catalogue import Effort
 from omniloom.reproductions.result import Result, Row
-from omniloom.reproductions.sparse_products import Pointwise, dense, fbgemm, sparse
+from omniloom.reproductions.sparse_products import Pointwise, dense, fbgemm, sparse, xnnpack
 
 SYSTEM = "fast-sparse-convnets"
 PAPER = "Elsen, Dukhan, Gale & Simonyan (2019), Fast Sparse ConvNets"
@@ -28,7 +27,8 @@ BLOCKS = (2, 4)
 AT_BLOCKS = 0.90
 BARS = {0.70: 1.0, 0.80: 1.0, 0.90: 3.0, 0.95: 3.0}
 """Against dense. The paper has no number for an operator on this kind of processor."""
-FBGEMM_BAR = 1.2
+PEER_BARS = {"FBGEMM": 1.2, "XNNPACK": 3.0}
+"""At `AT_BLOCKS` zeros: FBGEMM's product is sparse, XNNPACK's dense."""
 
 
 def _layers(*sizes: tuple[int, int, int]) -> tuple[Pointwise, ...]:
@@ -72,16 +72,17 @@ def reproduce(*, effort: Effort = "usual", out: Path | None = None, checkpoint: 
 
 
 def measure(layer: Pointwise, *, num_rounds: int, round_s: float = 0.006) -> Timings:
-    """Seconds of the layer dense, sparse at each share of zeros (by its number), in blocks, and FBGEMM's."""
+    """Seconds of the layer dense, sparse at each share of zeros (by its number), in blocks, and the peers there are."""
     input = layer.input()
-    calls: dict[str, Callable[[], Tensor]] = {}
+    calls: dict[str, Callable[[], Any]] = {}
     weights = {sparsity: layer.pruned(sparsity) for sparsity in SPARSITIES}
     for sparsity, weight in weights.items():
         calls[f"{sparsity}"] = sparse(input, weight)
     for block in BLOCKS:
         calls[f"blocks of {block}"] = sparse(input, layer.pruned(AT_BLOCKS, block=block), block=block)
-    if (peer := fbgemm(input, weights[AT_BLOCKS])) is not None:
-        calls["FBGEMM"] = peer
+    for name, make in {"FBGEMM": fbgemm, "XNNPACK": xnnpack}.items():
+        if (peer := make(input, weights[AT_BLOCKS])) is not None:
+            calls[name] = peer
     calls |= dense(input, weights[AT_BLOCKS])
     with one_thread(), torch.inference_mode():
         found = take_turns(calls, num_rounds=num_rounds, round_s=round_s)
@@ -102,9 +103,10 @@ def _rows(network: str, rounds: Sequence[Timings], speedups: Sequence[float]) ->
     for block in BLOCKS:
         gain = _ratio(rounds, f"{AT_BLOCKS}", f"blocks of {block}")
         found.append(_row(f"{network}, blocks of {block}, against unstructured", "faster yet", 1.0, gain))
-    has_peer = all("FBGEMM" in item.seconds for item in rounds)
-    against = _ratio(rounds, "FBGEMM", f"{AT_BLOCKS}") if has_peer else None
-    found.append(_row(f"{network}, {AT_BLOCKS:.0%} zeros, against FBGEMM", "–", FBGEMM_BAR, against))
+    for peer, bar in PEER_BARS.items():
+        has_peer = all(peer in item.seconds for item in rounds)
+        against = _ratio(rounds, peer, f"{AT_BLOCKS}") if has_peer else None
+        found.append(_row(f"{network}, {AT_BLOCKS:.0%} zeros, against {peer}", "–", bar, against))
     return found
 
 

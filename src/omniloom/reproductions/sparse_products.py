@@ -1,7 +1,7 @@
 """1x1 convolutions by sparse weights beside what else computes them: dense ones, and the FBGEMM that torch contains.
 
-All run within `torch.inference_mode` on one thread, and each allocates its output. The dense one is oneDNN's with
-prepacked weights, in the better of the two layouts of images; XNNPACK's is as fast (`docs/kernels/sparse_matmul.md`).
+All run within `torch.inference_mode` on one thread, and each allocates its output. Dense ones are oneDNN's with
+prepacked weights, in both layouts of images, and XNNPACK's through executorch with channels last, which it computes in.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from omniloom.kernels import pack_sparse, sparse_conv1x1
+from omniloom.reproductions.convolution import peers
+from omniloom.reproductions.convolution.layers import Layer
 
 SYMBOL = "_ZN6fbgemm13SparseDenseMMEiiPKiS1_PKfS3_iPfib"
 """fbgemm::SparseDenseMM(rows, columns, row starts, column indices, values, B, ldb, C, ldc, adds)."""
@@ -66,6 +68,15 @@ def dense(input: Tensor, weight: Tensor) -> dict[str, Callable[[], Tensor]]:
 def _dense_call(input: Tensor, packed: Any) -> Callable[[], Tensor]:
     convolution = torch.ops.mkldnn._convolution_pointwise
     return lambda: convolution(input, packed, None, [0, 0], [1, 1], [1, 1], 1, "none", [], "")
+
+
+def xnnpack(input: Tensor, weight: Tensor) -> Callable[[], Any] | None:
+    """XNNPACK's dense one, where executorch is there."""
+    (num_outputs, num_inputs), (height, width) = weight.shape, input.shape[2:]
+    layer = Layer(
+        name="1x1", channels=num_inputs, channels_out=num_outputs, size=(height, width), kernel=(1, 1), padding=0
+    )
+    return peers.xnnpack_call(layer, (input, weight[:, :, None, None].contiguous(), torch.zeros(num_outputs)))
 
 
 def fbgemm(input: Tensor, weight: Tensor) -> Callable[[], Tensor] | None:

@@ -17,6 +17,12 @@ namespace {
 constexpr int LANES = VECTOR_BYTES / 4;
 constexpr int VECTORS = 2;                            // of outputs in a tile
 constexpr int TILE_ROWS = VECTOR_BYTES == 64 ? 12 : 6;  // leaves registers for the outputs' words: 32 of them, else 16
+constexpr int CACHE_LINE = 64;
+
+// How far ahead weights are asked for. Few rows wait for memory, and what the processor fetches by itself ends with a page,
+// 4 KB where large pages were not to be had. Of 64 MB in small and in large pages, by this 1 row reads 13 % more a second and
+// as much, 4 rows 26 and 3 %, 8 rows 36 and 27 %; 2 rows 9 % more and 23 % less, more rows wait for products instead.
+constexpr int ahead_bytes(int rows) { return rows == 1 ? 4096 : rows >= 3 && rows <= 8 ? 6144 : 0; }
 
 typedef float Floats __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t Words __attribute__((vector_size(VECTOR_BYTES)));
@@ -110,6 +116,10 @@ void tile(const uint32_t* x, int64_t stride, const uint32_t* panel, int64_t num_
   typename Format::Sums sums[CHAINS][ROWS][VECTORS] = {};
   const auto group = [&](int chain, int64_t at) __attribute__((always_inline)) {
     const uint32_t* words = x + at * Format::WORDS * stride;
+    if (ahead_bytes(ROWS))
+#pragma GCC unroll 2
+      for (int byte = 0; byte < VECTORS * VECTOR_BYTES; byte += CACHE_LINE)
+        __builtin_prefetch((const char*)(panel + at * LINEAR_PANEL) + ahead_bytes(ROWS) + byte, 0, 2);
 #pragma GCC unroll 4
     for (int word = 0; word < Format::WORDS; ++word, words += stride) {
       typename Format::Weights weights[VECTORS];

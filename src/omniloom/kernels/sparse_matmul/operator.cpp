@@ -1,11 +1,14 @@
 // omniloom::sparse_matmul on a CPU: columns are cut into panels, and panels divided over threads. A panel's inputs are copied
 // beside each other a block at a time, so that one block stays in the first cache while every output is summed.
+// Tried and rejected: reading inputs where they lie. Rows of an image are pages apart: each read then waits for the address
+// of its page and rows evict each other from the cache, which costs more than the copy from a few uses of an input on.
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -115,78 +118,92 @@ struct Weight {
     const int64_t num_starts = num_fours * num_input_blocks, num_rows = num_fours * columns.size(1);
     bool fits = starts.numel() == num_starts + 1 && rows.size(1) == num_rows;
     fits = fits && start[0] == 0 && start[num_starts] == num_entries;
-    for (int64_t i = 0; fits && i < num_starts; ++i) fits = start[i] <= start[i + 1];
-    for (int64_t i = 0, count = num_rows * num_input_blocks; fits && i < count; ++i) fits = row[i] >= 0 && row[i] < num_rows;
+    uint32_t misfits = 0;  // no loop ends early, so that the compiler may use vectors: it runs on every call
+    for (int64_t i = 0, count = fits ? num_starts : 0; i < count; ++i) misfits |= start[i] > start[i + 1];
+    for (int64_t i = 0, count = fits ? num_rows * num_input_blocks : 0; i < count; ++i)
+      misfits |= (uint32_t)row[i] >= (uint32_t)num_rows;
+    fits = fits && !misfits;
     const uint16_t* const column = static_cast<const uint16_t*>(columns.const_data_ptr());
     fits = fits && (num_entries == 0 || sparse_largest()(column, columns.numel()) <= block_inputs);
     STD_TORCH_CHECK(fits, "the packed weight is damaged: pack it again");
   }
 
-  // How often each input is read, on average.
-  int64_t uses_of_input() const { return num_entries * SPARSE_OUTPUTS / (block * std::max<int64_t>(1, num_inputs)); }
-
   SparseEntries entries(int64_t input_block) const {
     const int32_t* const start = static_cast<const int32_t*>(starts.const_data_ptr()) + input_block * num_fours;
     const int32_t* const row = static_cast<const int32_t*>(rows.const_data_ptr()) + input_block * rows.size(1);
-    return {values.const_data_ptr(), static_cast<const uint16_t*>(columns.const_data_ptr()), start, row, num_fours, block_inputs};
+    return {values.const_data_ptr(), static_cast<const uint16_t*>(columns.const_data_ptr()), start, row, num_fours};
   }
 };
 
-// An input that is read less often than this is read where it lies rather than copied beside the others; less often where
-// its vectors lie across cache lines.
-constexpr int64_t COPIED = 32, COPIED_UNALIGNED = 12;
+constexpr int64_t LINE_FLOATS = 16;
 
-// Memory that begins with a cache line, so that no vector of a panel lies in two.
-struct alignas(64) Line {
-  float values[SPARSE_COLUMNS];
+// Outputs of more bytes than this are not in the second cache, which holds 1 or 2 MB, when they are written.
+constexpr int64_t FAR_BYTES = 1 << 20;
+
+// Memory that begins with a cache line, so that no vector of a panel lies in two; nothing is written there before.
+class Lines {
+  struct alignas(64) Line {
+    float values[LINE_FLOATS];
+  };
+  std::unique_ptr<Line[]> lines;
+  int64_t held = 0;
+
+ public:
+  float* at_least(int64_t num_floats) {
+    if (const int64_t wanted = (num_floats + LINE_FLOATS - 1) / LINE_FLOATS; wanted > held) {
+      lines.reset(new Line[(size_t)wanted]);
+      held = wanted;
+    }
+    return lines ? lines[0].values : nullptr;
+  }
 };
 
-float* at_least(std::vector<Line>& lines, int64_t num_floats) {
-  lines.resize((size_t)(num_floats + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS);
-  return lines.empty() ? nullptr : lines[0].values;
-}
+int64_t round_up(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
 
-// Columns as panels of 64 and a few more, so that none is much narrower than the others; of few inputs as panels of up to 96,
-// whose outputs are written in longer runs (1.1 to 1.4 times as fast where memory bounds: benchmarks/kernels).
+// Columns as panels of 64 and a few more, so that none is much narrower than the others; none of more than 96. All begin with
+// a cache line, and the last one ends with the columns, or a few after.
 struct Panels {
-  static constexpr int64_t FEW_INPUTS = 128;
-  int64_t num_vectors, count;
-  Panels(int64_t num_columns, int64_t num_inputs) : num_vectors((num_columns + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS) {
-    const int64_t fewest = (num_vectors + SPARSE_MAX_WIDTH - 1) / SPARSE_MAX_WIDTH;
-    count = num_inputs <= FEW_INPUTS ? fewest : std::max(fewest, num_vectors / 4);
+  static constexpr int64_t LINES = 4, MOST_LINES = 6;
+  int64_t num_columns, num_lines, count;
+  explicit Panels(int64_t columns) : num_columns(columns), num_lines((columns + LINE_FLOATS - 1) / LINE_FLOATS) {
+    count = std::max((num_lines + MOST_LINES - 1) / MOST_LINES, num_lines / LINES);
   }
-  int64_t first(int64_t panel) const { return panel * num_vectors / count * SPARSE_COLUMNS; }
+  int64_t first(int64_t panel) const { return panel * num_lines / count * LINE_FLOATS; }
+  int64_t width(int64_t panel) const {
+    return std::min(first(panel + 1), round_up(num_columns, SPARSE_COLUMNS)) - first(panel);
+  }
 };
 
-// One panel of columns, from the inputs where they lie or from copies of them beside each other.
+// One panel of columns. A block of inputs is copied, rows of it beside each other and zeros after the last, and multiplied.
 void multiply_panel(const Weight& weight, const float* from, const Columns& in, float* to, const Columns& out, int64_t first,
-                    int64_t width, std::vector<Line>& panel_lines, std::vector<Line>& sum_lines) {
+                    int64_t width, Lines& panel_lines, Lines& sum_lines) {
   const int64_t count = std::min(width, in.count() - first), image = first / in.num_places, place = first % in.num_places;
-  const bool is_one_run = count == width && place + count <= in.num_places && in.place_stride == 1 && out.place_stride == 1;
-  const bool is_in_place = is_one_run && weight.num_outputs % SPARSE_OUTPUTS == 0;
-  const bool is_copied = !is_one_run || weight.uses_of_input() >= (in.channel_stride % SPARSE_COLUMNS ? COPIED_UNALIGNED : COPIED);
-  float* const panel = is_copied ? at_least(panel_lines, weight.block_inputs * width) : nullptr;
-  float* const sums = is_in_place ? nullptr : at_least(sum_lines, weight.num_fours * SPARSE_OUTPUTS * width);
+  const bool is_in_place = count == width && place + count <= in.num_places && out.place_stride == 1 &&
+                           weight.num_outputs % SPARSE_OUTPUTS == 0;
+  const int64_t stride = round_up(width, LINE_FLOATS), panel_floats = (weight.block_inputs + 1) * stride;
+  float* const panel = panel_lines.at_least(panel_floats);
+  float* const sums = is_in_place ? nullptr : sum_lines.at_least(weight.num_fours * SPARSE_OUTPUTS * stride);
   float* const target = is_in_place ? to + image * out.image_stride + place : sums;
   const float* const bias = weight.bias.empty() ? nullptr : weight.bias.data();
+  const bool is_far = is_in_place && weight.num_outputs * out.count() * (int64_t)sizeof(float) > FAR_BYTES;
   for (int64_t block = 0; block < weight.num_input_blocks; ++block) {
     const int64_t channel = block * weight.block_inputs, num_channels = std::min(weight.block_inputs, weight.num_inputs - channel);
-    if (is_copied) gather(from, in, first, count, channel, num_channels, panel, width);
-    const float* const inputs = is_copied ? panel : from + image * in.image_stride + channel * in.channel_stride + place;
+    gather(from, in, first, count, channel, num_channels, panel, stride);
+    std::fill(panel + num_channels * stride, panel + panel_floats, 0.0f);
     const SparseEntries entries = weight.entries(block);
-    weight.kernel(&entries, inputs, is_copied ? width : in.channel_stride, width, bias, block > 0, target,
-                  is_in_place ? out.channel_stride : width);
+    const int64_t target_stride = is_in_place ? out.channel_stride : stride;
+    weight.kernel(&entries, panel, stride, width, bias, block > 0, target, target_stride, is_far);
   }
-  if (!is_in_place) scatter(sums, width, weight.num_outputs, out, first, count, to);
+  if (!is_in_place) scatter(sums, stride, weight.num_outputs, out, first, count, to);
 }
 
 void multiply(const Weight& weight, const float* from, const Columns& in, float* to, const Columns& out) {
-  const Panels panels(in.count(), weight.num_inputs);
+  const Panels panels(in.count());
   const int64_t work = 1 + weight.num_entries * SPARSE_OUTPUTS * 64;
   torch::stable::parallel_for(0, panels.count, 1 + 200000 / work, [&](int64_t begin, int64_t end) {
-    std::vector<Line> panel_lines, sum_lines;
+    Lines panel_lines, sum_lines;
     for (int64_t i = begin; i < end; ++i)
-      multiply_panel(weight, from, in, to, out, panels.first(i), panels.first(i + 1) - panels.first(i), panel_lines, sum_lines);
+      multiply_panel(weight, from, in, to, out, panels.first(i), panels.width(i), panel_lines, sum_lines);
   });
 }
 
