@@ -182,6 +182,30 @@ def test_threads_change_nothing_to_the_bit() -> None:
         assert all(torch.equal(mine, theirs) for mine, theirs in zip(one, two, strict=True))
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 1000, 1024, 5000, 16_384, 20_000, 65_536])
+def test_a_row_is_the_same_to_the_bit_alone_and_among_others(count: int) -> None:
+    rows = random_rows(5, count)
+    rows[1, : count // 2] = -INFINITY
+    rows[2, -1] = math.nan
+    rows[3] *= 100
+    together = softmax(rows)
+    for row, found in zip(rows, together, strict=True):
+        assert torch.equal(softmax(row).view(torch.int32), found.view(torch.int32))
+    assert torch.equal(softmax(rows).view(torch.int32), together.view(torch.int32))
+    assert_exact(together[[0, 1, 3, 4]], rows[[0, 1, 3, 4]])
+
+
+@pytest.mark.parametrize("level", [-1e4, -61.0, -23.0, -17.0, 0.0, 15.0, 59.0, 1e4])
+@pytest.mark.parametrize("largest", [0.0, 40.0, 70.0, 90.0, 1000.0])
+def test_rows_at_any_level_whose_largest_comes_late(level: float, largest: float) -> None:
+    rows = random_rows(3, 70_000, scale=1.0) + level
+    rows[0, 50] += largest
+    rows[1, -1] += largest
+    rows[2, 66_000] += largest
+    for found in (softmax(rows), softmax(rows[:, -300:])):
+        assert_exact(found, rows[:, -found.shape[-1] :])
+
+
 @pytest.mark.parametrize("ours", [softmax, log_softmax])
 def test_gradients(ours) -> None:
     rows = random_rows(3, 7).double().requires_grad_()

@@ -24,6 +24,12 @@ SIZES = [
     (8192, 5),
     (8193, 50),
     (20000, 700),
+    (4095, 5),
+    (4096, 5),
+    (5000, 160),
+    (5121, 161),
+    (66_001, 50),
+    (70_000, 2500),
 ]
 
 
@@ -67,6 +73,34 @@ def test_the_first_of_equal_numbers_counts_as_larger() -> None:
     assert softmax_topk(rows, 4).indices.tolist() == [[1, 2, 4, 6], [0, 1, 2, 3]]
     assert torch.equal(softmax_topk(torch.zeros(1, 9000), 9000).indices[0], torch.arange(9000))
     assert torch.equal(softmax_topk(torch.zeros(1, 9000), 7).indices[0], torch.arange(7))
+
+
+def test_groups_of_equal_masked_and_missing_numbers() -> None:
+    rows = random_rows(8, 40_000)
+    rows[0] = rows[0].round()
+    rows[1] = rows[1].bfloat16().float()
+    rows[2, 7:] = -INFINITY
+    rows[3, : 40_000 - 30] = -INFINITY
+    rows[4] = 1.0
+    rows[5, 17::64] += 100.0
+    rows[6, 30_000:31_024] += 100.0
+    rows[7] = torch.where(rows[7] > 0, 0.0, -INFINITY)
+    for k in (1, 5, 50, 300):
+        values, places = wanted(rows, k)
+        found = softmax_topk(rows, k)
+        assert torch.equal(found.indices, places)
+        torch.testing.assert_close(found.values, values.float(), rtol=8e-6, atol=0)
+        assert torch.equal(select_largest(rows, k).indices, places)
+
+
+@pytest.mark.parametrize("place", [0, 1023, 1024, 8191, 8192, 39_999])
+@pytest.mark.parametrize("value", [math.nan, INFINITY])
+def test_a_long_row_that_has_no_softmax_gives_nan(place: int, value: float) -> None:
+    rows = random_rows(2, 40_000)
+    rows[0, place] = value
+    found = softmax_topk(rows, 5)
+    assert found.values[0].isnan().all() and found.indices[0].tolist() == [0, 1, 2, 3, 4]
+    assert torch.equal(found.indices[1], wanted(rows[1:], 5)[1][0])
 
 
 @pytest.mark.parametrize("order", ["rising", "falling", "steep"])

@@ -123,7 +123,7 @@ def draw(timings: dict[str, Timings], path: Path) -> None:
     axes.set_yticks(range(len(timings)), list(timings))
     axes.invert_yaxis()
     axes.set_xlabel("times torch's speed, one thread")
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

@@ -8,6 +8,10 @@
 // Where a row lies in cache, memory is free and exp is not: exp is stored relative to a running reference in one pass
 // and scaled in another (Milakov & Gimelshein's running maximum, raised rarely). The reference is a number of the row,
 // so any float will do, infinities and NaN give what they give in torch, and no pass for the largest is needed here either.
+//
+// Where exp saturates, one power of two serves as the reference of a whole row, and its sum tells afterwards whether it
+// did: a row out of its range is done again by the running reference. So nothing is compared before exp is taken, and the
+// row before is scaled in the same loop.
 #include "../dispatch/dispatch.h"
 #include "exponential.h"
 #include "softmax.h"
@@ -20,6 +24,10 @@ constexpr int64_t AHEAD_FLOATS = 1024;          // prefetched; measured flat fro
 constexpr float SLACK_NATS = 22.0f;             // 2^32: how far a number may lie above the reference
 constexpr float BOUND = 16384.0f;               // n has 15 bits, with which n LN2 is exact without FMA
 constexpr int MAX_RAISES = 8;
+constexpr float FARTHEST_STEP = 80.0f;          // in nats, what a normal float can be multiplied by
+constexpr float MOST_NATS = 60.0f;              // how far from 0 a row's first numbers may lie where exp saturates
+constexpr float USUAL_EXPONENT = -32.0f;        // so that sums are in range where the largest is from -22 to 47
+constexpr double LN2_DOUBLE = 0.69314718055994530942;
 
 struct Tile {
   Floats x[TILE];
@@ -202,7 +210,7 @@ inline int64_t store_whole(const float* from, float* to, int64_t i, int64_t stop
   return i;
 }
 
-SoftmaxSum softmax_store(const float* from, float* to, int64_t count) {
+__attribute__((noinline)) SoftmaxSum store_relative(const float* from, float* to, int64_t count) {
   const Exponential exponential;
   double total = 0;
   float reference = largest_of(tile_at(from, 0, count));
@@ -218,10 +226,14 @@ SoftmaxSum softmax_store(const float* from, float* to, int64_t count) {
       if (is_above(tile, fill(reference + SLACK_NATS))) {
         // What was written is made relative to the new one. After many, it is the largest of all that is left.
         const float raised = ++num_raises > MAX_RAISES ? softmax_largest(from + i, count - i) : largest_of(tile);
-        const float factor = exponential(fill(reference - raised))[0];
-        softmax_scale(to, i, factor);
-        total *= factor;
-        sums.scale(factor);
+        // A factor below a float's range is taken in two steps, for what it multiplies may be above 1.
+        const int num_steps = reference - raised < -FARTHEST_STEP ? 2 : 1;
+        const float factor = exponential(fill((reference - raised) / (float)num_steps))[0];
+        for (int step = 0; step < num_steps; ++step) {
+          softmax_scale(to, i, factor);
+          total *= factor;
+          sums.scale(factor);
+        }
         reference = raised;
       }
       store_exponentials(exponential, &tile, reference, sums.lanes);
@@ -231,6 +243,102 @@ SoftmaxSum softmax_store(const float* from, float* to, int64_t count) {
     total += sums.total();
   }
   return {total, reference};
+}
+
+// A row whose exp lies in `to`, and waits to be multiplied by `factor`.
+struct Waiting {
+  float* to;
+  float factor;
+};
+
+// The exponent that a row's exp is taken relative to; NaN where its first numbers are too far from 0 for one.
+inline float exponent_of(const float* from, int64_t count) {
+  if (from[0] > -16 && from[0] < 16) return USUAL_EXPONENT;
+  const float largest = largest_of(tile_at(from, 0, count));
+  if (largest == -INFINITE) return USUAL_EXPONENT;
+  return largest > -MOST_NATS && largest < MOST_NATS ? __builtin_floorf(largest * LOG2_E) : __builtin_nanf("");
+}
+
+// Whole tiles from `i` to `stop`, and as many of the waiting row's. Each row's stores come together: where the rows are a
+// multiple of a page apart, a load waits for a store to the same place of another page.
+template <bool HAS_WAITING>
+inline void store_beside(const Exponential& exponential, const float* from, float* to, int64_t i, int64_t stop,
+                         Waiting waiting, Floats* sums) {
+  Floats lanes[TILE] = {sums[0], sums[1], sums[2], sums[3]};
+  for (; i < stop; i += TILE_FLOATS) {
+    Floats found[TILE], scaled[TILE];
+#pragma GCC unroll 4
+    for (int j = 0; j < TILE; ++j) {
+      found[j] = exponential(load(from + i + j * LANES));
+      lanes[j] += found[j];
+      if (HAS_WAITING) scaled[j] = load(waiting.to + i + j * LANES) * waiting.factor;
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < TILE; ++j) store(to + i + j * LANES, found[j]);
+#pragma GCC unroll 4
+    for (int j = 0; HAS_WAITING && j < TILE; ++j) store(waiting.to + i + j * LANES, scaled[j]);
+  }
+  memcpy(sums, lanes, sizeof lanes);
+}
+
+inline float power_of_two(int exponent) {
+  const int32_t bits = (exponent + 127) << 23;
+  float power;
+  memcpy(&power, &bits, sizeof power);
+  return power;
+}
+
+// exp(x) 2^-exponent into `to`, for processors whose exp saturates; returns their sum. The row before is scaled on the
+// way: its loads and stores fit between the arithmetic.
+inline double store_saturated(const float* from, float* to, int64_t count, float exponent, Waiting waiting) {
+  const Exponential exponential(power_of_two(-(int)exponent));
+  const int64_t whole = count / TILE_FLOATS * TILE_FLOATS;
+  const int64_t last = whole / SOFTMAX_BLOCK * SOFTMAX_BLOCK;
+  double total = 0;
+  for (int64_t i = 0; i < last; i += SOFTMAX_BLOCK) {
+    Sums sums;
+    if (waiting.to) store_beside<true>(exponential, from, to, i, i + SOFTMAX_BLOCK, waiting, sums.lanes);
+    else store_beside<false>(exponential, from, to, i, i + SOFTMAX_BLOCK, waiting, sums.lanes);
+    total += sums.total();
+  }
+  Sums sums;
+  if (waiting.to) store_beside<true>(exponential, from, to, last, whole, waiting, sums.lanes);
+  else store_beside<false>(exponential, from, to, last, whole, waiting, sums.lanes);
+  if (whole < count) {
+    if (waiting.to) softmax_scale(waiting.to + whole, count - whole, waiting.factor);
+    Tile tile = tile_at(from, whole, count);
+    store_exponentials(exponential, &tile, 0.0f, sums.lanes);
+    store_tile(to, tile, whole, count);
+  }
+  return total + sums.total();
+}
+
+// Whether no number was lost and none rounded to infinity. NaN is not either.
+inline bool is_in_range(double sum) { return sum >= 1 && sum < 0x1p100; }
+
+SoftmaxSum softmax_store(const float* from, float* to, int64_t count) {
+  const float exponent = exponent_of(from, count);
+  if (SATURATES && from != to && exponent == exponent) {
+    const double sum = store_saturated(from, to, count, exponent, {nullptr, 0});
+    if (is_in_range(sum)) return {sum, exponent * LN2_DOUBLE};
+  }
+  return store_relative(from, to, count);
+}
+
+void softmax_rows(const float* from, float* to, int64_t count, int64_t num_rows) {
+  Waiting waiting = {nullptr, 0};
+  for (int64_t row = 0; row < num_rows; ++row, from += count, to += count) {
+    const float exponent = exponent_of(from, count);
+    double sum = 0;
+    if (SATURATES && from != to && exponent == exponent) {
+      sum = store_saturated(from, to, count, exponent, waiting);
+    } else if (waiting.to) {
+      softmax_scale(waiting.to, count, waiting.factor);
+    }
+    if (!is_in_range(sum)) sum = store_relative(from, to, count).sum;
+    waiting = {to, (float)(1 / sum)};
+  }
+  if (waiting.to) softmax_scale(waiting.to, count, waiting.factor);
 }
 
 double softmax_sum_above(const float* from, int64_t count, float largest) {

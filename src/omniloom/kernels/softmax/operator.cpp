@@ -51,10 +51,6 @@ struct Row {
 };
 
 void stored(const Row& row) {
-  if (row.count <= PIECE) {
-    softmax_scale()(row.to, row.count, (float)(1 / softmax_store()(row.from, row.to, row.count).sum));
-    return;
-  }
   std::vector<SoftmaxSum> sums(row.num_pieces());
   row.each_piece(false, [&](int64_t piece, int64_t first, int64_t length) {
     sums[piece] = softmax_store()(row.from + first, row.to + first, length);
@@ -63,7 +59,12 @@ void stored(const Row& row) {
   for (const SoftmaxSum& sum : sums) reference = sum.reference > reference ? sum.reference : reference;
   for (const SoftmaxSum& sum : sums) total += sum.sum * exp(sum.reference - reference);
   row.each_piece(true, [&](int64_t piece, int64_t first, int64_t length) {
-    softmax_scale()(row.to + first, length, (float)(exp(sums[piece].reference - reference) / total));
+    double factor = exp(sums[piece].reference - reference) / total;
+    if (factor < 0x1p-64) {  // which is not to become a float of fewer digits where results are not
+      softmax_scale()(row.to + first, length, 0x1p-64f);
+      factor *= 0x1p64;
+    }
+    softmax_scale()(row.to + first, length, (float)factor);
   });
 }
 
@@ -141,9 +142,30 @@ void softmax_row(const Row& row, int64_t method) {
   else softmax_bare_traffic()(row.from, row.to, row.count);
 }
 
-// Rows over threads; where there are fewer rows than threads, pieces of each.
-template <class Each>
-void each_row(const Tensor& input, const Tensor& out, const Each& each) {
+struct Rows {
+  Row first;
+  int64_t num_rows;
+
+  template <class Each>
+  void each(const Each& each) const {
+    Row row = first;
+    for (int64_t i = 0; i < num_rows; ++i, row.from += row.count, row.to += row.count) each(row);
+  }
+};
+
+// Rows of a piece or less go to one kernel together, which scales each while it takes exp of the next.
+void softmax_of(const Rows& rows, int64_t method) {
+  const Row& first = rows.first;
+  if (first.count <= PIECE && (method == AUTOMATIC || method == STORED))
+    softmax_rows()(first.from, first.to, first.count, rows.num_rows);
+  else rows.each([&](const Row& row) { softmax_row(row, method); });
+}
+
+void log_softmax_of(const Rows& rows) { rows.each(log_softmax_row); }
+
+// Rows over threads, some at a time; where there are fewer rows than threads, pieces of each.
+template <class Some>
+void over_rows(const Tensor& input, const Tensor& out, const Some& take) {
   const auto ready = [](const Tensor& tensor) {
     return tensor.scalar_type() == torch::headeronly::ScalarType::Float && tensor.is_contiguous();
   };
@@ -155,7 +177,7 @@ void each_row(const Tensor& input, const Tensor& out, const Each& each) {
   const bool is_streamed = input.numel() >= STREAMED_FLOATS && from != to;
   const bool is_shared = num_rows < torch::stable::get_num_threads();
   const auto some = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) each(Row{from + i * count, to + i * count, count, is_streamed, is_shared});
+    take(Rows{{from + begin * count, to + begin * count, count, is_streamed, is_shared}, end - begin});
   };
   if (is_shared) some(0, num_rows);
   else torch::stable::parallel_for(0, num_rows, FLOATS_A_TASK / (count + 1) + 1, some);
@@ -163,10 +185,10 @@ void each_row(const Tensor& input, const Tensor& out, const Each& each) {
 
 void softmax_out(const Tensor& input, const Tensor& out, int64_t method) {
   STD_TORCH_CHECK(method >= 0 && method < NUM_METHODS, "softmax: there is no method ", method);
-  each_row(input, out, [&](const Row& row) { softmax_row(row, method); });
+  over_rows(input, out, [&](const Rows& rows) { softmax_of(rows, method); });
 }
 
-void log_softmax_out(const Tensor& input, const Tensor& out) { each_row(input, out, log_softmax_row); }
+void log_softmax_out(const Tensor& input, const Tensor& out) { over_rows(input, out, log_softmax_of); }
 
 // What torch does, for types that have no kernel here.
 Tensor torchs(const char* name, const Tensor& input) {
@@ -184,20 +206,20 @@ Tensor torchs(const char* name, const Tensor& input) {
   return torch::stable::detail::to<Tensor>(stack[0]);
 }
 
-template <class Each>
-Tensor whole(const char* name, const Tensor& input, const Each& each) {
+template <class Some>
+Tensor whole(const char* name, const Tensor& input, const Some& take) {
   const Tensor rows = torch::stable::contiguous(input);
   if (rows.dim() == 0 || rows.scalar_type() != torch::headeronly::ScalarType::Float) return torchs(name, rows);
   const Tensor result = torch::stable::empty_like(rows);
-  each_row(rows, result, each);
+  over_rows(rows, result, take);
   return result;
 }
 
 Tensor softmax(const Tensor& input) {
-  return whole("aten::_softmax", input, [](const Row& row) { softmax_row(row, AUTOMATIC); });
+  return whole("aten::_softmax", input, [](const Rows& rows) { softmax_of(rows, AUTOMATIC); });
 }
 
-Tensor log_softmax(const Tensor& input) { return whole("aten::_log_softmax", input, log_softmax_row); }
+Tensor log_softmax(const Tensor& input) { return whole("aten::_log_softmax", input, log_softmax_of); }
 
 }  // namespace
 

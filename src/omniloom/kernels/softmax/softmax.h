@@ -21,8 +21,7 @@ struct SoftmaxPair {
 
 // The sum of exp(x - reference).
 struct SoftmaxSum {
-  double sum;
-  float reference;
+  double sum, reference;
 };
 
 typedef SoftmaxPair (*SoftmaxPairs)(const float* from, int64_t count);
@@ -31,6 +30,8 @@ typedef void (*SoftmaxFromPair)(const float* from, float* to, int64_t count, int
                                 bool is_streamed);
 // exp(x - reference) into `to`; the reference is chosen on the way
 typedef SoftmaxSum (*SoftmaxStore)(const float* from, float* to, int64_t count);
+// The softmax of each of `num_rows` rows, one behind the other
+typedef void (*SoftmaxRows)(const float* from, float* to, int64_t count, int64_t num_rows);
 typedef void (*SoftmaxScale)(float* to, int64_t count, float factor);
 typedef float (*SoftmaxLargest)(const float* from, int64_t count);
 typedef double (*SoftmaxSumAbove)(const float* from, int64_t count, float largest);

@@ -2,8 +2,9 @@
 //
 // Online softmax after Milakov & Gimelshein, "Online normalizer calculation for softmax" (2018), algorithms 3 and 4: the
 // sum is kept relative to a running reference, and the largest numbers are picked up in the same read. Theirs updates
-// the maximum and inserts at every number; here a tile of 64 is compared with the lower of two limits at once, that of
-// the candidates and that of the reference, and passes by in nearly every case. Exp is the only arithmetic left.
+// the maximum and inserts at every number. Here the read keeps only the maxima of groups of 16, a vector operation a
+// vector; the k largest numbers lie in groups whose maxima are among the k largest, so that what is selected from is a
+// sixteenth of the row, and nothing in the read branches on what it meets.
 #include "../dispatch/dispatch.h"
 #include "exact.h"
 #include "scan.h"
@@ -60,106 +61,114 @@ inline void add_weights(const Tile& tile, float reference, float scale, Floats* 
   }
 }
 
-inline float trigger_of(const Scan& scan, bool has_sums) {
-  const float raise = scan.reference + SLACK_NATS / scan.scale;
-  return has_sums && raise < scan.threshold ? raise : scan.threshold;
-}
-
-void collect(Scan* scan, const Tile& tile) {
-  for (int j = 0; j < PARTS; ++j) {
-    uint32_t found = lanes_above(tile.x[j], fill(scan->threshold));
-    for (; found; found &= found - 1) {
-      const int lane = __builtin_ctz(found);
-      const uint64_t place = (uint64_t)(scan->position + j * LANES + lane);
-      scan->candidates[scan->num_candidates++] = key_of(scan->from[place], place);
-    }
-  }
-}
-
-void raise(Scan* scan, float largest) {
-  const float factor = exp_exactly(fill((scan->reference - largest) * scan->scale))[0];
-  for (float& sum : scan->sums) sum *= factor;
-  scan->reference = largest;
-}
-
-// Whole tiles, while nothing in them is above the trigger.
-template <bool HAS_SCALE>
-inline int64_t pass_by(Scan* scan, int64_t stop, float trigger) {
-  const float* const from = scan->from;
-  const float reference = scan->reference, scale = scan->scale;
-  int64_t i = scan->position;
-  Floats sums[PARTS];
-  memcpy(sums, scan->sums, sizeof sums);
+// A span's sums and the maxima of its lanes, from `i` to `stop`.
+template <bool HAS_SCALE, bool HAS_SUMS>
+inline void read_span(const Scan& scan, int64_t i, int64_t stop, float reference, Floats* sums, Floats* found) {
+  for (int j = 0; j < PARTS; ++j) found[j] = fill(-INFINITE);
   Tile tile;
+  const auto take = [&] {
+#pragma GCC unroll 16
+    for (int j = 0; j < PARTS; ++j) found[j] = larger(tile.x[j], found[j]);
+    if (HAS_SUMS) add_weights<HAS_SCALE>(tile, reference, scan.scale, sums);
+  };
   for (; i + SCAN_TILE <= stop; i += SCAN_TILE) {
-    for (int64_t line = 0; line < SCAN_TILE; line += 16) __builtin_prefetch(from + i + AHEAD + line);
-    tile.read(from, i, i + SCAN_TILE);
-    if (__builtin_expect(lanes_above(tile.largest(), fill(trigger)) != 0, 0)) break;
-    add_weights<HAS_SCALE>(tile, reference, scale, sums);
+    for (int64_t line = 0; line < SCAN_TILE; line += 16) __builtin_prefetch(scan.from + i + AHEAD + line);
+    tile.read(scan.from, i, i + SCAN_TILE);
+    take();
   }
-  memcpy(scan->sums, sums, sizeof sums);
-  return i;
+  if (i < stop) {
+    tile.read(scan.from, i, stop);
+    take();
+  }
 }
 
-inline int64_t pass_by_without_sums(const Scan* scan, int64_t stop, float trigger) {
-  int64_t i = scan->position;
+// The spans of a block. Where one holds a number too far above the reference, it is read again relative to its largest.
+template <bool HAS_SCALE, bool HAS_SUMS>
+inline void read_block(const Scan& scan, int64_t first, int64_t stop, float* reference, Floats* sums) {
+  for (int64_t i = first; i < stop; i += SCAN_SPAN) {
+    const int64_t end = stop - i < SCAN_SPAN ? stop : i + SCAN_SPAN;
+    Floats found[PARTS], before[PARTS], largest = fill(-INFINITE);
+    memcpy(before, sums, sizeof before);
+    read_span<HAS_SCALE, HAS_SUMS>(scan, i, end, *reference, sums, found);
+    for (int j = 0; j < PARTS; ++j) largest = larger(found[j], largest);
+    if (scan.maxima) memcpy(scan.maxima + i / SCAN_SPAN * SCAN_TILE, found, sizeof found);
+    if (!HAS_SUMS || !lanes_above(largest, fill(*reference + SLACK_NATS / scan.scale))) continue;
+    const float raised = largest_lane(largest), factor = exp_exactly(fill((*reference - raised) * scan.scale))[0];
+    for (int j = 0; j < PARTS; ++j) sums[j] = before[j] * factor;
+    *reference = raised;
+    read_span<HAS_SCALE, HAS_SUMS>(scan, i, end, raised, sums, found);
+  }
+}
+
+template <bool HAS_SCALE, bool HAS_SUMS>
+inline void read_blocks(const Scan& scan) {
   Tile tile;
-  for (; i + SCAN_TILE <= stop; i += SCAN_TILE) {
-    tile.read(scan->from, i, i + SCAN_TILE);
-    if (__builtin_expect(lanes_above(tile.largest(), fill(trigger)) != 0, 0)) break;
+  tile.read(scan.from, 0, scan.count);
+  const float largest = largest_lane(tile.largest());
+  float reference = largest > -GREATEST ? largest : -GREATEST;
+  for (int64_t first = 0; first < scan.count; first += SCAN_BLOCK) {
+    const int64_t stop = scan.count - first < SCAN_BLOCK ? scan.count : first + SCAN_BLOCK;
+    Floats sums[PARTS] = {};
+    read_block<HAS_SCALE, HAS_SUMS>(scan, first, stop, &reference, sums);
+    float flat[SCAN_TILE];
+    memcpy(flat, sums, sizeof flat);
+    if (HAS_SUMS) scan.blocks[first / SCAN_BLOCK] = {add_lanes(flat), reference};
   }
-  return i;
 }
 
-// Until the block ends; false where candidates have no more room.
-template <bool HAS_SUMS>
-bool scan_block(Scan* scan, int64_t stop) {
-  const bool has_scale = scan->scale != 1.0f;
-  while (true) {
-    const float trigger = trigger_of(*scan, HAS_SUMS);
-    scan->position = !HAS_SUMS   ? pass_by_without_sums(scan, stop, trigger)
-                     : has_scale ? pass_by<true>(scan, stop, trigger)
-                                 : pass_by<false>(scan, stop, trigger);
-    if (scan->position >= stop) return true;
+void scan_row(const Scan* scan) {
+  const Scan all = *scan;
+  if (!all.blocks) read_blocks<false, false>(all);
+  else if (all.scale == 1.0f) read_blocks<false, true>(all);
+  else read_blocks<true, true>(all);
+}
+
+void collect_above(Collection* collection) {
+  const float* const from = collection->from;
+  const Floats threshold = fill(collection->threshold);
+  for (int64_t& i = collection->position; i < collection->count; i += SCAN_TILE) {
     Tile tile;
-    tile.read(scan->from, scan->position, stop);
-    const float largest = largest_lane(tile.largest());
-    if (largest > scan->threshold) {
-      if (scan->num_candidates + SCAN_TILE > scan->capacity) return false;
-      collect(scan, tile);
+    tile.read(from, i, collection->count);
+    if (__builtin_expect(lanes_above(tile.largest(), threshold) == 0, 1)) continue;
+    if (collection->num_keys + SCAN_TILE > collection->capacity) return;
+    for (int j = 0; j < PARTS; ++j) {
+      for (uint32_t found = lanes_above(tile.x[j], threshold); found; found &= found - 1) {
+        const int64_t place = i + j * LANES + __builtin_ctz(found);
+        collection->keys[collection->num_keys++] = key_of(from[place], (uint64_t)place);
+      }
     }
-    if (HAS_SUMS) {
-      if (largest > scan->reference + SLACK_NATS / scan->scale) raise(scan, largest);
-      Floats sums[PARTS];
-      memcpy(sums, scan->sums, sizeof sums);
-      if (has_scale) add_weights<true>(tile, scan->reference, scan->scale, sums);
-      else add_weights<false>(tile, scan->reference, scan->scale, sums);
-      memcpy(scan->sums, sums, sizeof sums);
-    }
-    scan->position += SCAN_TILE;
-    if (scan->position >= stop) return true;
   }
 }
 
-template <bool HAS_SUMS>
-void scan_all(Scan* scan) {
-  if (HAS_SUMS && scan->position == 0) {
-    Tile tile;
-    tile.read(scan->from, 0, scan->count);
-    const float largest = largest_lane(tile.largest());
-    scan->reference = largest > -GREATEST ? largest : -GREATEST;
+bool collect_groups(Collection* collection, const float* maxima) {
+  const Collection all = *collection;
+  const Floats threshold = fill(all.threshold);
+  int64_t num_keys = 0;
+  for (int64_t span = 0; span < all.count; span += SCAN_SPAN) {
+    const int64_t stop = all.count - span < SCAN_SPAN ? all.count : span + SCAN_SPAN;
+    for (int64_t lane = 0; lane < SCAN_TILE; lane += LANES) {
+      uint32_t found = lanes_above(load(maxima + span / SCAN_SPAN * SCAN_TILE + lane), threshold);
+      for (; found; found &= found - 1) {
+        for (int64_t place = span + lane + __builtin_ctz(found); place < stop; place += SCAN_TILE) {
+          if (!(all.from[place] > all.threshold)) continue;
+          if (num_keys == all.capacity) return false;
+          all.keys[num_keys++] = key_of(all.from[place], (uint64_t)place);
+        }
+      }
+    }
   }
-  while (scan->position < scan->count) {
-    const int64_t block = scan->position / SCAN_BLOCK, end = (block + 1) * SCAN_BLOCK;
-    if (HAS_SUMS && scan->position == block * SCAN_BLOCK) memset(scan->sums, 0, sizeof scan->sums);
-    if (!scan_block<HAS_SUMS>(scan, end < scan->count ? end : scan->count)) return;
-    if (HAS_SUMS) scan->blocks[block] = {add_lanes(scan->sums), scan->reference};
-  }
+  collection->num_keys = num_keys;
+  return true;
 }
 
-void scan_row(Scan* scan) { scan_all<true>(scan); }
-
-void select_row(Scan* scan) { scan_all<false>(scan); }
+int64_t count_above(const float* from, int64_t count, float threshold) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < count; i += SCAN_TILE) {
+#pragma GCC unroll 16
+    for (int j = 0; j < PARTS; ++j) found += __builtin_popcount(lanes_above(load(from + i + j * LANES), fill(threshold)));
+  }
+  return found;
+}
 
 // Weights of the 64 numbers at `i`; those of what is not kept are 0.
 inline void kept_weights(const float* from, int64_t i, int64_t count, const Kept& kept, Tile* tile, Floats* weights) {

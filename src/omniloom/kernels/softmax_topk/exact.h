@@ -38,18 +38,41 @@ inline Floats fused(Floats a, Floats b, Floats c) {
 
 constexpr float LOWEST_NATS = -88.029691f;  // -127 ln 2: exp of it and of all below is exactly 0
 
-// The two factors of exp(z), z up to 88, where z is LOWEST_NATS or more: polynomial (relative error 9e-8) and power.
+// Bits of 2^(i/8), less i << 20, which the shifted step adds again.
+constexpr int STEPS = 8, STEP_BITS = 3;
+alignas(64) const int32_t POWERS[2 * STEPS] = {
+    0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7,
+    0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7,
+};
+
+// The entry of POWERS that the lowest three bits of each lane tell.
+inline Words power_of_step(Floats rounded) {
+#if VECTOR_BYTES == 64 && defined(__AVX512F__)
+  Words powers;
+  memcpy(&powers, POWERS, sizeof powers);
+  return (Words)_mm512_permutexvar_epi32((__m512i)rounded, (__m512i)powers);
+#elif VECTOR_BYTES == 32 && defined(__AVX2__)
+  Words powers;
+  memcpy(&powers, POWERS, sizeof powers);
+  return (Words)_mm256_permutevar8x32_epi32((__m256i)powers, (__m256i)rounded);
+#else
+  Words powers;
+  for (int i = 0; i < LANES; ++i) powers[i] = POWERS[((Words)rounded)[i] & (STEPS - 1)];
+  return powers;
+#endif
+}
+
+// The two factors of exp(z), z up to 88, where z is LOWEST_NATS or more: polynomial (relative error 3e-8, minimax by
+// Lawson's iteration with the first two held at 1) and power. n is a multiple of 1/8, and eight powers fit the register
+// of any processor that has such an instruction.
 inline void split_exactly(Floats z, Floats* polynomial, Floats* power) {
-  const Floats rounder = fill(12582912.0f + 127.0f);  // 1.5 * 2^23 rounds to an integer; 127 is an exponent's bias
+  const Floats rounder = fill(1572864.0f);  // 1.5 * 2^20: the last bit of a number there is 1/8
   const Floats rounded = fused(z, fill(1.44269504f), rounder);
   const Floats r = fused(rounded - rounder, fill(-0.693147182464599609375f), z);
-  Floats p = fill(0.00829030667f);
-  p = fused(p, r, fill(0.04189797491f));
-  p = fused(p, r, fill(0.16667637229f));
-  p = fused(p, r, fill(0.49999150634f));
-  p = fused(p, r, fill(0.99999970198f));
+  Floats p = fused(r, fill(0.16664293f), fill(0.5000649f));
+  p = fused(p, r, fill(1.0f));
   *polynomial = fused(p, r, fill(1.0f));
-  *power = (Floats)((Bits)rounded << 23);
+  *power = (Floats)(power_of_step(rounded) + (Words)((Bits)rounded << (23 - STEP_BITS)));
 }
 
 inline Floats exp_exactly(Floats z) {

@@ -8,6 +8,7 @@
 
 enum : int64_t {
   SCAN_TILE = 64,     // numbers looked at together
+  SCAN_SPAN = 1024,   // numbers that maxima are kept of: of each of 64 lanes, which is a group of 16
   SCAN_BLOCK = 8192,  // numbers that one sum is kept of
   HISTOGRAM_BUCKETS = 1536,
   BUCKETS_A_NAT = 64,
@@ -18,19 +19,23 @@ struct BlockSum {
   float sum, reference;
 };
 
-// The scan of a row; it returns when the row ends or there is no room for another tile of candidates, and may be called
-// again. A candidate is a number above `threshold`; what is kept of it is `key_of` the number and its place.
+// One read of a row. Group `lane` of a span is its numbers lane, lane + 64, lane + 128 and so on.
 struct Scan {
   const float* from;
   int64_t count;
-  float scale;      // one over the temperature
+  float scale;       // one over the temperature
+  BlockSum* blocks;  // one for each SCAN_BLOCK, or null
+  float* maxima;     // 64 for each SCAN_SPAN, NaN left out and minus infinity where a group is empty; or null
+};
+
+// The numbers above `threshold`; what is kept of each is `key_of` it and its place. Collecting stops when the row ends or
+// there is no room for another tile, and may be taken up again.
+struct Collection {
+  const float* from;
+  int64_t count;
   float threshold;
-  uint64_t* candidates;
-  int64_t capacity;
-  BlockSum* blocks;  // one for each SCAN_BLOCK, or null where only candidates are wanted
-  int64_t position, num_candidates;
-  float reference;
-  float sums[SCAN_TILE];
+  uint64_t* keys;
+  int64_t capacity, position, num_keys;
 };
 
 // Rising with the number, and falling with its place: the order of the likeliest first, the first of equal ones first.
@@ -57,7 +62,12 @@ struct Kept {
   float reference, scale, least, least_nats;
 };
 
-typedef void (*ScanRow)(Scan* scan);
+typedef void (*ScanRow)(const Scan* scan);
+typedef void (*CollectAbove)(Collection* collection);
+// The same from the groups alone whose maxima are above the threshold; false where there is no room.
+typedef bool (*CollectGroups)(Collection* collection, const float* maxima);
+// How many of the numbers, whole tiles of them, are above the threshold.
+typedef int64_t (*CountAbove)(const float* from, int64_t count, float threshold);
 // Weights exp((x - reference) scale) of what is kept, 0 elsewhere.
 typedef void (*WeightsOf)(const float* from, int64_t count, const Kept* kept, float* weights);
 // Their sum in each SCAN_BLOCK.
