@@ -87,6 +87,13 @@ def test_native_operators_are_compared_with_their_peers(tmp_path: Path, name: st
     assert ratios and all(ratio["value"] > 0 for ratio in ratios)
 
 
+def test_picking_is_compared_with_picking_by_torch(tmp_path: Path) -> None:
+    run("generation/bench_picking.py", "--quick", "--json", str(tmp_path / "found.json"))
+    rows = json.loads((tmp_path / "found.json").read_text())
+    assert {"text alone: greedy", "audio, 64 rows: temperature 1"} <= {row["name"] for row in rows}
+    assert all(row["ours_us"] > 0 and row["over_torch"]["value"] > 0 for row in rows)
+
+
 @pytest.mark.parametrize("operator", ["linear", "sparse_matmul"])
 def test_kernels_are_compared_with_their_peers(tmp_path: Path, operator: str) -> None:
     path = tmp_path / "found.json"

@@ -26,6 +26,8 @@ from omniloom.recipes.catalogue import Recipe
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Image, Text, Video
 
+SAMPLED = ["--seed", "3", "--temperature", "0.5", "--top-k", "40", "--top-p", "0.9", "--min-p", "0.02"]
+
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
@@ -49,7 +51,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     stand_in = types.ModuleType("omniloom.generation")
     stand_in.Omni = Omni  # type: ignore[attr-defined]
-    stand_in.Sampling = lambda temperature=0.0: temperature  # type: ignore[attr-defined]
+    stand_in.Sampling = lambda **settings: settings  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "omniloom.generation", stand_in)
     return calls
 
@@ -62,17 +64,26 @@ def test_ask_passes_the_parts_in_order_and_saves_what_came(
     Video(torch.arange(8, dtype=torch.uint8).view(8, 1, 1, 1).expand(8, 3, 4, 4), 5).save(tmp_path / "c.gif")
     media = ["--audio", str(tmp_path / "b.wav"), "--video", str(tmp_path / "c.gif"), "--image", str(tmp_path / "a.png")]
     saves = ["--save", str(tmp_path / "r.wav"), "--save", str(tmp_path / "r.png"), "--save", str(tmp_path / "r.txt")]
-    assert main(["ask", "what?", *media, *saves, "--seed", "3", "--temperature", "0.5", "--max-tokens", "9"]) == 0
+    assert main(["ask", "what?", *media, *saves, *SAMPLED, "--max-tokens", "9"]) == 0
     (call,) = asked
     assert [type(part) for part in call["parts"]] == [Text, Audio, Video, Image]
     assert call["want"] == ["text", "audio", "image"]
-    assert (call["checkpoint"], call["seed"], call["sampling"], call["max_tokens"]) == ("tiny", 3, 0.5, 9)
+    assert (call["checkpoint"], call["seed"], call["max_tokens"]) == ("tiny", 3, 9)
+    assert call["sampling"] == {"temperature": 0.5, "top_k": 40, "top_p": 0.9, "min_p": 0.02}
     printed = capsys.readouterr()
     assert printed.out == "seven\n"
     assert "0.1 s of speech and a picture, saved as" in printed.err
     assert Audio.open(tmp_path / "r.wav").rate_hz == 16_000
     assert Image.open(tmp_path / "r.png").pixels.shape == (3, 4, 4)
     assert (tmp_path / "r.txt").read_text() == "seven\n"
+
+
+def test_ask_refuses_a_cut_where_nothing_is_drawn(
+    asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", "what?", "--min-p", "0.1"]) == 2
+    assert "--min-p needs --temperature above 0" in capsys.readouterr().err
+    assert not asked
 
 
 def test_ask_says_so_when_the_reply_lacks_what_was_to_be_saved(

@@ -1,5 +1,7 @@
 """Batched equals alone: the same tokens whatever stands in the rows beside."""
 
+from itertools import product
+
 import pytest
 
 from omniloom import Message, Omni, Sampling, Text
@@ -26,9 +28,10 @@ TOLD = [
     [
         Sampling(),
         Sampling(temperature=1.0, top_k=50, top_p=0.95),
+        Sampling(audio=TokenChoice(temperature=2.0, min_p=0.01), image=TokenChoice(temperature=1.0)),
         Sampling(temperature=0.8, image_guidance=1.5, audio=TokenChoice()),
     ],
-    ids=["greedy", "sampled", "guided"],
+    ids=["greedy", "sampled", "sampled by kind", "guided"],
 )
 def test_batched_equals_alone(want, sampling, omni):
     options = dict(sampling=sampling, max_tokens=130)
@@ -70,11 +73,19 @@ def test_a_history_of_turns_is_a_prompt_too():
 
 def test_a_want_for_each_row():
     wants = [frozenset({want}) for want in ("text", "audio", "image", "audio", "text")]
-    for omni in (OMNI, FOLDED):
-        together = omni.reply_batch(PROMPTS, wants, max_tokens=60)
+    for omni, sampling in product((OMNI, FOLDED), (Sampling(), Sampling(temperature=1.5, image_guidance=1.0))):
+        options = dict(sampling=sampling, max_tokens=60)
+        together = omni.reply_batch(PROMPTS, wants, **options)
         assert [reply.ids for reply in together] == [
-            omni.reply(prompt, want, max_tokens=60).ids for prompt, want in zip(PROMPTS, wants, strict=True)
+            omni.reply(prompt, want, **options).ids for prompt, want in zip(PROMPTS, wants, strict=True)
         ]
+
+
+def test_another_seed_another_reply():
+    options = dict(want="audio", sampling=Sampling(temperature=1.0), max_tokens=40)
+    replies = FOLDED.reply_batch(["say"] * 4, seed=[1, 2, 1, 3], **options)
+    assert replies[0].ids == replies[2].ids
+    assert len({reply.ids for reply in replies}) == 3
 
 
 @pytest.mark.parametrize(("is_folded", "want"), [(False, "text"), (True, "text"), (True, "audio")])

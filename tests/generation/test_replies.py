@@ -21,11 +21,12 @@ WANTS = ["text", "audio", "image", ("text", "audio"), ("text", "image"), ("audio
     temperature=st.floats(0, 3),
     top_k=st.none() | st.integers(1, 400),
     top_p=st.floats(0.1, 1),
+    min_p=st.floats(0, 1),
     seed=st.integers(0, 2**31),
     max_tokens=st.integers(1, 160),
 )
-def test_every_reply_decodes(want, is_folded, temperature, top_k, top_p, seed, max_tokens):
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+def test_every_reply_decodes(want, is_folded, temperature, top_k, top_p, min_p, seed, max_tokens):
+    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
     omni = KINDS[is_folded]
     reply = omni.reply("say", want, sampling=sampling, seed=seed, max_tokens=max_tokens)
     grammar = ReplyGrammar(omni.vocabulary, want, limits=LIMITS)

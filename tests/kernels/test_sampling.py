@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from omniloom.kernels import native, sample
+from omniloom.kernels import native, sample, sample_settings, sample_with
 from omniloom.kernels.sampling import reference
 
 INFINITY = math.inf
@@ -95,6 +95,20 @@ def test_every_row_has_its_own_settings() -> None:
     for i in range(8):
         own = {name: value[i].item() for name, value in settings.items()}
         assert sample(rows[i : i + 1], seed=3, counter=i, **own).item() == whole[i]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_settings_made_before_draw_the_same(isa: str, settings: dict[str, float]) -> None:
+    rows, counter = logits_of(700, scale=2.0), torch.arange(8)
+    made = sample_settings(8, seed=torch.arange(8), counter=counter, **settings)
+    for _ in range(3):
+        want = sample(rows, seed=torch.arange(8), counter=counter.clone(), **settings)
+        assert torch.equal(sample_with(rows, made), want)
+        counter += 5  # made without a copy, so this is the next draw
+    with pytest.raises(RuntimeError, match="must be a contiguous row of 7 numbers"):
+        sample_with(rows[:7], made)
+    with pytest.raises(ValueError, match="seed must be a number or one for each of 3 rows"):
+        sample_settings(3, seed=torch.arange(8), **settings)
 
 
 PEAKED = torch.randn(40, generator=torch.Generator().manual_seed(1)) * 2

@@ -162,6 +162,24 @@ def test_masks_ranges_and_advance_agree(wants: set[str]) -> None:
                 grammar.advance(state, token)
 
 
+@pytest.mark.parametrize("wants", WANTS)
+def test_next_ids_are_the_allowed_ones(wants: set[str]) -> None:
+    for grammar in (GRAMMARS[frozenset(wants)], FOLDED_GRAMMARS[frozenset(wants)]):
+        states = {
+            (grammar.next_ids(state), *grammar.allowed_ranges(state)): state for state in range(grammar.num_states)
+        }
+        for state in states.values():
+            found = grammar.next_ids(state)
+            gaps = {token for first, stop in found.gaps for token in range(first, stop)}
+            ranges = grammar.allowed_ranges(state)
+            assert set(range(found.first, found.stop)) - gaps == {token for pair in ranges for token in range(*pair)}
+            kinds = {grammar.vocabulary.modality_of(first) for first, _ in ranges}
+            assert found.modality == (kinds.pop() if kinds in ({"audio"}, {"image"}) else "text")
+            sounds = [pair for pair in ranges if grammar.vocabulary.modality_of(pair[0]) == "audio"]
+            assert found.sound == (sounds[0] if sounds and len(ranges) > 1 else None)
+        assert len({id(grammar.next_ids(state)) for state in range(grammar.num_states)}) < 20
+
+
 def test_scores_of_a_position_are_asked_at_once_and_found_at_their_ids() -> None:
     grammar = FOLDED_GRAMMARS[frozenset({"audio", "image"})]
     text, audio, image = (FOLDED.start_of(modality) for modality in ("text", "audio", "image"))
@@ -173,10 +191,10 @@ def test_scores_of_a_position_are_asked_at_once_and_found_at_their_ids() -> None
     inside = grammar.advance(state, audio)
     assert grammar.is_inside(inside) and not grammar.is_inside(state)
     scores = torch.arange(FOLDED.num_scores).float()
-    assert grammar.scores(state, scores)[text] == text
+    assert grammar.scores(state, scores).tolist() == list(range(text, audio + CODEBOOK))
     (second,) = grammar.allowed_ranges(inside)
     assert second == (audio + CODEBOOK, audio + books)
-    assert grammar.scores(inside, scores)[second[0]] == behind
+    assert grammar.scores(inside, scores).tolist() == list(range(behind, behind + CODEBOOK))
     state = grammar.advance(grammar.advance(inside, second[0]), v.IMAGE)
     for size in map(len, BLOCKS):
         shifted = [behind + CODEBOOK + place * COVERAGE for place in range(size - 1)]
@@ -185,7 +203,7 @@ def test_scores_of_a_position_are_asked_at_once_and_found_at_their_ids() -> None
         state = grammar.advance(state, image)
         for first in shifted:
             assert grammar.is_inside(state) and grammar.allowed_ranges(state) == [coverage]
-            assert grammar.scores(state, scores)[coverage[0]] == first
+            assert grammar.scores(state, scores).tolist() == list(range(first, first + COVERAGE))
             state = grammar.advance(state, coverage[0])
     assert grammar.score_ranges(state) == [(v.END, v.END + 1)]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from omniloom.cli.parsing import Parser, positive_int
 
 if TYPE_CHECKING:
-    from omniloom.generation import Reply
+    from omniloom.generation import Reply, Sampling
     from omniloom.stream.parts import Part
 
 SUMMARY = "Ask one question, with pictures, sound and video, and get one reply in text, sound or pictures."
@@ -29,6 +29,11 @@ SUFFIX_WANTS = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif"), "image"),
     ".txt": "text",
 }
+CUTS = (
+    ("top_k", positive_int, "K", "above temperature 0, draw from the K likeliest tokens (default: all)"),
+    ("top_p", float, "P", "then from the fewest likeliest that hold so much probability (default: 1, all)"),
+    ("min_p", float, "P", "then from those at least P times as likely as the likeliest (default: 0, all)"),
+)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -52,6 +57,8 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--checkpoint", default="tiny", help="a shipped model's name or a folder (default: tiny)")
     parser.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token (default)")
+    for name, parse, metavar, text in CUTS:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=parse, metavar=metavar, help=text)
     parser.add_argument("--seed", type=int, default=0, help="another seed, another reply, above temperature 0")
     parser.add_argument("--max-tokens", type=positive_int, metavar="N", help="stop the reply after N tokens")
 
@@ -60,11 +67,11 @@ def run(options: argparse.Namespace) -> int:
     # What can be refused without a model is refused before one is loaded.
     wants = chosen_wants(options.want, options.save)
     parts = question(options.text, options.media)
-    from omniloom.generation import Omni, Sampling
+    sampling = chosen_sampling(options)
+    from omniloom.generation import Omni
 
     omni = Omni.load(options.checkpoint)
     started_s = time.monotonic()
-    sampling = Sampling() if options.temperature is None else Sampling(temperature=options.temperature)
     limits = {} if options.max_tokens is None else {"max_tokens": options.max_tokens}
     reply = omni.reply(parts, want=wants, sampling=sampling, seed=options.seed, **limits)
     elapsed_s = time.monotonic() - started_s
@@ -93,6 +100,20 @@ def chosen_wants(wants: list[str] | None, paths: list[str]) -> list[str]:
             raise ValueError(f"--save {path} needs --want {kind}, got --want {' --want '.join(wants)}")
         kinds.append(kind)
     return sorted(set(wants or kinds or ["text"]), key=WANTS.index)
+
+
+def chosen_sampling(options: argparse.Namespace) -> Sampling:
+    """How tokens are picked.
+
+    Raises:
+        ValueError: If a setting is out of its range, or would do nothing at temperature 0.
+    """
+    from omniloom.generation import Sampling
+
+    cuts = {name: getattr(options, name) for name, *_ in CUTS if getattr(options, name) is not None}
+    for name in cuts if not options.temperature else ():
+        raise ValueError(f"--{name.replace('_', '-')} needs --temperature above 0, which draws tokens at all")
+    return Sampling(temperature=options.temperature or 0.0, **cuts)
 
 
 def question(text: str | None, media: list[tuple[str, str]]) -> list[str | Part]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,11 +20,11 @@ from omniloom.generation.cache import GROWTH, BatchCache
 from omniloom.generation.conversation import guide_prompt
 from omniloom.generation.decoder import PIECE_TOKENS, PreparedModel, more_of
 from omniloom.generation.reply import FinishReason
-from omniloom.generation.sampling import Picker, Sampling, guided
+from omniloom.generation.sampling import Picker, Sampling, guided, pick_together
 from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
 from omniloom.stream.folding import Folder, Position, fold
-from omniloom.stream.grammar import ReplyGrammar
+from omniloom.stream.grammar import NextIds, ReplyGrammar
 from omniloom.stream.message import Want
 
 
@@ -49,11 +50,11 @@ def decode_rows(
     """The reply to each prompt, in order; a prompt ends with <assistant>."""
     lengths = [len(fold(prompt, prepared.vocabulary)) for prompt in prompts]
     rows = [
-        _Row(
+        Row(
             prompt=prompt,
             wants=want,
             grammar=prepared.grammar(want),
-            picker=Picker(sampling, seed=seed, vocabulary=prepared.vocabulary),
+            picker=Picker(sampling, seed=seed),
             num_positions=length,
             max_tokens=max_tokens,
             # <end> must fit after a cut, as in a conversation.
@@ -176,7 +177,7 @@ def _only(positions: Sequence[Position]) -> Position:
 
 
 @dataclass(eq=False, kw_only=True)
-class _Row:
+class Row:
     """A reply in the making; `num_positions` are those taken so far, the prompt's included."""
 
     prompt: Sequence[int]
@@ -201,6 +202,15 @@ class _Row:
     def guidance(self) -> float:
         return self.picker.sampling.image_guidance if "image" in self.wants else 0.0
 
+    @property
+    def next_ids(self) -> NextIds:
+        return self.grammar.next_ids(self.state)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the next id shares the position of the last one."""
+        return self.grammar.is_inside(self.state) and not self.is_finished
+
     def take(self, token: int) -> None:
         self.ids.append(token)
         self.state = self.grammar.advance(self.state, token)
@@ -212,19 +222,19 @@ class _Row:
 class _Group:
     """Rows decoded together until each has ended."""
 
-    def __init__(self, prepared: PreparedModel, rows: list[_Row]) -> None:
+    def __init__(self, prepared: PreparedModel, rows: list[Row]) -> None:
         self._rows = rows
-        self._vocabulary = prepared.vocabulary
         self._image_start = prepared.vocabulary.start_of("image")
         self._decoder = BatchDecoder(prepared, [row.prompt for row in rows])
         self._guide: BatchDecoder | None = None
+        self._guide_logits: Tensor | None = None
         if any(row.guidance for row in rows):
             self._guide = BatchDecoder(prepared, [guide_prompt(row.wants) for row in rows])
             self._guide_logits = self._guide.logits
 
     def run(self) -> None:
         while True:
-            ids = self._take()
+            ids = take_position(self._rows, self._decoder.logits, self._guide_logits)
             running = [place for place, row in enumerate(self._rows) if not row.is_finished]
             if not running:
                 return
@@ -233,40 +243,11 @@ class _Group:
                 self._keep(running)
             self._step([[] if row.is_finished else own for row, own in zip(self._rows, ids, strict=True)])
 
-    def _take(self) -> list[list[int]]:
-        """One more position in each row that goes on: its ids."""
-        masks = torch.stack([row.grammar.allowed(row.state) for row in self._rows])
-        logits = self._decoder.logits[:, : self._vocabulary.size].masked_fill(~masks, -torch.inf)
-        best: list[int] = logits.argmax(-1).tolist()
-        found = []
-        for place, row in enumerate(self._rows):
-            taken = len(row.ids)
-            if not row.is_finished:
-                row.take(self._picked(place, logits[place], best=best[place]))
-            while row.grammar.is_inside(row.state) and not row.is_finished:
-                scores = row.grammar.scores(row.state, self._decoder.logits[place])
-                first, stop = row.grammar.allowed_ranges(row.state)[0]
-                row.take(self._picked(place, scores, best=first + int(scores[first:stop].argmax())))
-            found.append(row.ids[taken:])
-        return found
-
-    def _picked(self, place: int, logits: Float[Tensor, " V"], *, best: int) -> int:
-        """A row's next id; `best` is the likeliest."""
-        row = self._rows[place]
-        ranges = row.grammar.allowed_ranges(row.state)
-        is_guided = bool(row.guidance) and ranges[0][0] >= self._image_start
-        if row.picker.is_greedy and not is_guided:
-            return best
-        if is_guided:
-            without = row.grammar.scores(row.state, self._guide_logits[place])
-            logits = guided(logits, without, ranges, row.guidance)
-        return row.picker.pick(logits, ranges)
-
     def _step(self, ids: list[list[int]]) -> None:
         running = [row for row, own in zip(self._rows, ids, strict=True) if own]
         ranges = merged([pair for row in running for pair in row.grammar.score_ranges(row.state)])
         self._decoder.step(ids, ranges=ranges)
-        if self._guide is None:
+        if self._guide is None or self._guide_logits is None:
             return
         drawn = [own if own and own[0] >= self._image_start else [] for own in ids]
         if any(drawn):
@@ -277,9 +258,43 @@ class _Group:
     def _keep(self, places: list[int]) -> None:
         self._rows = [self._rows[place] for place in places]
         self._decoder.keep(places)
-        if self._guide is not None:
+        if self._guide is not None and self._guide_logits is not None:
             self._guide.keep(places)
             self._guide_logits = self._guide_logits[places]
+
+
+def take_position(
+    rows: Sequence[Row], logits: Float[Tensor, "B scores"], guide_logits: Float[Tensor, "B scores"] | None = None
+) -> list[list[int]]:
+    """One more position in each row that goes on: its ids. Rows that offer the same ids are picked together.
+
+    Ids of a position share its scores, so the second ones are picked of all rows that have them, then the third ones.
+    """
+    taken = [len(row.ids) for row in rows]
+    going = [place for place, row in enumerate(rows) if not row.is_finished]
+    while going:
+        alike: dict[NextIds, list[int]] = {}
+        for place in going:
+            alike.setdefault(rows[place].next_ids, []).append(place)
+        for ids, places in alike.items():
+            scores, own = offered(logits, places, ids), [rows[place] for place in places]
+            if guide_logits is not None and own[0].guidance and ids.modality == "image":
+                scores = guided(scores, offered(guide_logits, places, ids), own[0].guidance)
+            tokens = pick_together([row.picker for row in own], scores, ids)
+            for row, token in zip(own, tokens, strict=True):
+                row.take(token)
+        going = [place for place in going if rows[place].is_inside]
+    return [row.ids[start:] for row, start in zip(rows, taken, strict=True)]
+
+
+def offered(logits: Float[Tensor, "B scores"], places: Sequence[int], ids: NextIds) -> Float[Tensor, "places ids"]:
+    """The rows at these places: the scores of `ids`, minus infinity in the gaps, where other rows may have theirs."""
+    found = logits[:, ids.first + ids.shift : ids.stop + ids.shift]
+    if ids.gaps or len(places) < len(logits):
+        found = found.index_select(0, torch.from_numpy(np.array(places)))
+    for first, stop in ids.gaps:
+        found[:, first - ids.first : stop - ids.first] = -torch.inf
+    return found
 
 
 def merged(ranges: Sequence[IdRange]) -> list[IdRange]:

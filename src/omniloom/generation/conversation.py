@@ -141,7 +141,7 @@ class Conversation:
                 "room for a reply; give shorter parts or start a new conversation"
             )
         self._cancelled.clear()
-        picker = Picker(sampling, seed=seed, vocabulary=self._prepared.vocabulary)
+        picker = Picker(sampling, seed=seed)
         events = self._events(wants, picker, max_tokens=max_tokens, cached_tokens=cached_tokens)
         self._reply = weakref.ref(events)
         return events
@@ -187,9 +187,8 @@ class Conversation:
             if not grammar.is_inside(state):
                 scores = self._row.feed(grammar.score_ranges(state))
                 guide.feed(self._row.last.ids, grammar.score_ranges(state))
-            ranges = grammar.allowed_ranges(state)
-            logits = guide.steer(grammar.scores(state, scores), state, grammar)
-            token = picker.pick(logits, ranges)
+            own = guide.steer(grammar.scores(state, scores), state, grammar)
+            token = picker.pick(own, grammar.next_ids(state))
             state = grammar.advance(state, token)
             self._row.append([token])
             yield _Step(token=token)
@@ -350,12 +349,11 @@ class _Guide:
         if self._row is not None and ranges[0][0] >= self._prepared.vocabulary.start_of("image"):
             self._scores = self._row.feed(ranges)
 
-    def steer(self, logits: torch.Tensor, state: int, grammar: ReplyGrammar) -> torch.Tensor:
-        """The logits to pick from."""
-        ranges = grammar.allowed_ranges(state)
-        if self._row is None or ranges[0][0] < self._prepared.vocabulary.start_of("image"):
-            return logits  # not begun, or the picture is done and only <end> is left
-        return guided(logits, grammar.scores(state, self._scores), ranges, self._guidance)
+    def steer(self, scores: torch.Tensor, state: int, grammar: ReplyGrammar) -> torch.Tensor:
+        """The scores to pick from, made of the main row's."""
+        if self._row is None or grammar.next_ids(state).modality != "image":
+            return scores  # not begun, or the picture is done and only <end> is left
+        return guided(scores, grammar.scores(state, self._scores), self._guidance)
 
 
 def guide_prompt(wants: frozenset[Want]) -> list[int]:

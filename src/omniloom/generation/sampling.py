@@ -1,32 +1,41 @@
-"""How the next token is picked from its logits: greedily, or drawn with temperature, top-k and top-p from a seed.
+"""How the next token is picked from its scores: greedily, or drawn from a seed by temperature, top-k, top-p and min-p.
 
-Every reply has a random generator of its own, so a seed gives the same reply alone, in a batch and in a stream. Kinds
-of token may be picked differently: a written answer is best greedy where sound or colour may vary.
+Draws are `omniloom.kernels.sample`'s. A reply's n-th drawn token depends on its seed and n, and on nothing that was
+drawn before or beside it, so a seed gives the same reply alone, in a batch and in a stream. Kinds of token may be
+picked differently: a written answer is best greedy where sound or colour may vary.
+
+Only the scores of ids that may come next are looked at, and through numpy where the likeliest is taken: its `argmax` is
+the first of equal ones as torch's is, in a fraction of the time (`docs/kernels/sampling.md`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from omniloom.kernels import IdRange
-from omniloom.stream.vocabulary import Modality, Vocabulary
-
-MIN_TEMPERATURE = 1e-6
-"""Lower ones are taken as this: the difference of logits over it must stay a float32."""
+from omniloom.kernels import SampleSettings, sample_settings, sample_with
+from omniloom.stream.grammar import NextIds
+from omniloom.stream.vocabulary import Modality
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenChoice:
-    """Temperature 0 is greedy. `top_k` keeps the k likeliest; `top_p` then the fewest that hold so much probability."""
+    """Temperature 0 is greedy. What is drawn from is cut by each of the others in turn, from what the last has left.
+
+    `top_k` keeps the k likeliest; `top_p` the fewest that hold so much probability; `min_p` those at least so likely as
+    a part of the likeliest's probability.
+    """
 
     temperature: float = 0.0
     top_k: int | None = None
     top_p: float = 1.0
+    min_p: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 10:
@@ -35,6 +44,12 @@ class TokenChoice:
             raise ValueError(f"top_k must be at least 1, or None for all, got {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p must be from 0 (off) to 1, got {self.min_p}")
+
+    @property
+    def is_greedy(self) -> bool:
+        return self.temperature == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,61 +76,92 @@ class Sampling(TokenChoice):
 
 
 class Picker:
-    """Picks one reply's tokens."""
+    """Picks one reply's tokens; the n-th that is drawn has counter n."""
 
-    def __init__(self, sampling: Sampling, *, seed: int, vocabulary: Vocabulary) -> None:
+    def __init__(self, sampling: Sampling, *, seed: int) -> None:
+        self.choices: dict[Modality, TokenChoice] = {kind: sampling.of(kind) for kind in ("text", "audio", "image")}
         self.sampling = sampling
-        self._generator = torch.Generator().manual_seed(seed)
-        spans = {}
-        for modality in ("text", "audio", "image"):
-            planes = vocabulary.planes_of(modality)
-            spans[modality] = (planes[0].start, planes[-1].stop)
-        self._audio, self._image = spans["audio"], spans["image"]
+        self.seed = (seed + 2**63) % 2**64 - 2**63  # as many bits as an int64 holds
+        self._num_draws = 0
+        self._counter = np.zeros(1, dtype=np.int64)
+        self._settings: dict[Modality, SampleSettings] = {}
 
-    @property
-    def is_greedy(self) -> bool:
-        return all(self.sampling.of(modality).temperature == 0 for modality in ("text", "audio", "image"))
-
-    def pick(self, logits: Float[Tensor, " V"], ranges: Sequence[IdRange]) -> int:
-        """The next token; logits outside `ranges` are minus infinity.
+    def pick(self, scores: Float[Tensor, " ids"], ids: NextIds) -> int:
+        """The next token, from the scores of `ids`, minus infinity in their gaps.
 
         Where both text and sound may follow, text's choice decides which it is, and sound's which sound.
         """
-        start = ranges[0][0]
-        if self._image[0] <= start < self._image[1]:
-            return self._draw(logits, ranges, self.sampling.of("image"))
-        audio = [pair for pair in ranges if self._audio[0] <= pair[0] < self._audio[1]]
-        if len(audio) < len(ranges):
-            token = self._draw(logits, ranges, self.sampling.of("text"))
-            if not self._audio[0] <= token < self._audio[1] or self.sampling.of("audio").temperature == 0:
-                return token
-        return self._draw(logits, audio, self.sampling.of("audio"))
+        token = ids.first + self._place_of_pick(scores, ids.modality)
+        sound = _sound_to_pick(self, ids)
+        if sound is None or not sound[0] <= token < sound[1]:
+            return token
+        return sound[0] + self._place_of_pick(scores[sound[0] - ids.first : sound[1] - ids.first], "audio")
 
-    def _draw(self, logits: Float[Tensor, " V"], ranges: Sequence[IdRange], choice: TokenChoice) -> int:
-        if choice.temperature == 0:
-            ranges = ranges if len(ranges) == 1 else [(0, logits.shape[0])]
-            return ranges[0][0] + int(logits[ranges[0][0] : ranges[0][1]].argmax())
-        allowed = torch.cat([logits[first:stop] for first, stop in ranges])
-        best, places = allowed.topk(min(choice.top_k or len(allowed), len(allowed)))
-        probabilities = ((best - best[0]) / max(choice.temperature, MIN_TEMPERATURE)).softmax(0)
-        before = probabilities.cumsum(0) - probabilities
-        probabilities = probabilities * (before < choice.top_p)
-        reached = probabilities.cumsum(0)
-        draw = torch.rand((), generator=self._generator) * reached[-1]
-        drawn = min(int((reached <= draw).sum()), int((probabilities > 0).sum()) - 1)
-        place = int(places[drawn])
-        for first, stop in ranges:
-            if place < stop - first:
-                return first + place
-            place -= stop - first
-        raise AssertionError("a drawn place lies in one of the ranges")
+    def next_counter(self) -> int:
+        """The counter of one more draw."""
+        self._num_draws += 1
+        return self._num_draws - 1
+
+    def _place_of_pick(self, scores: Float[Tensor, " ids"], kind: Modality) -> int:
+        if self.choices[kind].is_greedy:
+            return int(scores.numpy().argmax())
+        if kind not in self._settings:
+            own = {"seed": torch.tensor([self.seed]), "counter": torch.from_numpy(self._counter)}
+            self._settings[kind] = _settings_of(self.choices[kind], 1)._replace(**own)
+        self._counter[0] = self.next_counter()
+        return int(sample_with(scores[None], self._settings[kind]))
+
+
+def pick_together(pickers: Sequence[Picker], scores: Float[Tensor, "B ids"], ids: NextIds) -> list[int]:
+    """What each row's picker, all of the same sampling, picks by itself; drawn at once."""
+    tokens = [ids.first + place for place in _places_of_picks(pickers, scores, ids.modality)]
+    sound = _sound_to_pick(pickers[0], ids)
+    if sound is None:
+        return tokens
+    rows = [row for row, token in enumerate(tokens) if sound[0] <= token < sound[1]]
+    if rows:
+        own = scores[rows, sound[0] - ids.first : sound[1] - ids.first]
+        places = _places_of_picks([pickers[row] for row in rows], own, "audio")
+        for row, place in zip(rows, places, strict=True):
+            tokens[row] = sound[0] + place
+    return tokens
+
+
+def _places_of_picks(pickers: Sequence[Picker], scores: Float[Tensor, "B ids"], kind: Modality) -> list[int]:
+    choice = pickers[0].choices[kind]
+    if choice.is_greedy:
+        likeliest: list[int] = scores.numpy().argmax(-1).tolist()
+        return likeliest
+    draws = np.array([(picker.seed, picker.next_counter()) for picker in pickers]).T.copy()
+    seed, counter = torch.from_numpy(draws)
+    drawn: list[int] = sample_with(
+        scores, _settings_of(choice, len(pickers))._replace(seed=seed, counter=counter)
+    ).tolist()
+    return drawn
+
+
+def _sound_to_pick(picker: Picker, ids: NextIds) -> tuple[int, int] | None:
+    """The sound among which to pick once more; not where the likeliest of all is also the likeliest sound."""
+    if ids.sound is None or (picker.choices["text"].is_greedy and picker.choices["audio"].is_greedy):
+        return None
+    return ids.sound
+
+
+@lru_cache(maxsize=256)
+def _settings_of(choice: TokenChoice, num_rows: int) -> SampleSettings:
+    """One choice for so many rows, made once; the draws' seeds and counters come in place of those here."""
+    return sample_settings(
+        num_rows,
+        seed=0,
+        temperature=choice.temperature,
+        top_k=choice.top_k or 0,
+        top_p=choice.top_p,
+        min_p=choice.min_p,
+    )
 
 
 def guided(
-    with_prompt: Float[Tensor, " V"], without: Float[Tensor, " V"], ranges: Sequence[IdRange], guidance: float
-) -> Float[Tensor, " V"]:
-    """(1 + guidance) x with - guidance x without, inside the ranges; minus infinity outside."""
-    mixed = torch.full_like(with_prompt, -torch.inf)
-    for first, stop in ranges:
-        mixed[first:stop] = (1 + guidance) * with_prompt[first:stop] - guidance * without[first:stop]
-    return mixed
+    with_prompt: Float[Tensor, "*rows ids"], without: Float[Tensor, "*rows ids"], guidance: float
+) -> Float[Tensor, "*rows ids"]:
+    """(1 + guidance) x with - guidance x without."""
+    return (1 + guidance) * with_prompt - guidance * without

@@ -20,7 +20,10 @@ from omniloom.kernels.linear import quantize_rows as quantize_rows
 from omniloom.kernels.native import REFERENCE as REFERENCE
 from omniloom.kernels.native import chosen_instruction_set as chosen_instruction_set
 from omniloom.kernels.native import instruction_sets as instruction_sets
+from omniloom.kernels.sampling.operator import SampleSettings as SampleSettings
 from omniloom.kernels.sampling.operator import sample as sample
+from omniloom.kernels.sampling.operator import sample_settings as sample_settings
+from omniloom.kernels.sampling.operator import sample_with as sample_with
 from omniloom.kernels.softmax.operator import log_softmax as log_softmax
 from omniloom.kernels.softmax.operator import softmax as softmax
 from omniloom.kernels.softmax_topk.operator import TopK as TopK

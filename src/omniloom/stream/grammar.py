@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -38,6 +39,22 @@ class Arc(NamedTuple):
     start: int
     stop: int
     target: int
+
+
+class NextIds(NamedTuple):
+    """The ids that may come next, and where the model's scores of them stand; one object for all states with the same.
+
+    From `first` to `stop` - 1 without the `gaps`; scores stand `shift` further than the ids' numbers. `modality` is
+    the kind that is picked from, "text" where the model also decides between kinds or writes a control; `sound` are
+    the ids of sound where others may come as well.
+    """
+
+    first: int
+    stop: int
+    shift: int
+    gaps: tuple[tuple[int, int], ...]
+    modality: Modality
+    sound: tuple[int, int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +94,9 @@ class ReplyGrammar:
             self._start = self._written(ending, is_required=self.wants == {"text"})
         self._masks = self._build_masks()
         self._score_ranges = [self._scores_of(state) for state in range(self.num_states)]
+        shared: dict[NextIds, NextIds] = {}
+        found = [self._next_of(state) for state in range(self.num_states)]
+        self._next_ids = [shared.setdefault(ids, ids) for ids in found]
 
     @property
     def num_states(self) -> int:
@@ -105,10 +125,14 @@ class ReplyGrammar:
         """Where the scores of a next position's ids stand among all that the model gives, as (first, last + 1)."""
         return self._score_ranges[state]
 
-    def scores(self, state: int, scores: Float[Tensor, " scores"]) -> Float[Tensor, " V"]:
-        """Of the scores after a position those of the ids that may come next, each at its id's number."""
-        shift = self._shifts[state]
-        return scores[shift : shift + self.vocabulary.size]
+    def next_ids(self, state: int) -> NextIds:
+        """The ids that may come next as one who picks among scores needs them."""
+        return self._next_ids[state]
+
+    def scores(self, state: int, scores: Float[Tensor, " scores"]) -> Float[Tensor, " ids"]:
+        """Of the scores after a position those of `next_ids`, from the first of them to the last."""
+        first, stop, shift, *_ = self._next_ids[state]
+        return scores[first + shift : stop + shift]
 
     def advance(self, state: int, token: int) -> int:
         """The state after one more token.
@@ -199,6 +223,20 @@ class ReplyGrammar:
                 shift, (arc,) = self._shifts[arc.target], self._arcs[arc.target]
                 found.append((arc.start + shift, arc.stop + shift))
         return found
+
+    def _next_of(self, state: int) -> NextIds:
+        ranges = sorted(self.allowed_ranges(state))
+        sound = [pair for pair in ranges if self.vocabulary.run_of(pair[0]) == "audio"]
+        is_sound = len(sound) == len(ranges)
+        is_picture = self.vocabulary.run_of(ranges[0][0]) == "image"
+        return NextIds(
+            first=ranges[0][0],
+            stop=ranges[-1][1],
+            shift=self._shifts[state],
+            gaps=tuple((before[1], after[0]) for before, after in pairwise(ranges) if before[1] < after[0]),
+            modality="image" if is_picture else "audio" if is_sound else "text",
+            sound=(sound[0][0], sound[-1][1]) if sound and not is_sound else None,
+        )
 
     def _build_masks(self) -> list[Bool[Tensor, " V"]]:
         shared: dict[tuple[tuple[int, int], ...], Tensor] = {}
