@@ -115,3 +115,9 @@ def test_the_shipped_model_is_compared_with_torch_alone(tmp_path: Path) -> None:
     rows = json.loads(path.read_text())
     assert [row["job"] for row in rows] == ["text to text", "text to picture", "codes to sound"]
     assert all(row["is_same"] and row["ratio"]["value"] > 0 for row in rows)
+
+
+def test_codecs_are_compared_with_torch(tmp_path: Path) -> None:
+    run("codecs/bench_codecs.py", "--quick", "--json", str(tmp_path / "codecs.json"))
+    rows = json.loads((tmp_path / "codecs.json").read_text())
+    assert len(rows) == 10 and all(row["over_torch"]["value"] > 0 for row in rows)

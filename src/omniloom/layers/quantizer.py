@@ -49,7 +49,11 @@ class FiniteScalarQuantizer(nn.Module):
         digits, bounded = self._digits(z.float())
         values = self._to_values(digits)
         soft = self._to_values(bounded)
-        return Quantized(soft + (values - soft).detach(), (digits.long() * self._step).sum(-1))
+        return Quantized(soft + (values - soft).detach(), self._codes(digits))
+
+    def codes(self, z: Float[Tensor, "*batch C"]) -> Int[Tensor, "*batch"]:
+        """The codes that `forward` gives."""
+        return self._codes(self._digits(z.float())[0])
 
     def codes_to_values(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch C"]:
         """The grid values of codes, equal to those that `forward` gave with them.
@@ -57,10 +61,21 @@ class FiniteScalarQuantizer(nn.Module):
         Raises:
             ValueError: If a code lies outside 0..num_codes - 1.
         """
-        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.num_codes:
-            raise ValueError(f"codes must lie in 0..{self.num_codes - 1}, got {int(codes.min())}..{int(codes.max())}")
+        self.require(codes)
         digits = (codes[..., None].long() // self._step) % self._level
         return self._to_values(digits.float())
+
+    def require(self, codes: Int[Tensor, "*batch"]) -> None:
+        """Refuse codes that there are not.
+
+        Raises:
+            ValueError: If a code lies outside 0..num_codes - 1.
+        """
+        if not codes.numel():
+            return
+        lowest, highest = (int(code) for code in torch.aminmax(codes))
+        if lowest < 0 or highest >= self.num_codes:
+            raise ValueError(f"codes must lie in 0..{self.num_codes - 1}, got {lowest}..{highest}")
 
     def _digits(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Each channel's digit 0..level - 1, rounded and not rounded.
@@ -73,6 +88,9 @@ class FiniteScalarQuantizer(nn.Module):
         bounded = half + torch.tanh(z) * reach
         digits = torch.floor(bounded + 0.5).clamp(torch.zeros_like(half), 2 * half)
         return digits, bounded
+
+    def _codes(self, digits: Tensor) -> Tensor:
+        return (digits.long() * self._step).sum(-1)
 
     def _to_values(self, digits: Tensor) -> Tensor:
         half = (self._level - 1).to(digits.dtype) / 2

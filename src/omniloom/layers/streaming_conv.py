@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from omniloom.layers.norm import RMSNorm
+from omniloom.kernels import PackedCausalBlock, PackedConv, StreamedConv, prepack
+from omniloom.layers.norm import NORM_EPSILON, RMSNorm
 
 
 class Streamed(NamedTuple):
@@ -41,6 +42,10 @@ class CausalConv(nn.Module):
         joined, past = join_past(x, past, num_past=self.num_past)
         shifted = [joined[:, tap : tap + x.shape[1]] for tap in range(self.taps)]
         return Streamed(self.linear(torch.cat(shifted, dim=-1)), past)
+
+    def for_inference(self) -> nn.Module:
+        weight = self.linear.weight.unflatten(1, (self.taps, self.width)).transpose(1, 2)
+        return _PackedStream(prepack(weight, self.linear.bias))
 
 
 class DepthwiseCausalConv(nn.Module):
@@ -88,6 +93,29 @@ class CausalBlock(nn.Module):
         return Streamed(
             x + self.narrow(F.gelu(self.widen(self.norm(x + mixed.frames)), approximate="tanh")), mixed.past
         )
+
+    def for_inference(self) -> nn.Module:
+        return PackedCausalBlock(
+            self.mix_time.weight,
+            self.norm.weight,
+            self.widen.weight,
+            self.widen.bias,
+            self.narrow.weight,
+            self.narrow.bias,
+            dilation=self.mix_time.dilation,
+            epsilon=NORM_EPSILON,
+        )
+
+
+class _PackedStream(nn.Module):
+    """A packed convolution that is called as `CausalConv` is."""
+
+    def __init__(self, packed: PackedConv) -> None:
+        super().__init__()
+        self.packed = packed
+
+    def forward(self, x: Float[Tensor, "B F D"], past: Float[Tensor, "B P D"] | None = None) -> StreamedConv:
+        return self.packed.stream(x, past)
 
 
 def join_past(

@@ -221,6 +221,35 @@ def test_too_long_a_look_back_is_refused():
         Encoder.Config(taps=5)
 
 
+def test_native_equals_torch(samples, monkeypatch):
+    native, by_torch = make_codec(), make_codec()
+    codes = native.encode(Audio(samples, RATE_HZ))
+    found = native.decode(codes).samples
+    monkeypatch.setenv("OMNILOOM_ISA", "reference")
+    assert by_torch.encode(Audio(samples, RATE_HZ)) == codes
+    torch.testing.assert_close(found, by_torch.decode(codes).samples, rtol=0, atol=1e-5)
+
+
+def test_changed_weights_are_heard_at_once(codec):
+    """What decoding prepared is not that of weights from before, whichever way they changed."""
+    codes, changed = random_codes(5), make_codec()
+    assert torch.equal(changed.decode(codes).samples, codec.decode(codes).samples)
+    state = {name: 1.5 * value for name, value in codec.state_dict().items()}
+    changed.load_state_dict(state)
+    loud = changed.decode(codes).samples
+    assert not torch.allclose(loud, codec.decode(codes).samples, atol=1e-3)
+    fresh = AudioCodec(CONFIG).eval()
+    fresh.load_state_dict(state)
+    assert torch.equal(loud, fresh.decode(codes).samples)
+    trained = make_codec()
+    trained.decode(codes)
+    optimizer = torch.optim.SGD(trained.train().parameters(), lr=1e-3)
+    trained(torch.randn(1, 6400)).samples.square().mean().backward()
+    optimizer.step()
+    in_training = trained.decode(codes).samples
+    torch.testing.assert_close(trained.eval().decode(codes).samples, in_training, rtol=0, atol=1e-5)
+
+
 def random_codes(num_frames: int) -> list[int]:
     codes = torch.randint(0, 1000, (num_frames, 2), generator=torch.Generator().manual_seed(7))
     flat: list[int] = (codes + torch.tensor([0, 1000])).flatten().tolist()

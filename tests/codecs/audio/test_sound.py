@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from omniloom.codecs.audio import oscillator
 from omniloom.codecs.audio.losses import mel_distance
-from omniloom.codecs.audio.oscillator import make_sources, pitch_index, shape_and_add
+from omniloom.codecs.audio.oscillator import NUM_PITCHES, Oscillator, pitch_index
 from omniloom.codecs.audio.pitch import track_pitch
 from omniloom.codecs.audio.spectrum import LOWEST_PITCH_HZ, RATE_HZ, band_curves, mel_filters
+from omniloom.layers.prepared import prepared
 
 
 def buzz(pitch_hz: float, *, duration_s: float = 1.28) -> torch.Tensor:
@@ -32,28 +32,40 @@ def test_noise_and_silence_have_no_pitch():
     assert not track_pitch(torch.zeros(1, 6_400))[1].any()
 
 
+oscillators = pytest.mark.parametrize(
+    "oscillator", [Oscillator(80), prepared(Oscillator(80))], ids=["torch", "for inference"]
+)
+
+
+@oscillators
 @pytest.mark.parametrize("pitch_hz", [80.0, 150.0, 400.0])
-def test_pulses_have_the_pitch_asked_for_and_unit_power(pitch_hz):
+def test_pulses_have_the_pitch_asked_for_and_unit_power(oscillator, pitch_hz):
     index = pitch_index(torch.tensor([[math.log2(pitch_hz / LOWEST_PITCH_HZ)] * 32]))
-    sources = make_sources(index, None)
-    flat = torch.zeros(1, 128, oscillator.NUM_BINS)
+    flat = torch.zeros(1, 128, 80)
     silent = torch.full_like(flat, -30.0)
-    pulses, _ = shape_and_add(sources, flat, silent, None)
+    pulses = oscillator(torch.cat([flat, silent], dim=-1), index).samples
     octaves, _ = track_pitch(pulses)
     found_hz = LOWEST_PITCH_HZ * 2 ** octaves[0, 1:-1]
     torch.testing.assert_close(found_hz, torch.full_like(found_hz, pitch_hz), rtol=5e-3, atol=0)
     assert float(pulses[:, 640:-640].square().mean()) == pytest.approx(1, abs=0.15)
-    noise, _ = shape_and_add(sources, silent, flat, None)
+    noise = oscillator(torch.cat([silent, flat], dim=-1), index).samples
     assert float(noise[:, 640:-640].square().mean()) == pytest.approx(1, abs=0.05)
 
 
-def test_clock_goes_on_where_it_stood():
-    index = torch.randint(0, oscillator.NUM_PITCHES, (2, 12), generator=torch.Generator().manual_seed(0))
-    whole = make_sources(index, None)
-    first = make_sources(index[:, :5], None)
-    second = make_sources(index[:, 5:], first.clock)
-    assert torch.equal(torch.cat([first.pulses, second.pulses], dim=1), whole.pulses)
-    assert torch.equal(torch.cat([first.noise, second.noise]), whole.noise)
+@oscillators
+def test_clock_goes_on_where_it_stood(oscillator):
+    """For longer than the noise lasts."""
+    generator = torch.Generator().manual_seed(0)
+    index = torch.randint(0, NUM_PITCHES, (2, 110), generator=generator)
+    bands = torch.randn(2, 440, 160, generator=generator) - 2
+    whole = oscillator(bands, index)
+    first = oscillator(bands[:, :20], index[:, :5])
+    second = oscillator(bands[:, 20:], index[:, 5:], first.clock, first.overhang)
+    torch.testing.assert_close(torch.cat([first.samples, second.samples], dim=1), whole.samples, rtol=0, atol=1e-5)
+    assert all(
+        torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(second.clock, whole.clock, strict=True)
+    )
+    torch.testing.assert_close(second.overhang, whole.overhang, rtol=0, atol=1e-5)
 
 
 def test_bands_cover_the_spectrum_evenly():

@@ -137,3 +137,36 @@ def test_foreign_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="not written by omniloom"):
         ImageCodec.load(tmp_path)
+
+
+def test_native_equals_torch(codec: ImageCodec, pixels: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = codec.encode_pixels(pixels)
+    found = codec.decode_codes(codes)
+    monkeypatch.setenv("OMNILOOM_ISA", "reference")
+    by_torch = ImageCodec(codec.config).eval()
+    by_torch.load_state_dict(codec.state_dict())
+    assert torch.equal(by_torch.encode_pixels(pixels), codes)
+    torch.testing.assert_close(found, by_torch.decode_codes(codes), rtol=0, atol=1e-5)
+
+
+def test_changed_weights_are_seen_at_once(codec: ImageCodec, pixels: torch.Tensor) -> None:
+    """Neither codes nor pictures are those of weights from before."""
+    changed = ImageCodec(codec.config).eval()
+    for _ in range(2):
+        before = (
+            changed.encode_pixels(pixels),
+            changed.empty_codes(),
+            changed.decode_codes(changed.encode_pixels(pixels)),
+        )
+        changed.load_state_dict({name: torch.randn_like(value) for name, value in codec.state_dict().items()})
+        fresh = ImageCodec(codec.config).eval()
+        fresh.load_state_dict(changed.state_dict())
+        after = (
+            changed.encode_pixels(pixels),
+            changed.empty_codes(),
+            changed.decode_codes(changed.encode_pixels(pixels)),
+        )
+        expected = fresh.encode_pixels(pixels), fresh.empty_codes(), fresh.decode_codes(fresh.encode_pixels(pixels))
+        for old, new, wanted in zip(before, after, expected, strict=True):
+            assert not torch.equal(old, new)
+            assert torch.equal(new, wanted)

@@ -11,7 +11,6 @@ twice the encoder's small cost. How pieces become wholes and streams is `frames.
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass
 from math import prod
@@ -34,6 +33,7 @@ from omniloom.codecs.frames import FrameCodec, frame_spec
 from omniloom.codecs.kinds import CONFIG_FILE, codec_kinds, require_kind
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.core.config import from_dict, to_dict
+from omniloom.layers.prepared import FromWeights, in_double, prepared
 from omniloom.layers.quantizer import FiniteScalarQuantizer
 from omniloom.stream.vocabulary import CodecSpec
 
@@ -81,7 +81,8 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         # Together they start an octave above the lowest: 110 Hz.
         pitches = (_PitchOfGroup(len(levels), config.pitch_width, start=1 / num_groups) for _ in range(num_groups))
         self.pitch = nn.ModuleList(pitches)
-        self._prepared: _Prepared | None = None
+        self._encoding = FromWeights(in_double)
+        self._decoding = FromWeights(_decoding)
         self._spec: CodecSpec | None = None
 
     @property
@@ -111,7 +112,7 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def train(self, mode: bool = True) -> AudioCodec:
-        self._prepared = self._spec = None  # the weights may change from here on
+        self._forget()  # the weights may change from here on
         return super().train(mode)
 
     def forward(self, samples: Float[Tensor, "B N"]) -> RoundTrip:
@@ -131,18 +132,20 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         self, samples: Float[Tensor, "B N"], state: EncoderState | None
     ) -> tuple[Int[Tensor, "B F Q"], EncoderState]:
         """Codes from 0 of each group, of whole frames of sound at 16 kHz."""
-        z, state = self._ready().encoder(samples.double(), state)
-        return self.quantizer(z.unflatten(-1, (self.config.num_groups, -1))).codes, state
+        z, state = self._encoding(self.encoder)(samples.double(), state)
+        return self.quantizer.codes(z.unflatten(-1, (self.config.num_groups, -1))), state
 
     def decode_piece(
         self, codes: Int[Tensor, "B F Q"], state: DecoderState | None
     ) -> tuple[Float[Tensor, "B N"], DecoderState]:
         """640 samples for each frame of codes, from 0 in each group."""
-        values = self.quantizer.codes_to_values(codes)
-        tables = self._ready().pitch_tables
-        octaves = torch.stack([table[codes[..., g]] for g, table in enumerate(tables)]).sum(0)
+        self.quantizer.require(codes)
+        ready = self._decoding(self.decoder, self.quantizer, *self.pitch)
+        # Packed weights give no gradients.
+        decoder = self.decoder if self.training or torch.is_grad_enabled() else ready.decoder
         with torch.autocast(codes.device.type, enabled=False):
-            return self.decoder(values.flatten(-2), pitch_index(octaves), state)
+            pitches = pitch_index(ready.octaves.take(codes + ready.starts).sum(-1))
+            return decoder(F.embedding(codes, ready.values).flatten(-2), pitches, state)
 
     def save(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors (float16), whole or not at all; this codec is rounded alike."""
@@ -182,29 +185,34 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.copy_(parameter.half().float())
-        self._prepared = self._spec = None
+        self._forget()
 
     def _octaves(self, values: Float[Tensor, "B F Q C"]) -> Float[Tensor, "B F"]:
         return torch.stack([pitch(values[..., g, :]) for g, pitch in enumerate(self.pitch)]).sum(0)
 
-    def _ready(self) -> _Prepared:
-        if self._prepared is None or self._prepared.device != self.device:
-            every = self.quantizer.codes_to_values(torch.arange(self.quantizer.num_codes, device=self.device))
-            with torch.no_grad():
-                # Steps of 2^-20 octaves: sums of a few are exact, whatever the shape they are made in.
-                tables = [(copy.deepcopy(p).double()(every.double()) * 2**20).round() / 2**20 for p in self.pitch]
-            encoder = copy.deepcopy(self.encoder).double().eval().requires_grad_(False)
-            self._prepared = _Prepared(encoder, tables, self.device)
-        return self._prepared
+    def _forget(self) -> None:
+        self._encoding.forget()
+        self._decoding.forget()
+        self._spec = None
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """What using the codec needs beside its weights: the encoder in double precision, the pitch of every code."""
+class _Decoding(NamedTuple):
+    """What decoding needs: the decoder for inference, and what each code stands for."""
 
-    encoder: Encoder
-    pitch_tables: list[Tensor]
-    device: torch.device
+    decoder: Decoder
+    values: Float[Tensor, "codes C"]
+    octaves: Float[Tensor, " groups_codes"]
+    """Of the first group's codes, then the second's, and so on; `starts` says where each group's begin."""
+    starts: Int[Tensor, " Q"]
+
+
+def _decoding(decoder: Decoder, quantizer: FiniteScalarQuantizer, *pitches: nn.Module) -> _Decoding:
+    device = next(decoder.parameters()).device
+    values = quantizer.codes_to_values(torch.arange(quantizer.num_codes, device=device))
+    # Steps of 2^-20 octaves: sums of a few are exact, whatever the shape they are made in.
+    octaves = [(in_double(pitch)(values.double()) * 2**20).round() / 2**20 for pitch in pitches]
+    starts = torch.arange(len(pitches), device=device) * quantizer.num_codes
+    return _Decoding(prepared(decoder), values, torch.cat(octaves), starts)
 
 
 class _PitchOfGroup(nn.Module):

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from omniloom.codecs.audio.oscillator import NUM_BINS, Clock, make_sources, shape_and_add
-from omniloom.codecs.audio.spectrum import HOPS_PER_FRAME, band_curves
+from omniloom.codecs.audio.oscillator import Clock, Oscillator
+from omniloom.codecs.audio.spectrum import HOPS_PER_FRAME
 from omniloom.layers.streaming_conv import CausalBlock, CausalConv
 
 EARS_FLOOR = -11.0
@@ -50,9 +50,7 @@ class Decoder(nn.Module):
         self.hop_blocks = nn.ModuleList(CausalBlock(config.hop_width, taps=5) for _ in range(config.num_hop_blocks))
         self.out = nn.Linear(config.hop_width, 2 * config.num_bands)
         nn.init.constant_(self.out.bias, -4.0)
-        curves = band_curves(config.num_bands, NUM_BINS).float()
-        self.register_buffer("_curves", curves, persistent=False)
-        self._curves: Tensor
+        self.oscillator = Oscillator(config.num_bands)
 
     def forward(
         self,
@@ -75,11 +73,9 @@ class Decoder(nn.Module):
         x = self.spread(x).unflatten(-1, (HOPS_PER_FRAME, -1)).flatten(1, 2)
         for block in self.hop_blocks:
             x = run(block, x)
-        pulse, noise = (bands @ self._curves for bands in _bounded(self.out(x).float()).chunk(2, dim=-1))
-        clock, overhang = (state.clock, state.overhang) if state is not None else (None, None)
-        sources = make_sources(pitches, clock)
-        samples, overhang = shape_and_add(sources, pulse, noise, overhang)
-        return samples, DecoderState(tuple(new), sources.clock, overhang)
+        bands = _bounded(self.out(x).float())
+        samples, clock, overhang = self.oscillator(bands, pitches, *(state[1:] if state is not None else ()))
+        return samples, DecoderState(tuple(new), clock, overhang)
 
 
 def _bounded(envelope: Tensor) -> Tensor:

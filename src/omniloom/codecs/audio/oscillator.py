@@ -16,14 +16,25 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Complex, Float, Int
+from torch import Tensor, nn
 
-from omniloom.codecs.audio.spectrum import HIGHEST_PITCH_HZ, HOP, HOPS_PER_FRAME, LOWEST_PITCH_HZ, RATE_HZ
+from omniloom import kernels
+from omniloom.codecs.audio.spectrum import (
+    HIGHEST_PITCH_HZ,
+    HOP,
+    HOPS_PER_FRAME,
+    LOWEST_PITCH_HZ,
+    RATE_HZ,
+    band_curves,
+)
+from omniloom.kernels import prepack
+from omniloom.kernels.oscillator import reference
 
 WINDOW = 2 * HOP
 """Samples of source in a window: half overlaps the next, and Hann windows then sum to one."""
@@ -40,6 +51,8 @@ NUM_PITCHES = math.ceil(PITCH_STEPS_PER_OCTAVE * math.log2(HIGHEST_PITCH_HZ / LO
 TURN = 2**32
 NUM_NOISE = 2**16
 """Samples after which the noise comes again: 4 s, too long to be heard as a rhythm."""
+NUM_NOISES = NUM_NOISE // math.gcd(NUM_NOISE, HOP)
+"""Hops after which it does: their spectra are made once, 4 MB."""
 
 
 class Clock(NamedTuple):
@@ -50,56 +63,77 @@ class Clock(NamedTuple):
     num_hops: int
 
 
-class Sources(NamedTuple):
-    """Windows of pulses and of noise, both of about unit power, and the clock after them."""
+class Sound(NamedTuple):
+    """What an oscillator gives for a piece, and where it stands after it."""
 
-    pulses: Float[Tensor, "B hops window"]
-    noise: Float[Tensor, "hops window"]
+    samples: Float[Tensor, "B N"]
     clock: Clock
+    overhang: Float[Tensor, "B overhang"]
 
 
-def make_sources(pitches: Int[Tensor, "B F"], clock: Clock | None) -> Sources:
-    """The source of each hop of frames whose pitches are indices of the pitch table; a pitch glides to the next."""
-    steps = _pitch_steps(pitches.device)[pitches]
-    if clock is None:
-        clock = Clock(torch.zeros_like(steps[:, 0]), steps[:, 0], 0)
-    before = torch.cat([clock.step[:, None], steps[:, :-1]], dim=1)
-    share = torch.arange(1, HOPS_PER_FRAME + 1, device=pitches.device)
-    hop_steps = (before[..., None] + (steps - before)[..., None] * share // HOPS_PER_FRAME).flatten(1)
-    ends = clock.phase[:, None] + (hop_steps * HOP).cumsum(1)
-    starts = torch.cat([clock.phase[:, None], ends[:, :-1]], dim=1)
-    within = torch.arange(WINDOW, device=pitches.device)
-    phases = (starts[..., None] + hop_steps[..., None] * within) & (TURN - 1)
-    num_harmonics = (TURN // 2 // hop_steps)[..., None]
-    noise = _noise(pitches.device)
-    places = (clock.num_hops + torch.arange(hop_steps.shape[1], device=pitches.device))[:, None] * HOP + within
-    after = Clock(ends[:, -1] % TURN, steps[:, -1], clock.num_hops + hop_steps.shape[1])
-    return Sources(_pulses(phases, num_harmonics), noise[places % NUM_NOISE], after)
+class Oscillator(nn.Module):
+    """Sound from pitches, and from the spectral envelopes of pulses and of noise in bands; it has no weights."""
+
+    def __init__(self, num_bands: int) -> None:
+        super().__init__()
+        self.num_bands = num_bands
+        curves = band_curves(num_bands, NUM_BINS)
+        filters = torch.cat([curves, curves @ _least_phase()], dim=1)
+        self.register_buffer("_pulse_filters", filters.float(), persistent=False)
+        self.register_buffer("_noise_filters", curves.float(), persistent=False)
+        self._pulse_filters: Tensor
+        self._noise_filters: Tensor
+
+    def forward(
+        self,
+        bands: Float[Tensor, "B hops two_bands"],
+        pitches: Int[Tensor, "B F"],
+        clock: Clock | None = None,
+        overhang: Float[Tensor, "B overhang"] | None = None,
+    ) -> Sound:
+        """A hop's samples for each row of bands: natural logarithms of magnitude, the pulses' and then the noise's.
+
+        Pitches are indices of the pitch table; a frame's glides to it from the one before.
+        """
+        steps = _pitch_steps(pitches.device)[pitches]
+        if clock is None:
+            clock = Clock(torch.zeros_like(steps[:, 0]), steps[:, 0], 0)
+        window = _window(bands.device)
+        windows, phase = self._pulses(steps, clock.phase, clock.step, window, HOP, HOPS_PER_FRAME)
+        after = Clock(phase, steps[:, -1], clock.num_hops + bands.shape[1])
+        spectra, noises = torch.fft.rfft(windows, n=FILTERED), _noise_spectra(bands.device)
+        filtered = self._filtered(spectra, noises, clock.num_hops % NUM_NOISES, *bands.chunk(2, dim=-1))
+        samples, overhang = self._added(filtered, overhang, HOP)
+        return Sound(samples, after, overhang)
+
+    def for_inference(self) -> Oscillator:
+        return _NativeOscillator(self.num_bands)
+
+    _pulses: Callable[..., tuple[Tensor, Tensor]] = staticmethod(reference.pulse_windows)
+    _added: Callable[..., tuple[Tensor, Tensor]] = staticmethod(reference.overlap_add)
+
+    def _filtered(self, pulses: Tensor, noises: Tensor, first: int, pulse_bands: Tensor, noise_bands: Tensor) -> Tensor:
+        """Windows of both sources, each through its filter."""
+        hops = torch.arange(first, first + pulses.shape[1], device=pulses.device) % NUM_NOISES
+        envelope, phase = (pulse_bands @ self._pulse_filters).chunk(2, dim=-1)
+        windows: Tensor = _Filtered.apply(pulses, noises[hops], envelope, phase, noise_bands @ self._noise_filters)
+        return windows
 
 
-def shape_and_add(
-    sources: Sources,
-    pulse_envelope: Float[Tensor, "B hops bins"],
-    noise_envelope: Float[Tensor, "B hops bins"],
-    overhang: Float[Tensor, "B overhang"] | None,
-) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B overhang"]]:
-    """Filter both sources by envelopes (natural logarithms of magnitude), overlap and add; also the next overhang."""
-    window = torch.hann_window(WINDOW, device=pulse_envelope.device, dtype=pulse_envelope.dtype)
-    pieces = _Filtered.apply(
-        torch.fft.rfft(sources.pulses * window, n=FILTERED),
-        torch.fft.rfft(sources.noise * window, n=FILTERED),
-        pulse_envelope,
-        pulse_envelope @ _least_phase(pulse_envelope.device),
-        noise_envelope,
-    )
-    batch, hops, _ = pieces.shape
-    total = pieces.new_zeros(batch, hops + FILTERED // HOP - 1, HOP)
-    for part in range(FILTERED // HOP):
-        total[:, part : part + hops] += pieces[..., part * HOP : (part + 1) * HOP]
-    samples = total.flatten(1)
-    if overhang is not None:
-        samples = torch.cat([samples[:, :OVERHANG] + overhang, samples[:, OVERHANG:]], dim=1)
-    return samples[:, : hops * HOP], samples[:, hops * HOP :]
+class _NativeOscillator(Oscillator):
+    """The same by native operators, for inference."""
+
+    _pulses = staticmethod(kernels.pulse_windows)
+    _added = staticmethod(kernels.overlap_add)
+
+    def __init__(self, num_bands: int) -> None:
+        super().__init__(num_bands)
+        self._pulse_products = prepack(self._pulse_filters.T[..., None])
+        self._noise_products = prepack(self._noise_filters.T[..., None])
+
+    def _filtered(self, pulses: Tensor, noises: Tensor, first: int, pulse_bands: Tensor, noise_bands: Tensor) -> Tensor:
+        filters = self._pulse_products.stream(pulse_bands).frames, self._noise_products.stream(noise_bands).frames
+        return torch.fft.irfft(kernels.filter_sources(pulses, noises, first, *filters), n=FILTERED)
 
 
 class _Filtered(torch.autograd.Function):
@@ -129,18 +163,13 @@ def pitch_index(octaves: Float[Tensor, "*rows"]) -> Int[Tensor, "*rows"]:
     return (octaves * PITCH_STEPS_PER_OCTAVE).round().long().clamp(0, NUM_PITCHES - 1)
 
 
-def _pulses(phases: Int[Tensor, "B hops window"], num_harmonics: Int[Tensor, "B hops one"]) -> Tensor:
-    """All harmonics under half the rate at equal strength (the closed form of their sum), scaled to unit power."""
-    turns = (phases - (phases >= TURN // 2) * TURN).float() / TURN
-    half = math.pi * turns
-    below = torch.where(half.abs() < 1e-4, 1e-4, half)
-    count = num_harmonics.float()
-    total = torch.sin((2 * count + 1) * below) / (2 * torch.sin(below)) - 0.5
-    return total * (2 / count).sqrt()
+@functools.cache
+def _window(device: torch.device) -> Float[Tensor, " window"]:
+    return torch.hann_window(WINDOW, device=device)
 
 
 @functools.cache
-def _least_phase(device: torch.device) -> Float[Tensor, "bins bins"]:
+def _least_phase() -> Float[Tensor, "bins bins"]:
     """The matrix from a log-magnitude to the phase of the causal filter whose energy comes first.
 
     It folds the cepstrum (Oppenheim & Schafer 2010, section 13.4), which is linear; as one product it costs a fifth of
@@ -150,7 +179,7 @@ def _least_phase(device: torch.device) -> Float[Tensor, "bins bins"]:
     fold = torch.zeros(FILTERED, dtype=torch.float64)
     fold[0] = fold[FILTERED // 2] = 1
     fold[1 : FILTERED // 2] = 2
-    return torch.fft.rfft(cepstrum * fold).imag.float().to(device)
+    return torch.fft.rfft(cepstrum * fold).imag
 
 
 @functools.cache
@@ -161,8 +190,10 @@ def _pitch_steps(device: torch.device) -> Int[Tensor, " pitches"]:
 
 
 @functools.cache
-def _noise(device: torch.device) -> Tensor:
-    """White noise of unit power from a fixed bit generator, the same on every machine."""
+def _noise_spectra(device: torch.device) -> Complex[Tensor, "noises bins"]:
+    """Of windows of white noise of unit power from a fixed bit generator, the same on every machine."""
     bits = np.random.Generator(np.random.PCG64(20)).integers(0, 2**24, NUM_NOISE)
     uniform = (bits / 2.0**24 - 0.5) * math.sqrt(12)
-    return torch.from_numpy(uniform.astype(np.float32)).to(device)
+    noise = torch.from_numpy(uniform.astype(np.float32)).to(device)
+    hops = torch.arange(NUM_NOISES, device=device)[:, None] * HOP + torch.arange(WINDOW, device=device)
+    return torch.fft.rfft(noise[hops % NUM_NOISE] * _window(device), n=FILTERED)

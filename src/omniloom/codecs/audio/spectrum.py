@@ -35,7 +35,7 @@ FLOOR = 1e-5
 
 def frame_features(samples: Float[Tensor, "B N"]) -> Float[Tensor, "B F features"]:
     """Features of each whole frame of `samples`, which begin with `NUM_PAST_SAMPLES` from before the first."""
-    windows = samples.unfold(-1, WINDOW, HOP) * torch.hann_window(WINDOW, dtype=samples.dtype, device=samples.device)
+    windows = samples.unfold(-1, WINDOW, HOP) * _window(samples.dtype, samples.device)
     power = power_of(torch.fft.rfft(windows))
     log_mel = log_magnitude(power.sqrt() @ mel_filters(WINDOW).to(power))
     # The square root of power flattens formants, so that the peak at the pitch's lag stands out.
@@ -52,6 +52,11 @@ def power_of(spectrum: Tensor) -> Tensor:
 
 def log_magnitude(magnitude: Tensor) -> Tensor:
     return magnitude.clamp_min(FLOOR).log10()
+
+
+@functools.cache
+def _window(dtype: torch.dtype, device: torch.device) -> Float[Tensor, " window"]:
+    return torch.hann_window(WINDOW, dtype=dtype, device=device)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ picture may have a colour (see `paper`), and comes first in the stream.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,13 +26,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from omniloom.codecs.base import fingerprint
 from omniloom.codecs.image.paper import on_white, paper_codes, paper_of, papers
 from omniloom.codecs.image.separation import BLOCK, FRAME_SIDE, PATCH, SIDE, Separated, separate
 from omniloom.codecs.kinds import CONFIG_FILE, codec_kinds, require_kind
 from omniloom.core.checkpoint import read_manifest, write_folder
+from omniloom.layers.prepared import FromWeights, in_double, prepared
 from omniloom.layers.quantizer import FiniteScalarQuantizer
 from omniloom.stream.parts import Image
 from omniloom.stream.vocabulary import CodecSpec, Plane, flattened
@@ -97,6 +98,9 @@ class ImageCodec(nn.Module):
         self.colour_decoder = _perceptron(num_colour, config.colour_width, 3)
         self.coverage_decoder = _grid_network(num_coverage, config.decoder_width, PATCH**2)
         self.shading_decoder = _grid_network(num_coverage + num_colour, config.colour_width, 3 * PATCH**2)
+        self._encoders = FromWeights(_in_double)
+        self._decoding = FromWeights(self._for_inference)
+        self._empty = FromWeights(self._encoded_white)
 
     @property
     def spec(self) -> CodecSpec:
@@ -115,6 +119,11 @@ class ImageCodec(nn.Module):
             frame_groups=_blocks(FRAME_COLOUR_GRID) if self.config.folds else (),
             folds_replies=self.config.folds,
         )
+
+    def train(self, mode: bool = True) -> ImageCodec:
+        for kept in (self._encoders, self._decoding, self._empty):
+            kept.forget()  # the weights may change from here on
+        return super().train(mode)
 
     @property
     def num_codes(self) -> int:
@@ -149,8 +158,7 @@ class ImageCodec(nn.Module):
 
     def decode_partial(self, codes: Sequence[int]) -> Image:
         """The picture so far, from the first codes of the stream; patches whose code has not come yet are empty."""
-        order = torch.tensor(flattened(self._groups) or range(self.num_codes))
-        places = order[: len(codes)]
+        places = torch.tensor(_order(self._groups, self.num_codes)[: len(codes)], dtype=torch.long)
         whole = self.empty_codes()
         whole[places] = torch.tensor(codes, dtype=torch.long)
         pixels = self.decode_codes(whole[None])[0]
@@ -190,17 +198,23 @@ class ImageCodec(nn.Module):
 
     def forward(self, separated: Separated) -> Reconstruction:
         """Encode, quantize and decode with gradients, for training."""
-        colour, coverage = self._encode(separated, dtype=torch.float32)
-        return self._decode(self.colour_quantizer(colour).values, self.coverage_quantizer(coverage).values)
+        colour, coverage = _encode(separated, (self.colour_encoder, self.coverage_encoder), dtype=torch.float32)
+        values = self.colour_quantizer(colour).values
+        return _decode(
+            _Grid(self.colour_decoder(values), values, self.coverage_quantizer(coverage).values),
+            self._paper_values(self.colour_encoder, self.coverage_encoder),
+            networks=(self.coverage_decoder, self.shading_decoder),
+        )
 
     def empty_codes(self) -> Int[Tensor, " codes"]:
         """The codes of an empty white sheet."""
-        return self.encode_pixels(torch.ones(1, 3, SIDE, SIDE))[0].clone()
+        return self._empty(self.colour_encoder, self.coverage_encoder).clone()
 
     def round_weights(self) -> None:
         """Make the weights those that a saved and loaded codec has."""
-        for parameter in self.parameters():
-            parameter.data.copy_(parameter.data.half().float())
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(parameter.half().float())
 
     def save(self, folder: str | Path) -> None:
         """Write the codec's folder: its configuration, and its weights in half precision."""
@@ -240,19 +254,40 @@ class ImageCodec(nn.Module):
 
         The encoders run in float64, as a matrix product's rounding changes with the batch and could move a code.
         """
-        colour, coverage = self._encode(separate(pixels.double()), dtype=torch.float64)
-        colour_codes = self.colour_quantizer(colour).codes.flatten(1)
-        coverage_codes = self.coverage_quantizer(coverage).codes.flatten(1)
+        encoders = self._encoders(self.colour_encoder, self.coverage_encoder)
+        colour, coverage = _encode(separate(pixels.double()), encoders, dtype=torch.float64)
+        colour_codes = self.colour_quantizer.codes(colour).flatten(1)
+        coverage_codes = self.coverage_quantizer.codes(coverage).flatten(1)
         return torch.cat([colour_codes, coverage_codes + self.colour_quantizer.num_codes], dim=1)
 
     @torch.inference_mode()
     def _pixels(self, codes: Int[Tensor, "B F"], grid: int) -> Float[Tensor, "B 3 side side"]:
         """What rows of codes show, whose colours stand on a grid of so many blocks a side."""
-        colour = self.colour_quantizer.codes_to_values(codes[:, : grid**2])
-        coverage = self.coverage_quantizer.codes_to_values(codes[:, grid**2 :] - self.colour_quantizer.num_codes)
-        return self._decode(
-            colour.unflatten(1, (grid, grid)), coverage.unflatten(1, (PATCHES * grid, PATCHES * grid))
-        ).pixels
+        colour, coverage = codes[:, : grid**2], codes[:, grid**2 :] - self.colour_quantizer.num_codes
+        self.colour_quantizer.require(colour)
+        self.coverage_quantizer.require(coverage)
+        ready = self._decoding(*self.children())
+        colour, coverage = colour.unflatten(1, (grid, grid)), coverage.unflatten(1, (PATCHES * grid, PATCHES * grid))
+        values = _Grid(
+            F.embedding(colour, ready.inks), F.embedding(colour, ready.colours), F.embedding(coverage, ready.coverages)
+        )
+        return _decode(values, ready.paper, networks=ready.networks).pixels
+
+    def _for_inference(self, *_: nn.Module) -> _Decoding:
+        colours, coverages = (
+            quantizer.codes_to_values(torch.arange(quantizer.num_codes, device=next(self.parameters()).device))
+            for quantizer in (self.colour_quantizer, self.coverage_quantizer)
+        )
+        return _Decoding(
+            inks=self.colour_decoder(colours),
+            colours=colours,
+            coverages=coverages,
+            paper=self._paper_values(self.colour_encoder, self.coverage_encoder),
+            networks=(prepared(self.coverage_decoder), prepared(self.shading_decoder)),
+        )
+
+    def _encoded_white(self, *_: nn.Module) -> Int[Tensor, " codes"]:
+        return self.encode_pixels(torch.ones(1, 3, SIDE, SIDE))[0]
 
     @property
     def _first_paper(self) -> int:
@@ -267,35 +302,68 @@ class ImageCodec(nn.Module):
     def _half_state(self) -> dict[str, Tensor]:
         return {name: tensor.detach().half().contiguous() for name, tensor in self.state_dict().items()}
 
-    def _encode(self, separated: Separated, *, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Unrounded codes (B rows columns C) of both planes."""
-        colour = separated.colour.to(dtype).permute(0, 2, 3, 1)
-        patches = F.pixel_unshuffle(separated.coverage.to(dtype), PATCH).permute(0, 2, 3, 1)
-        return _run(self.colour_encoder, colour * 2 - 1), _run(self.coverage_encoder, patches * 2 - 1)
-
-    def _decode(self, colour: Tensor, coverage: Tensor) -> Reconstruction:
-        """From grid values (B rows columns C)."""
-        ink = self.colour_decoder(colour).permute(0, 3, 1, 2)
-        paper_colour, paper_coverage = self._paper_values()
-        colours = colour.repeat_interleave(PATCHES, 1).repeat_interleave(PATCHES, 2)
-        shapes = _surround(coverage, paper_coverage)
-        logits = F.pixel_shuffle(self.coverage_decoder(shapes), PATCH)
-        shading = self.shading_decoder(torch.cat([shapes, _surround(colours, paper_colour)], dim=1))
-        # Slightly more than 0..1, so that paper is exactly white and a filled pixel exactly its colour.
-        covered = (logits.sigmoid() * 1.06 - 0.03).clamp(0, 1)
-        blocks = ink.repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3)
-        pixels = 1 - covered * (blocks + F.pixel_shuffle(shading, PATCH)).clamp(0, 1)
-        return Reconstruction(pixels, logits, ink)
-
-    def _paper_values(self) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def _paper_values(self, *encoders: nn.Module) -> tuple[Tensor, Tensor]:
         """Grid values of an empty block and an empty patch."""
         weight = next(self.parameters())
         blank = Separated(weight.new_zeros(1, 1, PATCH, PATCH), weight.new_zeros(1, 4, 1, 1))
-        with torch.no_grad():
-            colour, coverage = self._encode(blank, dtype=torch.float64)
-            return self.colour_quantizer(colour).values[0, 0, 0], self.coverage_quantizer(coverage).values[0, 0, 0]
+        colour, coverage = _encode(blank, self._encoders(*encoders), dtype=torch.float64)
+        return self.colour_quantizer(colour).values[0, 0, 0], self.coverage_quantizer(coverage).values[0, 0, 0]
 
 
+class _Grid(NamedTuple):
+    """What codes stand for, (B rows columns C): the ink of blocks, their values, and those of patches."""
+
+    ink: Tensor
+    colour: Tensor
+    coverage: Tensor
+
+
+class _Decoding(NamedTuple):
+    """What decoding needs: what each code stands for, paper, and the networks of coverage and shading."""
+
+    inks: Float[Tensor, "codes 3"]
+    colours: Float[Tensor, "codes C"]
+    coverages: Float[Tensor, "codes C"]
+    paper: tuple[Tensor, Tensor]
+    networks: tuple[nn.Module, nn.Module]
+
+
+def _decode(grid: _Grid, paper: tuple[Tensor, Tensor], *, networks: tuple[nn.Module, nn.Module]) -> Reconstruction:
+    """Pictures from grid values, with the values of an empty block and patch around them."""
+    coverage_decoder, shading_decoder = networks
+    ink = grid.ink.permute(0, 3, 1, 2)
+    paper_colour, paper_coverage = paper
+    colours = grid.colour.repeat_interleave(PATCHES, 1).repeat_interleave(PATCHES, 2)
+    shapes = _surround(grid.coverage, paper_coverage)
+    logits = F.pixel_shuffle(coverage_decoder(shapes), PATCH)
+    shading = shading_decoder(torch.cat([shapes, _surround(colours, paper_colour)], dim=1))
+    # Slightly more than 0..1, so that paper is exactly white and a filled pixel exactly its colour.
+    covered = (logits.sigmoid() * 1.06 - 0.03).clamp(0, 1)
+    blocks = ink.repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3)
+    pixels = 1 - covered * (blocks + F.pixel_shuffle(shading, PATCH)).clamp(0, 1)
+    return Reconstruction(pixels, logits, ink)
+
+
+def _encode(separated: Separated, encoders: Sequence[nn.Module], *, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Unrounded codes (B rows columns C) of both planes, in the precision of the encoders."""
+    of_colour, of_coverage = encoders
+    colour = separated.colour.to(dtype).permute(0, 2, 3, 1)
+    patches = F.pixel_unshuffle(separated.coverage.to(dtype), PATCH).permute(0, 2, 3, 1)
+    return of_colour(colour * 2 - 1), of_coverage(patches * 2 - 1)
+
+
+def _in_double(*modules: nn.Module) -> tuple[nn.Module, ...]:
+    return tuple(in_double(module) for module in modules)
+
+
+@functools.cache
+def _order(groups: tuple[tuple[int, ...], ...], num_codes: int) -> list[int]:
+    """The place of each code of a stream."""
+    return list(flattened(groups)) or list(range(num_codes))
+
+
+@functools.cache
 def _blocks(grid: int) -> tuple[tuple[int, ...], ...]:
     """For each block of a grid, in reading order, the places of its colour and of the silhouettes in it."""
     found = []
@@ -319,14 +387,6 @@ def _grid_network(num_in: int, width: int, num_out: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(num_in, width, 3), nn.GELU(), nn.Conv2d(width, width, 3), nn.GELU(), nn.Conv2d(width, num_out, 1)
     )
-
-
-def _run(network: nn.Module, values: Tensor) -> Tensor:
-    """The network's output in the precision of `values`, whatever that of its weights."""
-    weights = {name: weight.to(values.dtype) for name, weight in network.named_parameters()}
-    output = functional_call(network, weights, (values,))
-    assert isinstance(output, Tensor)
-    return output
 
 
 def _surround(grid: Tensor, paper: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ counts; all else is a picture on white.
 
 from __future__ import annotations
 
+import functools
 from math import prod
 
 import torch
@@ -49,10 +50,16 @@ def papers(codes: Int[Tensor, " B"], levels: tuple[int, ...]) -> Float[Tensor, "
     Raises:
         ValueError: If a code is none.
     """
-    if bool(((codes < 0) | (codes >= prod(levels))).any()):
-        raise ValueError(f"codes of paper must be in 0..{prod(levels) - 1}, got {codes.tolist()[:8]}")
-    sizes = torch.tensor(levels, device=codes.device)
-    digits = codes[:, None] // _places(levels, codes.device) % sizes
+    table = _colours(levels, codes.device)
+    if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < len(table):
+        raise ValueError(f"codes of paper must be in 0..{len(table) - 1}, got {codes.tolist()[:8]}")
+    return table[codes]
+
+
+@functools.cache
+def _colours(levels: tuple[int, ...], device: torch.device) -> Float[Tensor, "codes 3"]:
+    sizes = torch.tensor(levels, device=device)
+    digits = torch.arange(prod(levels), device=device)[:, None] // _places(levels, device) % sizes
     return DARKEST + (1 - DARKEST) * digits / (sizes - 1)
 
 

@@ -10,6 +10,7 @@ Luminance was rejected as strength: yellow on white has almost none.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import torch
@@ -54,7 +55,7 @@ def separate(pixels: Float[Tensor, "B 3 side side"]) -> Separated:
     ink = 1 - pixels
     strength = ink.amax(dim=1, keepdim=True)
     strength = strength * (strength >= FAINTEST_INK)
-    full = F.max_pool2d(strength, nearby, stride=1, padding=nearby // 2).clamp(min=FAINTEST_FULL_INK)
+    full = _most_nearby(strength, nearby).clamp(min=FAINTEST_FULL_INK)
     coverage = strength / full
     # The fourth power leaves the colour to pixels that are covered whole, where rounding matters least.
     weight = coverage**4
@@ -64,6 +65,14 @@ def separate(pixels: Float[Tensor, "B 3 side side"]) -> Separated:
     colour = (colour.clamp(0, 1) * COLOUR_STEPS).round() / COLOUR_STEPS * has_ink
     coverage = (coverage * COVERAGE_STEPS).round() / COVERAGE_STEPS
     return Separated(coverage, torch.cat([colour, has_ink], dim=1))
+
+
+def _most_nearby(values: Tensor, nearby: int) -> Tensor:
+    """The most in the square around each pixel, along one axis and then the other; pooling takes ten times as long."""
+    for axis, edges in ((2, (0, 0, nearby // 2, nearby // 2)), (3, (nearby // 2, nearby // 2))):
+        padded, side = F.pad(values, edges), values.shape[axis]
+        values = functools.reduce(torch.maximum, [padded.narrow(axis, first, side) for first in range(nearby)])
+    return values
 
 
 def _block_sum(values: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ inline Vector activated(Vector x, ConvActivation activation) {
 }
 
 // Applied to results that lie in the nearest cache.
-__attribute__((noinline)) void activate_rows(float* rows, int64_t stride, int64_t num_rows, int64_t num_columns,
+__attribute__((noinline, unused)) void activate_rows(float* rows, int64_t stride, int64_t num_rows, int64_t num_columns,
                                              ConvActivation activation) {
   for (int64_t r = 0; r < num_rows; ++r, rows += stride) {
     int64_t c = 0;

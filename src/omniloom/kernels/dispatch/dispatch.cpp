@@ -64,6 +64,9 @@ OMNILOOM_PUBLIC void omniloom_prefer_large_pages(void* memory, int64_t num_bytes
 // The names of all kernels, one a line: "operator/kernel".
 OMNILOOM_PUBLIC const char* omniloom_kernels() {
   return ""
+#define KERNEL(name, type) "causal_block/" #name "\n"
+#include "../causal_block/kernels.inc"
+#undef KERNEL
 #define KERNEL(name, type) "convolution/" #name "\n"
 #include "../convolution/kernels.inc"
 #undef KERNEL
@@ -72,6 +75,9 @@ OMNILOOM_PUBLIC const char* omniloom_kernels() {
 #undef KERNEL
 #define KERNEL(name, type) "linear/" #name "\n"
 #include "../linear/kernels.inc"
+#undef KERNEL
+#define KERNEL(name, type) "oscillator/" #name "\n"
+#include "../oscillator/kernels.inc"
 #undef KERNEL
 #define KERNEL(name, type) "softmax/" #name "\n"
 #include "../softmax/kernels.inc"
