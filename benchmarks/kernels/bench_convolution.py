@@ -6,7 +6,8 @@
 
 Columns are 10⁹ operations of the direct algorithm per second; "rows" takes and gives channels-last, the others torch's
 own layout. oneDNN's weights are reordered for the very input, XNNPACK runs through executorch, ncnn in float32 with its
-Winograd. Ratios compare rounds in turns: the middle, and in brackets the range that half of the rounds lie in.
+Winograd; `im2col` copies patches, and where none are needed multiplies the input where it lies. Ratios compare rounds
+in turns: the middle, and in brackets the range that half of the rounds lie in.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from pathlib import Path
 
 from omniloom.core.timing import Ratio
 from omniloom.kernels import chosen_instruction_set
-from omniloom.reproductions.convolution import Measured, geometric_mean, measure, measure_stream, peers
-from omniloom.reproductions.convolution.indirect import against
-from omniloom.reproductions.convolution.layers import LAYERS, STREAM, STREAMS
+from omniloom.reproductions.convolution import Layer, Measured, geometric_mean, measure, measure_stream, peers
+from omniloom.reproductions.convolution.indirect import PAPER_NAMES, against, by_paper
+from omniloom.reproductions.convolution.layers import LAYERS, POINTWISES, STREAM, STREAMS
 from omniloom.reproductions.result import machine
 
 COLUMNS = {
@@ -54,7 +55,12 @@ def main() -> None:
         measured.append(measure(layer, tuple(COLUMNS), num_rounds=num_rounds, round_s=0.008))
         cells = [f"{measured[-1].gflops(name):.0f}" if name in measured[-1] else "–" for name in COLUMNS]
         print(f"| {layer.name} | {' | '.join(cells)} |", flush=True)
-    found = {"ratios": ratio_table(measured), "streams": stream_table(num_rounds), "speeds": speeds(measured)}
+    found = {
+        "ratios": ratio_table(measured),
+        "pointwise": pointwise_table(POINTWISES[:2] if options.quick else POINTWISES, num_rounds),
+        "streams": stream_table(num_rounds),
+        "speeds": speeds(measured),
+    }
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -75,6 +81,19 @@ def ratio_table(measured: Sequence[Measured]) -> dict[str, dict[str, str]]:
         print(f"| {name} | {mean:.2f} | {'; '.join(f'{layer}: {ratio}' for layer, ratio in by_layer.items())} |")
         found[name] = {"geometric mean": f"{mean:.3f}", **by_layer}
     return found
+
+
+def pointwise_table(layers: Sequence[Layer], num_rounds: int) -> dict[str, str]:
+    """What pointers cost where none are needed: against the plain product of the input where it lies."""
+    print("\n| 1x1 of stride 1 | indirect over the plain matrix product | bytes of pointers | of input |")
+    print("|---|---|---|---|")
+    measured = [measure(layer, PAPER_NAMES, num_rounds=num_rounds) for layer in layers]
+    ratios = by_paper(measured)
+    for item, ratio in zip(measured, ratios, strict=True):
+        layer = item.layer
+        print(f"| {layer.name} | {ratio} | {layer.pointer_bytes:,} | {layer.patch_bytes:,} |")
+    print(f"| geometric mean | {geometric_mean(ratios):.3f} | | |")
+    return {item.layer.name: str(ratio) for item, ratio in zip(measured, ratios, strict=True)}
 
 
 def stream_table(num_rounds: int) -> dict[str, str]:

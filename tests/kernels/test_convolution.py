@@ -92,6 +92,41 @@ def test_depthwise_at_every_width(isa: str, channels: int) -> None:
         assert_near(packed(x), exact(x, weight, bias, "relu", padding=1, stride=stride, groups=channels))
 
 
+@pytest.mark.parametrize(
+    ("stride", "dilation", "padding"), [(1, 1, 1), (2, 1, 1), (1, 2, (9, 0, 12, 3)), ((3, 1), 1, 0)]
+)
+def test_depthwise_planes_give_the_bits_of_rows(
+    isa: str, stride: int | tuple[int, int], dilation: int, padding: int | tuple[int, ...]
+) -> None:
+    for channels, size in ((33, (13, 700)), (64, (40, 90)), (2, (5, 6)), (70, (4, 1))):
+        weight, bias = draw(channels, channels, (3, 1 if size[1] == 1 else 3), groups=channels)
+        x = torch.randn(2, channels, *size)
+        packed = prepack(weight, bias, padding=padding, stride=stride, dilation=dilation, groups=channels)
+        found, expected = packed(x), packed(in_layout(x, "rows"))
+        assert_near(expected, exact(F.pad(x, _sides(packed.padding)), weight, bias, **_others(packed)))
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def _sides(padding: list[int]) -> list[int]:
+    return [padding[1], padding[3], padding[0], padding[2]]
+
+
+def _others(packed: PackedConv) -> dict[str, object]:
+    return {"stride": packed.stride, "dilation": packed.dilation, "groups": packed.groups}
+
+
+@pytest.mark.parametrize("layout", ["planes", "rows", "cut"])
+def test_pointers_and_the_plain_product_give_one_result(isa: str, layout: str) -> None:
+    for channels, channels_out, size, groups in ((5, 40, (3, 9), 1), (64, 33, (1, 1), 1), (24, 70, (13, 11), 2)):
+        weight, bias = draw(channels, channels_out, (1, 1), groups=groups)
+        x = in_layout(torch.randn(2, channels, *size), layout)
+        algorithms: tuple[Algorithm, ...] = ("indirect", "auto") if groups > 1 else ("indirect", "auto", "im2col")
+        found = [prepack(weight, bias, groups=groups, algorithm=name)(x) for name in algorithms]
+        assert_near(found[0], exact(x, weight, bias, groups=groups))
+        for other in found[1:]:
+            torch.testing.assert_close(other, found[0], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("algorithm", ["winograd2", "winograd4", "im2col", "auto"])
 @pytest.mark.parametrize(("channels", "channels_out"), [(1, 1), (16, 33), (19, 16), (40, 70)])
 def test_algorithms_agree(isa: str, algorithm: Algorithm, channels: int, channels_out: int) -> None:

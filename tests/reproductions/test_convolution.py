@@ -9,7 +9,7 @@ import pytest
 from omniloom.core.timing import Ratio, Timings
 from omniloom.reproductions import reproductions
 from omniloom.reproductions.convolution import Layer, Measured, geometric_mean, indirect, measure, peers, winograd
-from omniloom.reproductions.convolution.layers import LAYERS, POINTWISE
+from omniloom.reproductions.convolution.layers import LAYERS, POINTWISE, POINTWISES
 
 SMALL = Layer(name="small", channels=4, channels_out=8, size=(6, 5))
 
@@ -45,10 +45,10 @@ def test_a_peer_is_taken_in_its_faster_layout() -> None:
 
 
 def test_im2col_counts_only_where_it_is_needed() -> None:
-    rows = indirect.paper_rows(
-        [found(POINTWISE, im2col_rows=1.0, indirect_rows=1.0), found(SMALL, im2col_rows=3.0, indirect_rows=2.0)]
-    )
-    assert [row.here for row in rows[:2]] == ["1.50 (1.50 (1.50–1.50))", "1.00 (1.00 (1.00–1.00))"]
+    plain = found(POINTWISE, im2col_rows=1.0, indirect_rows=1.0)
+    rows = indirect.paper_rows([plain, found(SMALL, im2col_rows=3.0, indirect_rows=2.0)], [plain])
+    assert [row.here for row in rows[::2]] == ["1.50 (1.50 (1.50–1.50))", "1.00 (1.00 (1.00–1.00))"]
+    assert rows[3].here == f"{8 * 28 * 28:,}, {4 * 512 * 28 * 28:,}" and rows[3].holds is True
 
 
 def test_missing_peers_are_not_tested(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +67,8 @@ def test_every_way_is_measured_and_agrees() -> None:
         round_s=0,
     )
     assert len(item.timings.seconds) == 7
+    batch = measure(SMALL.with_batch(2), ("torch", "onednn rows", "auto rows"), num_rounds=1, round_s=0)
+    assert len(batch.timings.seconds) == 3
     assert winograd.largest_error(SMALL, 2) < 1e-6
 
 
@@ -74,6 +76,7 @@ def test_every_way_is_measured_and_agrees() -> None:
 def test_a_reproduction_writes_its_figure(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     module = indirect if name == "indirect-convolution" else winograd
     monkeypatch.setattr(indirect, "LAYERS", (SMALL,))
+    monkeypatch.setattr(indirect, "POINTWISES", (SMALL,))
     monkeypatch.setattr(indirect, "STREAMS", ((8, 3, 1),))
     monkeypatch.setattr(winograd, "TABLE", (SMALL,))
     monkeypatch.setattr(winograd, "OTHERS_3X3", (SMALL,))
@@ -85,4 +88,5 @@ def test_a_reproduction_writes_its_figure(name: str, monkeypatch: pytest.MonkeyP
 
 
 def test_the_table_has_one_name_a_layer() -> None:
-    assert len({layer.name for layer in LAYERS}) == len(LAYERS)
+    for layers in (LAYERS, POINTWISES):
+        assert len({layer.name for layer in layers}) == len(layers)

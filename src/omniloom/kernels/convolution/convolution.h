@@ -19,12 +19,14 @@ enum ConvActivation : int32_t { CONV_NONE, CONV_RELU, CONV_SILU, CONV_GELU, CONV
 
 // At most CONV_TILE_ROWS output pixels by one panel.
 struct ConvTile {
-  const float* const* rows;  // (num_taps, num_rows): where each tap of each pixel begins
+  const float* const* rows;  // (num_taps, num_rows): where each tap of each pixel begins; null for one tap whose
+  const float* from;         // rows begin here, from_stride apart
   const float* zero;         // a tap whose rows all are this one is passed over
   const float* panel;
-  const float* bias;  // CONV_PANEL values, or null
-  float* to;          // num_rows rows of num_columns
-  int64_t num_taps, depth, num_rows, num_columns, to_stride;
+  const float* bias;   // CONV_PANEL values, or null
+  const float* ahead;  // weights to be read later, fetched meanwhile: ahead_step floats for each row of the panel
+  float* to;           // num_rows rows of num_columns
+  int64_t num_taps, depth, num_rows, num_columns, from_stride, to_stride, ahead_step;
   ConvActivation activation;
 };
 typedef void (*ConvTileKernel)(const ConvTile*);

@@ -5,6 +5,14 @@
 #include "../dispatch/dispatch.h"
 #include "geometry.h"
 
+// Where many tiles pass over a panel, it lies in the second cache from the first of them on, and each of them fetches its
+// share of the next panel, so that weights come from memory without a pause. A single tile fetches a little ahead.
+inline void fetch_ahead(ConvTile& call, const float* next_panel, int64_t tile, int64_t num_tiles) {
+  const int64_t size = call.num_taps * call.depth * CONV_PANEL, little = 64 * CONV_PANEL;
+  call.ahead = num_tiles == 1 ? call.panel + little : next_panel + size / num_tiles * tile;
+  call.ahead_step = (CONV_PANEL + num_tiles - 1) / num_tiles;
+}
+
 struct ConvWeights {
   const float* panels;  // groups times panels_per_group
   const float* bias;    // padded alike, or null
@@ -21,13 +29,14 @@ inline void prefetch_tile(const ConvGeometry& of, const float* const* pointers, 
       for (int64_t channel = 0; channel < of.depth(); channel += 16) __builtin_prefetch(pointers[i] + channel, 0, 2);
 }
 
-// Rows of channels_out; num_panels of one group from first_panel, for one chunk.
+// Rows of channels_out; num_panels of one group from first_panel, for one chunk. Without pointers, the input is read as
+// the matrix that it is.
 inline void convolve_chunk(const ConvGeometry& of, const ConvWeights& weights, ConvTileKernel kernel,
                            const ConvChunks& chunks, int64_t chunk, int64_t group, int64_t first_panel,
                            int64_t last_panel, const float** pointers, float* to) {
   const ConvTiles tiles = chunks.tiles(chunk);
   const int64_t first_pixel = chunks.first(chunk), num_taps = of.num_taps(), group_out = of.channels_out / of.groups;
-  for (int64_t tile = 0; tile < tiles.count(); ++tile) {
+  for (int64_t tile = 0; pointers && tile < tiles.count(); ++tile) {
     const float** at = pointers + tiles.first(tile) * num_taps;
     point_at_taps(of, first_pixel + tiles.first(tile), tiles.size(tile), group * of.depth(), at);
     prefetch_tile(of, at, tiles.size(tile));
@@ -36,7 +45,9 @@ inline void convolve_chunk(const ConvGeometry& of, const ConvWeights& weights, C
     const int64_t place = group * of.panels_per_group() + panel, column = panel * CONV_PANEL;
     for (int64_t tile = 0; tile < tiles.count(); ++tile) {
       ConvTile call;
-      call.rows = pointers + tiles.first(tile) * num_taps;
+      call.rows = pointers ? pointers + tiles.first(tile) * num_taps : nullptr;
+      call.from = of.from + (first_pixel + tiles.first(tile)) * of.pixel_stride + group * of.depth();
+      call.from_stride = of.pixel_stride;
       call.zero = of.zero;
       call.panel = weights.panels + place * num_taps * of.depth() * CONV_PANEL;
       call.bias = weights.bias ? weights.bias + place * CONV_PANEL : nullptr;
@@ -47,15 +58,17 @@ inline void convolve_chunk(const ConvGeometry& of, const ConvWeights& weights, C
       call.num_columns = group_out - column < CONV_PANEL ? group_out - column : CONV_PANEL;
       call.to_stride = of.channels_out;
       call.activation = weights.activation;
+      fetch_ahead(call, call.panel + num_taps * of.depth() * CONV_PANEL, tile, tiles.count());
       kernel(&call);
     }
   }
 }
 
-// Whether the input is its own patch matrix.
-inline bool is_pointwise(const ConvGeometry& of) {
+// Whether the input is its own patch matrix: 1x1 of stride 1, pixels evenly spaced.
+inline bool is_matrix(const ConvGeometry& of) {
   return of.num_taps() == 1 && of.stride_height == 1 && of.stride_width == 1 && of.height_out == of.height &&
-         of.width_out == of.width;
+         of.width_out == of.width && (of.height == 1 || of.row_stride == of.width * of.pixel_stride) &&
+         (of.num_images == 1 || of.image_stride == of.height * of.width * of.pixel_stride);
 }
 
 // The patch matrix of one group: a pixel's taps side by side. A geometry of one tap reads it.

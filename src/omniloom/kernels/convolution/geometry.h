@@ -28,25 +28,33 @@ inline const float* pixel_at(const ConvGeometry& of, int64_t image, int64_t y, i
   return of.from + image * of.image_stride + y * of.row_stride + x * of.pixel_stride + channel;
 }
 
+// One tap of `count` pixels of a row of the output, the first of which reads column x of row y of the input.
+inline void point_at_tap(const ConvGeometry& of, int64_t image, int64_t y, int64_t x, int64_t count, int64_t channel,
+                         const float** to) {
+  const int64_t step = of.stride_width * of.pixel_stride;
+  const bool is_inside = y >= 0 && y < of.height;
+  int64_t i = 0;
+  for (; i < count && (x < 0 || !is_inside); ++i, x += of.stride_width) to[i] = pixel_at(of, image, y, x, channel);
+  const int64_t room = i < count && x < of.width ? (of.width - 1 - x) / of.stride_width + 1 : 0;
+  const float* from = room > 0 ? pixel_at(of, image, y, x, channel) : of.zero;
+  const int64_t last = i + room < count ? i + room : count;
+  for (; i < last; ++i, from += step) to[i] = from;
+  for (; i < count; ++i) to[i] = of.zero;
+}
+
 // The rows under `count` output pixels in the order of images, rows and columns, as (tap, pixel).
 inline void point_at_taps(const ConvGeometry& of, int64_t first_pixel, int64_t count, int64_t channel,
                           const float** to) {
-  int64_t x = first_pixel % of.width_out, y = first_pixel / of.width_out;
-  int64_t image = y / of.height_out;
-  y %= of.height_out;
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count;) {
+    const int64_t x = (first_pixel + i) % of.width_out, y = (first_pixel + i) / of.width_out;
+    const int64_t run = of.width_out - x < count - i ? of.width_out - x : count - i;
+    const int64_t first_y = y % of.height_out * of.stride_height - of.top, first_x = x * of.stride_width - of.left;
     const float** at = to + i;
-    const int64_t first_x = x * of.stride_width - of.left;
-    for (int64_t tap_y = 0; tap_y < of.kernel_height; ++tap_y) {
-      const int64_t from_y = y * of.stride_height - of.top + tap_y * of.dilation_height;
+    for (int64_t tap_y = 0; tap_y < of.kernel_height; ++tap_y)
       for (int64_t tap_x = 0; tap_x < of.kernel_width; ++tap_x, at += count)
-        *at = pixel_at(of, image, from_y, first_x + tap_x * of.dilation_width, channel);
-    }
-    if (++x < of.width_out) continue;
-    x = 0;
-    if (++y < of.height_out) continue;
-    y = 0;
-    ++image;
+        point_at_tap(of, y / of.height_out, first_y + tap_y * of.dilation_height, first_x + tap_x * of.dilation_width,
+                     run, channel, at);
+    i += run;
   }
 }
 

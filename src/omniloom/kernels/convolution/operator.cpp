@@ -7,7 +7,7 @@
 #include <tuple>
 
 #include "../dispatch/dispatch.h"
-#include "depthwise_runs.h"
+#include "depthwise_planes.h"
 #include "winograd_blocks.h"
 
 #define KERNEL OMNILOOM_TABLE
@@ -33,6 +33,14 @@ void check_floats(const Tensor& tensor, const char* name) {
                   " must be a float32 tensor on the CPU");
 }
 
+// Written from one end to the other, large ones in large pages: a first touch of a page of 4 KB can take longer than
+// computing what is put there.
+Tensor fresh(const Integers& sizes) {
+  Tensor found = torch::stable::empty(sizes, ScalarType::Float);
+  omniloom_prefer_large_pages(found.mutable_data_ptr(), found.numel() * sizeof(float));
+  return found;
+}
+
 const float* zeros(int64_t count, std::vector<float>& more) {
   alignas(64) static const float some[4096] = {};
   if (count <= 4096) return some;
@@ -53,7 +61,8 @@ void turn(const float* from, float* to, int64_t num_images, int64_t rows, int64_
   });
 }
 
-void run_direct(const ConvGeometry& of, const ConvWeights& weights, float* to) {
+// By pointers to rows, or, where the input is a matrix, without.
+void run_direct(const ConvGeometry& of, const ConvWeights& weights, bool has_pointers, float* to) {
   const ConvTileKernel kernel = conv_tile();
   const int64_t num_threads = torch::stable::get_num_threads(), panels = of.panels_per_group();
   const ConvChunks chunks = chunks_of(of, num_threads);
@@ -61,20 +70,20 @@ void run_direct(const ConvGeometry& of, const ConvWeights& weights, float* to) {
   int64_t splits = whole < num_threads ? (num_threads + whole - 1) / whole : 1;  // of a group's panels
   splits = splits < panels ? splits : panels;
   torch::stable::parallel_for(0, whole * splits, 1, [&](int64_t first, int64_t last) {
-    std::vector<const float*> pointers(chunks.rows * of.num_taps());
+    std::vector<const float*> pointers(has_pointers ? chunks.rows * of.num_taps() : 0);
     for (int64_t job = first; job < last; ++job) {
       const int64_t split = job % splits, group = job / splits % of.groups, chunk = job / splits / of.groups;
       convolve_chunk(of, weights, kernel, chunks, chunk, group, panels * split / splits, panels * (split + 1) / splits,
-                     pointers.data(), to);
+                     has_pointers ? pointers.data() : nullptr, to);
     }
   });
 }
 
 void run_im2col(const ConvGeometry& of, const ConvWeights& weights, float* to) {
   STD_TORCH_CHECK(of.groups == 1, "im2col is for one group, got ", of.groups);
-  if (is_pointwise(of)) return run_direct(of, weights, to);
-  Tensor patches = torch::stable::empty({of.num_pixels(), of.num_taps() * of.depth()}, ScalarType::Float);
-  run_direct(as_patches(of, 0, static_cast<float*>(patches.mutable_data_ptr())), weights, to);
+  if (is_matrix(of)) return run_direct(of, weights, false, to);
+  Tensor patches = fresh({of.num_pixels(), of.num_taps() * of.depth()});
+  run_direct(as_patches(of, 0, static_cast<float*>(patches.mutable_data_ptr())), weights, false, to);
 }
 
 void run_depthwise(const ConvGeometry& of, const ConvWeights& weights, float* to) {
@@ -83,6 +92,17 @@ void run_depthwise(const ConvGeometry& of, const ConvWeights& weights, float* to
     DepthwiseTaps taps{std::vector<const float*>(of.num_taps()), std::vector<const float*>(of.num_taps())};
     for (int64_t i = first; i < last; ++i)
       convolve_row(of, weights, kernel, i / of.height_out, i % of.height_out, taps, to);
+  });
+}
+
+void run_depthwise_planes(const ConvGeometry& of, const ConvWeights& weights, const float* from, float* to) {
+  const ConvDepthwiseKernel kernel = conv_depthwise();
+  const ConvTranspose transpose = conv_transpose();
+  const DepthwiseBands bands(of);
+  torch::stable::parallel_for(0, bands.count(), 1, [&](int64_t first, int64_t last) {
+    DepthwiseScratch scratch(of);
+    for (int64_t i = first; i < last; ++i)
+      convolve_band(of, weights, bands.band(i), kernel, transpose, from, scratch, to);
   });
 }
 
@@ -135,7 +155,7 @@ void run(const ConvGeometry& of, const ConvWeights& weights, const std::optional
   if (algorithm == "im2col") return run_im2col(of, weights, to);
   int64_t side = algorithm == "winograd2" ? 2 : algorithm == "winograd4" ? 4 : 0;
   if (algorithm == "auto") side = winograd_side(of, two.has_value(), four.has_value());
-  if (side == 0) return run_direct(of, weights, to);
+  if (side == 0) return run_direct(of, weights, algorithm == "indirect" || !is_matrix(of), to);
   ConvWeights transformed = weights;
   transformed.panels = winograd_weights(of, side == 2 ? two : four, side);
   run_winograd(of, transformed, side, to);
@@ -183,14 +203,25 @@ ConvGeometry geometry_of(const Tensor& input, const Integers& kernel, const Inte
   return of;
 }
 
-Tensor conv(const Tensor& input, const Tensor& panels, const Tensor& bias, std::optional<Tensor> two,
-            std::optional<Tensor> four, Integers kernel, Integers stride, Integers padding, Integers dilation,
-            int64_t groups, int64_t channels, std::string activation, std::string algorithm) {
-  ConvGeometry of = geometry_of(input, kernel, stride, padding, dilation, groups, channels);
-  check_weights(of, panels, bias, is_depthwise(of));
+// As (images, channels, pixels) or, where an image was given, (images, channels, height, width).
+Tensor as_planes(const ConvGeometry& of, const Tensor& planes, bool is_image) {
+  if (is_image) return torch::stable::view(planes, {of.num_images, of.channels_out, of.height_out, of.width_out});
+  return torch::stable::view(planes, {of.num_images, of.channels_out, of.width_out});
+}
+
+// Torch's own layout in and out, of which only a piece at a time is turned.
+Tensor conv_planes(ConvGeometry& of, const Tensor& input, const ConvWeights& weights) {
+  const Tensor planes = torch::stable::contiguous(input);
+  Tensor found = fresh({of.num_images, of.channels_out, of.height_out, of.width_out});
+  if (of.num_pixels() > 0)
+    run_depthwise_planes(of, weights, data(planes), static_cast<float*>(found.mutable_data_ptr()));
+  return as_planes(of, found, input.dim() == 4);
+}
+
+// Where each pixel's channels are adjacent: the input itself, or a copy.
+Tensor with_rows(ConvGeometry& of, const Tensor& input) {
   const bool is_image = input.dim() == 4, has_rows = input.stride(1) == 1 || of.channels_in == 1;
-  const bool gives_rows = input.stride(1) == 1 && !input.is_contiguous();
-  const int64_t pixels_in = of.height * of.width, pixels_out = of.height_out * of.width_out;
+  const int64_t num_pixels = of.height * of.width;
   Tensor rows = input;
   if (has_rows) {
     of.image_stride = input.stride(0);
@@ -198,27 +229,36 @@ Tensor conv(const Tensor& input, const Tensor& panels, const Tensor& bias, std::
     of.pixel_stride = input.stride(input.dim() - 1);
   } else {
     const Tensor planes = torch::stable::contiguous(input);
-    rows = torch::stable::empty({of.num_images, pixels_in, of.channels_in}, ScalarType::Float);
-    turn(data(planes), static_cast<float*>(rows.mutable_data_ptr()), of.num_images, of.channels_in, pixels_in);
-    of.image_stride = pixels_in * of.channels_in;
+    rows = fresh({of.num_images, num_pixels, of.channels_in});
+    turn(data(planes), static_cast<float*>(rows.mutable_data_ptr()), of.num_images, of.channels_in, num_pixels);
+    of.image_stride = num_pixels * of.channels_in;
     of.row_stride = of.width * of.channels_in;
     of.pixel_stride = of.channels_in;
   }
-  std::vector<float> more_zeros;
   of.from = data(rows);
+  return rows;
+}
+
+Tensor conv(const Tensor& input, const Tensor& panels, const Tensor& bias, std::optional<Tensor> two,
+            std::optional<Tensor> four, Integers kernel, Integers stride, Integers padding, Integers dilation,
+            int64_t groups, int64_t channels, std::string activation, std::string algorithm) {
+  ConvGeometry of = geometry_of(input, kernel, stride, padding, dilation, groups, channels);
+  check_weights(of, panels, bias, is_depthwise(of));
+  const bool is_image = input.dim() == 4, gives_rows = input.stride(1) == 1 && !input.is_contiguous();
+  const int64_t num_pixels = of.height_out * of.width_out;
+  std::vector<float> more_zeros;
   of.zero = zeros(of.channels_in, more_zeros);
-  Tensor found = torch::stable::empty({of.num_images, of.height_out, of.width_out, channels}, ScalarType::Float);
   const ConvWeights weights{data(panels), data(bias), activation_named(activation)};
+  if (is_depthwise(of) && input.stride(1) != 1) return conv_planes(of, input, weights);
+  const Tensor rows = with_rows(of, input);
+  Tensor found = fresh({of.num_images, of.height_out, of.width_out, channels});
   run(of, weights, two, four, algorithm, static_cast<float*>(found.mutable_data_ptr()));
-  if (!gives_rows && channels > 1 && pixels_out > 1) {
-    Tensor planes = torch::stable::empty({of.num_images, channels, of.height_out, of.width_out}, ScalarType::Float);
-    turn(data(found), static_cast<float*>(planes.mutable_data_ptr()), of.num_images, pixels_out, channels);
-    return is_image ? planes : torch::stable::view(planes, {of.num_images, channels, of.width_out});
+  if (!gives_rows && channels > 1 && num_pixels > 1) {
+    Tensor planes = fresh({of.num_images, channels, of.height_out, of.width_out});
+    turn(data(found), static_cast<float*>(planes.mutable_data_ptr()), of.num_images, num_pixels, channels);
+    return as_planes(of, planes, is_image);
   }
-  if (!gives_rows) {
-    if (is_image) return torch::stable::view(found, {of.num_images, channels, of.height_out, of.width_out});
-    return torch::stable::view(found, {of.num_images, channels, of.width_out});
-  }
+  if (!gives_rows) return as_planes(of, found, is_image);
   if (!is_image)
     return torch::stable::transpose(torch::stable::view(found, {of.num_images, of.width_out, channels}), 1, 2);
   return torch::stable::transpose(torch::stable::transpose(found, 1, 3), 2, 3);

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from omniloom.kernels.convolution import reference
 from omniloom.kernels.convolution.weights import is_depthwise, pack, pack_bias, pack_depthwise
 from omniloom.kernels.convolution.winograd import transform_weight
+from omniloom.kernels.native import prefer_large_pages
 from omniloom.kernels.registration import define
 
 Activation = Literal["none", "relu", "silu", "gelu", "gelu_tanh", "elu"]
@@ -80,14 +81,15 @@ class PackedConv(nn.Module):
         self.activation, self.algorithm = activation, algorithm
         bias = weight.new_zeros(self.channels) if bias is None else bias.detach()
         depthwise = is_depthwise(groups=groups, channels_in=self.channels_in, channels=self.channels)
-        self.register_buffer("panels", pack_depthwise(weight) if depthwise else pack(weight, groups))
+        panels = pack_depthwise(weight) if depthwise else pack(weight, groups)
+        self.register_buffer("panels", _in_large_pages(panels))
         self.register_buffer("bias", bias.clone() if depthwise else pack_bias(bias, groups))
         for side in (2, 4):
             is_wanted = algorithm == f"winograd{side}" or (
                 algorithm == "auto" and min(self.channels, self.channels_in) >= LEAST_WINOGRAD_CHANNELS
             )
             planes = transform_weight(weight, side) if is_wanted and self.is_winograd_possible else None
-            packed = None if planes is None else pack(planes.permute(1, 2, 0), 1).transpose(0, 1).contiguous()
+            packed = None if planes is None else _in_large_pages(pack(planes.permute(1, 2, 0), 1).transpose(0, 1))
             self.register_buffer(f"winograd{side}", packed)
 
     @property
@@ -209,6 +211,13 @@ def conv(input: Tensor, packed: PackedConv) -> Tensor:
         input, packed.panels, packed.bias, packed.winograd2, packed.winograd4, packed.kernel, packed.stride,
         packed.padding, packed.dilation, packed.groups, packed.channels, packed.activation, packed.algorithm,
     )  # fmt: skip
+
+
+def _in_large_pages(weights: Tensor) -> Tensor:
+    """A contiguous copy: weights are read from one end to the other, and pages of 4 KB hold that up."""
+    copy = torch.empty_like(weights, memory_format=torch.contiguous_format)
+    prefer_large_pages(copy)
+    return copy.copy_(weights)
 
 
 def _check_input(input: Tensor, name: str, *, num_axes: int) -> None:

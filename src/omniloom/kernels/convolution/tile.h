@@ -1,10 +1,8 @@
-// The product of at most CONV_TILE_ROWS gathered rows with a panel: accumulators stay in registers over all taps.
+// The product of at most CONV_TILE_ROWS rows, gathered or evenly spaced, with a panel: accumulators stay in registers over all taps.
 #pragma once
 #include "vector.h"
 
 namespace {
-
-constexpr int64_t WEIGHTS_AHEAD = 64 * CONV_PANEL;
 
 // R rows by two vectors of columns. Depth is the inner loop: R broadcasts and two loads feed 2 R multiply-adds.
 template <int R>
@@ -15,20 +13,25 @@ __attribute__((noinline)) void tile_part(const ConvTile* tile, int64_t first_row
     for (int r = 0; r < R; ++r) sums[r][v] = bias;
   }
   const float* weights = tile->panel + first_column;
-  const float* const* rows = tile->rows + first_row;
-  const int64_t depth = tile->depth;
+  const float* const* rows = tile->rows ? tile->rows + first_row : nullptr;
+  const float* ahead = tile->ahead;
+  const int64_t depth = tile->depth, ahead_step = tile->ahead_step;
   for (int64_t tap = 0; tap < tile->num_taps; ++tap, rows += tile->num_rows, weights += depth * CONV_PANEL) {
     const float* row[R];
-    bool is_empty = true;
-    for (int r = 0; r < R; ++r) {
-      row[r] = rows[r];
-      is_empty &= row[r] == tile->zero;
+    if (rows) {
+      bool is_empty = true;
+      for (int r = 0; r < R; ++r) {
+        row[r] = rows[r] + depth;
+        is_empty &= rows[r] == tile->zero;
+      }
+      if (is_empty) continue;
+    } else {
+      for (int r = 0; r < R; ++r) row[r] = tile->from + (first_row + r) * tile->from_stride + depth;
     }
-    if (is_empty) continue;
     const float* at = weights;
-    for (int64_t k = 0; k < depth; ++k, at += CONV_PANEL) {
-      __builtin_prefetch(at + WEIGHTS_AHEAD);
-      __builtin_prefetch(at + WEIGHTS_AHEAD + 16);
+    for (int64_t k = -depth; k < 0; ++k, at += CONV_PANEL, ahead += ahead_step) {
+      __builtin_prefetch(ahead, 0, 2);
+      __builtin_prefetch(ahead + 16, 0, 2);
       const Vector left = load(at), right = load(at + LANES);
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {

@@ -97,11 +97,9 @@ inline void multiply_planes(const WinogradPlan& plan, const ConvGeometry& of, co
   for (int64_t plane = 0; plane < plan.num_planes(); ++plane)
     for (int64_t panel = 0; panel < panels; ++panel)
       for (int64_t tile = 0; tile < tiles.count(); ++tile) {
-        const float* from = scratch.input + plane * scratch.input_stride + tiles.first(tile) * depth;
-        const float* rows[CONV_TILE_ROWS];
-        for (int64_t r = 0; r < tiles.size(tile); ++r) rows[r] = from + r * depth;
         ConvTile call{};
-        call.rows = rows;
+        call.from = scratch.input + plane * scratch.input_stride + tiles.first(tile) * depth;
+        call.from_stride = depth;
         call.panel = weights + (plane * panels + panel) * depth * CONV_PANEL;
         call.to = scratch.products + plane * scratch.product_stride + tiles.first(tile) * width + panel * CONV_PANEL;
         call.num_taps = 1;
@@ -109,6 +107,7 @@ inline void multiply_planes(const WinogradPlan& plan, const ConvGeometry& of, co
         call.num_rows = tiles.size(tile);
         call.num_columns = CONV_PANEL;
         call.to_stride = width;
+        fetch_ahead(call, call.panel + depth * CONV_PANEL, tile, tiles.count());
         plan.multiply(&call);
       }
 }

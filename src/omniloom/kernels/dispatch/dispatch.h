@@ -23,6 +23,9 @@ enum OmniloomIsa : int32_t {
   OMNILOOM_NUM_ISAS,
 };
 
+// Asks for large pages under memory that nothing was written to yet.
+extern "C" OMNILOOM_PUBLIC void omniloom_prefer_large_pages(void* memory, int64_t num_bytes);
+
 extern int32_t omniloom_isa;  // what kernels run now; written only by omniloom_use_isa
 
 #if defined(__x86_64__)

@@ -75,7 +75,12 @@ def square(channels: int, channels_out: int, side: int, *, stride: int = 1) -> L
     return Layer(name=name, channels=channels, channels_out=channels_out, size=(side, side), stride=stride)
 
 
-POINTWISE = Layer(name="1x1 512-128 28²", channels=512, channels_out=128, size=(28, 28), kernel=(1, 1), padding=0)
+def pointwise(channels: int, channels_out: int, side: int) -> Layer:
+    name = f"1x1 {channels}-{channels_out} {side}²"
+    return Layer(name=name, channels=channels, channels_out=channels_out, size=(side, side), kernel=(1, 1), padding=0)
+
+
+POINTWISE = pointwise(512, 128, 28)
 DEPTHWISE = Layer(name="depthwise 3x3 96 112²", channels=96, channels_out=96, size=(112, 112), groups=96)
 LONG_SOUND = Layer(
     name="1-D k7 d9 64, T 12000", channels=64, channels_out=64, size=(12000,), kernel=(7,), padding=27, dilation=9
@@ -98,6 +103,17 @@ LAYERS = (
     LONG_SOUND,
     SHORT_SOUND,
 )
+POINTWISES = (
+    pointwise(64, 256, 56),
+    pointwise(256, 64, 56),
+    POINTWISE,
+    pointwise(128, 512, 28),
+    pointwise(256, 1024, 14),
+    pointwise(1024, 256, 14),
+    pointwise(512, 2048, 7),
+    pointwise(2048, 512, 7),
+)
+"""Every 1x1 layer of stride 1 in ResNet-50 (He et al. 2015) that widens again or narrows inside its stage."""
 STREAMS = ((512, 7, 1), (512, 3, 1), (256, 7, 3), (128, 3, 1), (64, 7, 9))
 """Width, taps and dilation of convolutions that get one frame at a time."""
 OTHERS_3X3 = (square(16, 16, 56), square(32, 32, 28), square(64, 64, 7), square(128, 128, 7), square(24, 96, 5))

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from omniloom.core.processes import one_thread
+from omniloom.core.progress import track
 from omniloom.core.timing import Ratio, Timings, take_turns
 from omniloom.kernels import conv, prepack
 from omniloom.reproductions.convolution import peers
@@ -24,6 +25,9 @@ NAMES = (
     *OURS, *(f"{name} rows" for name in OURS),
 )  # fmt: skip
 """What may be measured; "rows" is channels-last in and out, the others torch's own layout."""
+
+LARGE_FLOPS = 1e11
+"""A call of more takes seconds, over which a neighbour's load evens out: one round is enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +61,17 @@ def measure(layer: Layer, names: Collection[str] = NAMES, *, num_rounds: int = 9
     with one_thread(), torch.inference_mode():
         drawn = layer.draw()
         calls = {name: call for name in names if (call := _call(layer, drawn, name)) is not None}
-        _check(calls)
-        num_rounds = min(num_rounds, max(3, int(3e10 / layer.flops)))
+        _check(calls, is_batch=layer.batch > 1)
+        least = 3 if layer.flops < LARGE_FLOPS else 1
+        num_rounds = min(num_rounds, max(least, int(3e10 / layer.flops)))
         return Measured(layer=layer, timings=take_turns(calls, num_rounds=num_rounds, round_s=round_s))
+
+
+def measure_each(
+    layers: Collection[Layer], names: Collection[str], *, title: str, num_rounds: int = 9
+) -> list[Measured]:
+    """One after another, with progress shown."""
+    return [measure(layer, names, num_rounds=num_rounds) for layer in track(layers, title, unit="layer")]
 
 
 def _call(layer: Layer, drawn: peers.Drawn, name: str) -> Callable[[], Any] | None:
@@ -83,8 +95,12 @@ def _call(layer: Layer, drawn: peers.Drawn, name: str) -> Callable[[], Any] | No
     return lambda: conv(x, packed)
 
 
-def _check(calls: dict[str, Callable[[], Any]]) -> None:
-    results = {name: _as_tensor(call()) for name, call in calls.items()}
+def _check(calls: dict[str, Callable[[], Any]], *, is_batch: bool = False) -> None:
+    """Of a batch, the last example is compared."""
+    results = {}
+    for name, call in calls.items():
+        found = _as_tensor(call())
+        results[name] = found[-1:].clone() if is_batch else found
     expected = next(iter(results.values()))
     for name, found in results.items():
         error = float((found.reshape(expected.shape) - expected).abs().max() / expected.abs().max())
