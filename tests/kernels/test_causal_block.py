@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from omniloom.kernels import PackedCausalBlock, native
+from omniloom.kernels import PackedCausalBlock
+
+pytestmark = pytest.mark.usefixtures("seeded")
 
 ERROR = 3e-6
 """Of the output's scale: sums of at most a few hundred float32 products, one after the other, twice."""
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-@pytest.fixture(params=[*native.instruction_sets()])
-def isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    with native.forced(request.param):
-        yield request.param
 
 
 def weights_of(width: int, hidden: int, taps: int) -> list[Tensor]:

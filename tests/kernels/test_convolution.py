@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -16,22 +15,13 @@ from omniloom.kernels.convolution.operator import Activation, Algorithm
 from omniloom.kernels.convolution.weights import pack, pack_bias, unpack, unpack_bias
 from omniloom.kernels.convolution.winograd import transform_weight, transforms
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 ACTIVATIONS: tuple[Activation, ...] = ("none", "relu", "silu", "gelu", "gelu_tanh", "elu")
 DIRECT_ERROR = 3e-6
 """Of the output's scale: sums of at most a few thousand float32 products in order."""
 WINOGRAD_ERROR = 1e-5
 """Of the output's scale: the bar for F(4x4, 3x3)."""
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-@pytest.fixture(params=[*native.instruction_sets()])
-def isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    with native.forced(request.param):
-        yield request.param
 
 
 def exact(x: Tensor, weight: Tensor, bias: Tensor, activation: str = "none", **settings: object) -> Tensor:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 
-from omniloom.kernels import filter_sources, native, overlap_add, pulse_windows
+from omniloom.kernels import filter_sources, overlap_add, pulse_windows
 from omniloom.kernels.oscillator import reference
 
 HOP, HOPS_PER_FRAME = 160, 4
 WINDOW = torch.hann_window(320)
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-@pytest.fixture(params=[*native.instruction_sets()])
-def isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    with native.forced(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def clocks(streams: int, num_frames: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from omniloom.kernels import native, sample, sample_settings, sample_with
+from omniloom.kernels import sample, sample_settings, sample_with
 from omniloom.kernels.sampling import reference
 
 INFINITY = math.inf
@@ -26,12 +26,6 @@ SETTINGS = [
     {"top_p": 0.0},
     {"min_p": 1.0},
 ]
-
-
-@pytest.fixture(params=native.instruction_sets())
-def isa(request: pytest.FixtureRequest):
-    with native.forced(request.param):
-        yield request.param
 
 
 def logits_of(count: int, *, scale: float) -> Tensor:

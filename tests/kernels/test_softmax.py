@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from omniloom.kernels import native
 from omniloom.kernels.softmax import log_softmax, softmax
 from omniloom.kernels.softmax.operator import Method, run_method
+
+pytestmark = pytest.mark.usefixtures("isa")
 
 INFINITY, GREATEST = math.inf, torch.finfo(torch.float32).max
 METHODS = [Method.AUTOMATIC, Method.STORED, Method.TWO_PASS, Method.THREE_PASS]
@@ -35,12 +36,6 @@ SPECIAL = {
     "rising": [40.0 * i for i in range(300)],
     "falling": [-40.0 * i for i in range(300)],
 }
-
-
-@pytest.fixture(params=native.instruction_sets(), autouse=True)
-def isa(request: pytest.FixtureRequest):
-    with native.forced(request.param):
-        yield request.param
 
 
 def by_method(rows: Tensor, method: Method) -> Tensor:

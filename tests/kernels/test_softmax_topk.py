@@ -11,6 +11,8 @@ from torch import Tensor
 from omniloom.kernels import native, softmax_topk
 from omniloom.kernels.softmax_topk.operator import select_largest
 
+pytestmark = pytest.mark.usefixtures("isa")
+
 INFINITY, GREATEST = math.inf, torch.finfo(torch.float32).max
 SIZES = [
     (1, 1),
@@ -31,12 +33,6 @@ SIZES = [
     (66_001, 50),
     (70_000, 2500),
 ]
-
-
-@pytest.fixture(params=native.instruction_sets(), autouse=True)
-def isa(request: pytest.FixtureRequest):
-    with native.forced(request.param):
-        yield request.param
 
 
 def random_rows(*shape: int, scale: float = 3.0) -> Tensor:
