@@ -61,6 +61,33 @@ def test_every_width_of_panel_copied_or_read_in_place(isa: str, sparsity: float)
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("block", [1, 2, 4])
+def test_images_read_in_place_end_where_they_end(isa: str, block: int) -> None:
+    """Guards of NaN around the images, several blocks of inputs, and images that a panel of columns goes over."""
+    weight, bias = pruned(20, 70, sparsity=0.9, block=block), torch.randn(20)
+    packed = pack_sparse(weight, block=block, block_inputs=32)
+    for num_places in (8, 9, 65, 104, 113, 196):
+        guarded = torch.full((2 * 70 * num_places + 130,), torch.nan)
+        input = guarded[65:-65].view(2, 70, num_places).normal_()
+        with native.forced(isa):
+            close(sparse_conv1x1(input, packed, bias), expected(input, weight, bias), 70)
+            close(sparse_conv1x1(input[:1], packed, bias), expected(input[:1], weight, bias), 70)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_damaged_place_after_the_image_reads_zeros(isa: str) -> None:
+    """The last block of inputs is shorter than the others, which only the place after all of a block names."""
+    packed = pack_sparse(torch.eye(8)[:, :6].contiguous(), block_inputs=4)
+    input = torch.full((8 * 16,), torch.nan)[: 6 * 16].view(1, 6, 16).fill_(1.0)
+    arguments = list(operands(packed, input))
+    arguments[2] = arguments[2].clone()
+    arguments[2][-1] = 3
+    with native.forced(isa):
+        found = torch.ops.omniloom.sparse_matmul(*arguments)
+    assert torch.equal(found.sum(1), torch.full((1, 16), 4.0))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("block", [1, 2, 4])
 def test_outputs_that_no_near_cache_holds(isa: str, block: int) -> None:
     weight, bias = pruned(96, 40, sparsity=0.9, block=block), torch.randn(96)
     packed = pack_sparse(weight, block=block, block_inputs=24)
@@ -204,7 +231,12 @@ def test_gradients_are_those_of_differences() -> None:
 
 def test_the_operator_keeps_torchs_rules() -> None:
     packed = pack_sparse(pruned(10, 24))
-    for input in (torch.randn(2, 24, 7), torch.randn(2, 7, 24).mT, torch.randn(1, 24, 7, requires_grad=True)):
+    images = torch.randn(2, 24, 3, 4)
+    inputs = [torch.randn(2, 24, 7), torch.randn(2, 7, 24).mT, torch.randn(1, 24, 7, requires_grad=True), images]
+    inputs += [images.contiguous(memory_format=torch.channels_last), images.mT, images[..., ::2], images[..., 1:]]
+    inputs += [images[..., :1], images[:, :, :1], images[:, :, :1, :1].contiguous(), images.clone().requires_grad_()]
+    inputs += [torch.randn(2, 24, 2, 3, 2)]
+    for input in inputs:
         torch.library.opcheck(torch.ops.omniloom.sparse_matmul.default, operands(packed, input, torch.randn(10)))
 
 

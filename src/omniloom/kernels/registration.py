@@ -42,8 +42,10 @@ def call(operator: torch._ops.OpOverload, input: torch.Tensor, *rest: Any, refer
         return operator(input, *rest)
     if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
         return reference(input, *rest)
-    tensors = [given for given in (input, *rest) if isinstance(given, torch.Tensor)]
-    if torch.is_grad_enabled() and any(given.requires_grad for given in tensors):
+    if torch.is_inference_mode_enabled():
         return operator(input, *rest)
+    given = (input, *rest)
+    if torch.is_grad_enabled() and any(isinstance(item, torch.Tensor) and item.requires_grad for item in given):
+        return operator(*given)
     with torch._C._AutoDispatchBelowAutograd():
         return operator(input, *rest)

@@ -100,8 +100,10 @@ struct Sums {
   }
 };
 
-// One part of a panel of all outputs; BLOCK outputs share their inputs.
-template <class Value, int BLOCK, int VECTORS, bool HAS_HALF>
+alignas(64) const float ZEROS[VECTORS_HELD * LANES] = {};
+
+// One part of a panel of all outputs; BLOCK outputs share their inputs. A panel that lies in the image has no row of zeros.
+template <class Value, int BLOCK, int VECTORS, bool HAS_HALF, bool IS_IMAGE>
 void part(const SparseEntries* entries, const float* panel, int64_t panel_stride, const float* bias, bool adds, float* out,
           int64_t stride, bool is_far) {
   constexpr int BLOCKS = SPARSE_OUTPUTS / BLOCK;
@@ -124,12 +126,16 @@ void part(const SparseEntries* entries, const float* panel, int64_t panel_stride
     const uint16_t* columns = entries->columns + entries->starts[four] * BLOCKS;
     const Value* values = (const Value*)entries->values + entries->starts[four] * SPARSE_OUTPUTS;
     const Value* const end = (const Value*)entries->values + entries->starts[four + 1] * SPARSE_OUTPUTS;
+    const auto input_of = [&](int i) __attribute__((always_inline)) {
+      const uint16_t input = columns[i / BLOCK];
+      return IS_IMAGE && input >= entries->num_inputs ? ZEROS : panel + input * panel_stride;
+    };
     for (; values < end; values += SPARSE_OUTPUTS, columns += BLOCKS) {
       const Floats weights = spread(values);
-      sums[0].add(weight_of<0>(weights), panel + columns[0] * panel_stride);
-      sums[1].add(weight_of<1>(weights), panel + columns[1 / BLOCK] * panel_stride);
-      sums[2].add(weight_of<2>(weights), panel + columns[2 / BLOCK] * panel_stride);
-      sums[3].add(weight_of<3>(weights), panel + columns[3 / BLOCK] * panel_stride);
+      sums[0].add(weight_of<0>(weights), input_of(0));
+      sums[1].add(weight_of<1>(weights), input_of(1));
+      sums[2].add(weight_of<2>(weights), input_of(2));
+      sums[3].add(weight_of<3>(weights), input_of(3));
     }
 #pragma GCC unroll 4
     for (int i = 0; i < SPARSE_OUTPUTS; ++i) sums[i].end(to[i]);
@@ -137,26 +143,27 @@ void part(const SparseEntries* entries, const float* panel, int64_t panel_stride
 }
 
 // The widest parts that the registers hold, then what is left.
-template <class Value, int BLOCK, int VECTORS>
+template <class Value, int BLOCK, int VECTORS, bool IS_IMAGE>
 inline void parts(const SparseEntries* entries, const float* panel, int64_t panel_stride, int64_t left, const float* bias,
                   bool adds, float* out, int64_t stride, bool is_far) {
   constexpr bool MAY_HAVE_HALF = LANES > SPARSE_COLUMNS && VECTORS < VECTORS_HELD;
   for (; left >= VECTORS * LANES && left > 0; left -= VECTORS * LANES, panel += VECTORS * LANES, out += VECTORS * LANES) {
     if constexpr (MAY_HAVE_HALF) {
       if (left > VECTORS * LANES)
-        return part<Value, BLOCK, VECTORS, true>(entries, panel, panel_stride, bias, adds, out, stride, is_far);
+        return part<Value, BLOCK, VECTORS, true, IS_IMAGE>(entries, panel, panel_stride, bias, adds, out, stride, is_far);
     }
-    if constexpr (VECTORS > 0) part<Value, BLOCK, VECTORS, false>(entries, panel, panel_stride, bias, adds, out, stride, is_far);
+    if constexpr (VECTORS > 0) part<Value, BLOCK, VECTORS, false, IS_IMAGE>(entries, panel, panel_stride, bias, adds, out, stride, is_far);
   }
   if constexpr (VECTORS > (LANES > SPARSE_COLUMNS ? 0 : 1)) {
-    if (left > 0) parts<Value, BLOCK, VECTORS - 1>(entries, panel, panel_stride, left, bias, adds, out, stride, is_far);
+    if (left > 0) parts<Value, BLOCK, VECTORS - 1, IS_IMAGE>(entries, panel, panel_stride, left, bias, adds, out, stride, is_far);
   }
 }
 
 template <class Value, int BLOCK>
 void whole(const SparseEntries* entries, const float* panel, int64_t panel_stride, int64_t width, const float* bias, bool adds,
            float* out, int64_t stride, bool is_far) {
-  parts<Value, BLOCK, VECTORS_HELD>(entries, panel, panel_stride, width, bias, adds, out, stride, is_far);
+  const auto run = entries->num_inputs ? parts<Value, BLOCK, VECTORS_HELD, true> : parts<Value, BLOCK, VECTORS_HELD, false>;
+  run(entries, panel, panel_stride, width, bias, adds, out, stride, is_far);
 }
 
 uint16_t largest(const uint16_t* columns, int64_t count) {

@@ -23,10 +23,10 @@ def _fake(
     num_outputs: int,
     block_inputs: int,
 ) -> Tensor:
-    images, _, places = input.shape
-    if reference.is_rows(input):
-        return input.new_empty(images, places, num_outputs).mT
-    return input.new_empty(images, num_outputs, places)
+    images, _, *places = input.shape
+    if reference.is_rows(input.flatten(2)):
+        return input.new_empty(images, *places, num_outputs).movedim(-1, 1)
+    return input.new_empty(images, num_outputs, *places)
 
 
 _sparse_matmul = define(
@@ -46,7 +46,8 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     """Through the dense weight: for training, where the product of the activations' size is not what counts."""
-    input, values, columns, starts, rows = ctx.saved_tensors
+    images, values, columns, starts, rows = ctx.saved_tensors
+    input, gradient = images.flatten(2), gradient.flatten(2)
     to_input = to_values = None
     if ctx.needs_input_grad[0]:
         whole = reference.dense(
@@ -58,7 +59,7 @@ def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
             num_inputs=input.shape[1],
             block_inputs=ctx.block_inputs,
         )
-        to_input = torch.einsum("nk,bnp->bkp", whole.to(gradient.dtype), gradient)
+        to_input = torch.einsum("nk,bnp->bkp", whole.to(gradient.dtype), gradient).reshape(images.shape)
     if ctx.needs_input_grad[1]:
         product = torch.einsum("bnp,bkp->nk", gradient, input)
         together = columns.shape[1]
@@ -88,10 +89,7 @@ def sparse_conv1x1(
     if input.dim() < 2:
         raise ValueError(f"the input must be images by channels by places, got shape {tuple(input.shape)}")
     _check(input, weight, bias, input.shape[1])
-    if input.dim() == 3:
-        return _run(input, weight, bias)
-    found = _run(input.flatten(2) if input.dim() > 2 else input[..., None], weight, bias)
-    return found.view(input.shape[0], weight.num_outputs, *input.shape[2:])
+    return _run(input, weight, bias) if input.dim() > 2 else _run(input[..., None], weight, bias)[..., 0]
 
 
 def sparse_linear(

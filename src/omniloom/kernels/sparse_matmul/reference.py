@@ -59,9 +59,11 @@ def sparse_matmul(
         num_inputs=input.shape[1],
         block_inputs=block_inputs,
     ).to(input.dtype)
-    found = torch.einsum("nk,bkp->bnp", whole, input)
+    images = input.flatten(2)
+    found = torch.einsum("nk,bkp->bnp", whole, images)
     found = found if bias is None else found + bias[:, None]
-    return found.mT.contiguous().mT if is_rows(input) else found.contiguous()
+    found = found.mT.contiguous().mT if is_rows(images) else found.contiguous()
+    return found.view(input.shape[0], num_outputs, *input.shape[2:])
 
 
 def is_rows(input: Tensor) -> bool:

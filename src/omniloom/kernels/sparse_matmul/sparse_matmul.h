@@ -5,7 +5,7 @@
 //            inputs are put together; one that has fewer than its neighbours is filled up with an input of zeros, after all
 //            that a block may have. rows[] names the blocks of outputs, starts[] the first entry of every four outputs.
 //            A panel is some columns, a multiple of 8, of one block of inputs and of that of zeros: input[column],
-//            `panel_stride` apart.
+//            `panel_stride` apart. It may be a part of an image, without the zeros.
 // Alignment  that of the element type; rows of a panel that begin a cache line are read faster.
 // Exactness  products are summed in float32, one input after the other.
 #pragma once
@@ -19,7 +19,8 @@ struct SparseEntries {
   const uint16_t* columns;
   const int32_t* starts;  // one more than there are fours
   const int32_t* rows;
-  int64_t num_fours;  // of outputs, in this block of inputs
+  int64_t num_fours;   // of outputs, in this block of inputs
+  int64_t num_inputs;  // of a panel without rows of zeros: entries that name one after them read zeros. 0: it has them
 };
 
 // out[output][column] of all outputs, a panel wide and `stride` apart. Sums begin with the bias, where there is one padded to
