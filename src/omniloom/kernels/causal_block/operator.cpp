@@ -92,6 +92,7 @@ void run(const Block& of, const float* frames, const float* past, int64_t first,
 
 // The last frames of the past and the piece together.
 void keep(const Block& of, const float* frames, const float* past, float* to) {
+  if (of.num_past == 0) return;
   const int64_t from_past = std::max<int64_t>(of.num_past - of.num_frames, 0), from_piece = of.num_past - from_past;
   std::memcpy(to, past + from_piece * of.width, (size_t)(from_past * of.width) * sizeof(float));
   std::memcpy(to + from_past * of.width, frames + (of.num_frames - from_piece) * of.width,

@@ -8,6 +8,8 @@
 
 namespace {
 
+typedef uint32_t Phases __attribute__((vector_size(VECTOR_BYTES)));  // which wrap where a turn ends
+
 struct Angle {
   Vector rest, sign;  // sin(x) = sign * sin(rest), and cosine alike
 };
@@ -46,10 +48,10 @@ inline Vector cosine(Angle x) {
 void pulses(uint32_t start, uint32_t step, const float* window, int64_t count, float* to) {
   const float half_turn = 3.14159265f / 4294967296.f, num_harmonics = (float)(2147483648u / step);
   const float gain = sqrtf(2 / num_harmonics), odd = 2 * num_harmonics + 1;
-  Integers places;
-  for (int lane = 0; lane < LANES; ++lane) places[lane] = (int32_t)(start + step * (uint32_t)lane);
-  for (int64_t at = 0; at < count; at += LANES, places += (int32_t)(step * (uint32_t)LANES)) {
-    Vector half = __builtin_convertvector(places, Vector) * half_turn;
+  Phases places;
+  for (int lane = 0; lane < LANES; ++lane) places[lane] = start + step * (uint32_t)lane;
+  for (int64_t at = 0; at < count; at += LANES, places += step * (uint32_t)LANES) {
+    Vector half = __builtin_convertvector((Integers)places, Vector) * half_turn;
     half = at_least(half < 0.f ? -half : half, 1e-4f);
     const Vector total = sine(reduced(odd * half)) / (2 * sine(reduced(half))) - 0.5f;
     if (count - at >= LANES)

@@ -72,7 +72,7 @@ inline void split_exactly(Floats z, Floats* polynomial, Floats* power) {
   Floats p = fused(r, fill(0.16664293f), fill(0.5000649f));
   p = fused(p, r, fill(1.0f));
   *polynomial = fused(p, r, fill(1.0f));
-  *power = (Floats)(power_of_step(rounded) + (Words)((Bits)rounded << (23 - STEP_BITS)));
+  *power = (Floats)((Bits)power_of_step(rounded) + ((Bits)rounded << (23 - STEP_BITS)));
 }
 
 inline Floats exp_exactly(Floats z) {

@@ -152,10 +152,12 @@ inline void parts(const SparseEntries* entries, const float* panel, int64_t pane
       if (left > VECTORS * LANES)
         return part<Value, BLOCK, VECTORS, true, IS_IMAGE>(entries, panel, panel_stride, bias, adds, out, stride, is_far);
     }
-    if constexpr (VECTORS > 0) part<Value, BLOCK, VECTORS, false, IS_IMAGE>(entries, panel, panel_stride, bias, adds, out, stride, is_far);
+    if constexpr (VECTORS > 0)
+      part<Value, BLOCK, VECTORS, false, IS_IMAGE>(entries, panel, panel_stride, bias, adds, out, stride, is_far);
   }
   if constexpr (VECTORS > (LANES > SPARSE_COLUMNS ? 0 : 1)) {
-    if (left > 0) parts<Value, BLOCK, VECTORS - 1, IS_IMAGE>(entries, panel, panel_stride, left, bias, adds, out, stride, is_far);
+    if (left > 0)
+      parts<Value, BLOCK, VECTORS - 1, IS_IMAGE>(entries, panel, panel_stride, left, bias, adds, out, stride, is_far);
   }
 }
 
