@@ -5,7 +5,6 @@
 #include <torch/csrc/stable/tensor.h>
 
 #include <algorithm>
-#include <cstring>
 #include <tuple>
 #include <vector>
 
@@ -92,11 +91,9 @@ void run(const Block& of, const float* frames, const float* past, int64_t first,
 
 // The last frames of the past and the piece together.
 void keep(const Block& of, const float* frames, const float* past, float* to) {
-  if (of.num_past == 0) return;
   const int64_t from_past = std::max<int64_t>(of.num_past - of.num_frames, 0), from_piece = of.num_past - from_past;
-  std::memcpy(to, past + from_piece * of.width, (size_t)(from_past * of.width) * sizeof(float));
-  std::memcpy(to + from_past * of.width, frames + (of.num_frames - from_piece) * of.width,
-              (size_t)(from_piece * of.width) * sizeof(float));
+  std::copy_n(past + from_piece * of.width, from_past * of.width, to);
+  std::copy_n(frames + (of.num_frames - from_piece) * of.width, from_piece * of.width, to + from_past * of.width);
 }
 
 std::tuple<Tensor, Tensor> causal_block(const Tensor& frames, const Tensor& past, const Tensor& taps, const Tensor& norm,

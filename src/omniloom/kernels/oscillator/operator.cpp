@@ -4,7 +4,7 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
-#include <cstring>
+#include <algorithm>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -109,16 +109,14 @@ std::tuple<Tensor, Tensor> overlap_add(const Tensor& windows, const std::optiona
   const int64_t length = num_hops * hop + over;
   std::vector<float> total((size_t)length);
   for (int64_t stream = 0; stream < num_streams; ++stream) {
-    std::memset(total.data(), 0, total.size() * sizeof(float));
-    if (before) std::memcpy(total.data(), data<float>(*before) + stream * over, (size_t)over * sizeof(float));
+    std::fill(total.begin(), total.end(), 0.0f);
+    if (before) std::copy_n(data<float>(*before) + stream * over, over, total.data());
     for (int64_t i = 0; i < num_hops; ++i) {
       const float* const window = data<float>(from) + (stream * num_hops + i) * width;
       for (int64_t at = 0; at < width; ++at) total[(size_t)(i * hop + at)] += window[at];
     }
-    std::memcpy(static_cast<float*>(samples.mutable_data_ptr()) + stream * num_hops * hop, total.data(),
-                (size_t)(num_hops * hop) * sizeof(float));
-    std::memcpy(static_cast<float*>(after.mutable_data_ptr()) + stream * over, total.data() + num_hops * hop,
-                (size_t)over * sizeof(float));
+    std::copy_n(total.data(), num_hops * hop, static_cast<float*>(samples.mutable_data_ptr()) + stream * num_hops * hop);
+    std::copy_n(total.data() + num_hops * hop, over, static_cast<float*>(after.mutable_data_ptr()) + stream * over);
   }
   return {samples, after};
 }
