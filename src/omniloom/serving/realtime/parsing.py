@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from omniloom.serving.realtime.limits import Limits, RequestError
-from omniloom.serving.realtime.protocol import CLIENT_EVENTS, ClientEvent, SessionSettings, event_type
+from omniloom.serving.realtime.protocol import CLIENT_EVENTS, Changes, ClientEvent, event_type
+
+Settings = TypeVar("Settings", bound=Changes)
 
 EVENTS_BY_TYPE: dict[str, type[ClientEvent]] = {event_type(event): event for event in CLIENT_EVENTS}
 
@@ -51,11 +53,11 @@ def read_event(data: Mapping[str, Any]) -> ClientEvent:
     try:
         return EVENTS_BY_TYPE[name].model_validate(data)
     except ValidationError as error:
-        raise _as_request_error(error) from error
+        raise _as_request_error(error, data) from error
 
 
-def change_settings(current: SessionSettings, changes: SessionSettings) -> SessionSettings:
-    """The settings with those fields changed that were given, however deep they stand.
+def change_settings(current: Settings, changes: Changes) -> Settings:
+    """The settings with those fields changed that were given, however deep they stand; what changes its type is new.
 
     Raises:
         RequestError: If the result does not hold together.
@@ -64,20 +66,44 @@ def change_settings(current: SessionSettings, changes: SessionSettings) -> Sessi
     try:
         return type(current).model_validate(merged)
     except ValidationError as error:
-        raise _as_request_error(error) from error
+        raise _as_request_error(error, merged) from error
 
 
 def _merge(old: Any, new: Any) -> Any:
-    if not (isinstance(old, dict) and isinstance(new, dict)):
+    if not (isinstance(old, dict) and isinstance(new, dict)) or new.get("type", old.get("type")) != old.get("type"):
         return new
     return {**old, **{key: _merge(old.get(key), value) for key, value in new.items()}}
 
 
-def _as_request_error(error: ValidationError) -> RequestError:
-    first = error.errors(include_url=False, include_context=False)[0]
-    param = ".".join(str(step) for step in first["loc"])
-    if first["type"] == "extra_forbidden":
-        message = f"{param} is not served here; leave it out (docs/talk.md lists what is)"
+def _as_request_error(error: ValidationError, data: Mapping[str, Any]) -> RequestError:
+    first = error.errors(include_url=False)[0]
+    param = _param(first["loc"], data)
+    if first["type"] in ("extra_forbidden", "none_required"):
+        remedy = "leave it out" if first["type"] == "extra_forbidden" else "send null or leave it out"
+        message = f"{param} is not served here; {remedy} (docs/talk.md lists what is)"
         return RequestError(message, code="unsupported_field", param=param)
+    if first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        message = f"{param}: {str(context['tag'])[:80]!r} is not served here; known are {context['expected_tags']}"
+        return RequestError(message, code="invalid_value", param=param)
     given = "" if isinstance(first["input"], dict | list) else f", got {str(first['input'])[:80]!r}"
     return RequestError(f"{param}: {first['msg']}{given}", code="invalid_value", param=param)
+
+
+def _param(location: Sequence[str | int], data: Any) -> str:
+    """The field's path as the client wrote it: of unions the location also names the member that was tried."""
+    path = []
+    for place, step in enumerate(location):
+        is_last = place == len(location) - 1
+        if _holds(data, step):
+            data = data[step]
+        elif not is_last:
+            continue
+        path.append(str(step))
+    return ".".join(path)
+
+
+def _holds(data: Any, step: str | int) -> bool:
+    if isinstance(data, Mapping):
+        return step in data
+    return isinstance(data, Sequence) and isinstance(step, int) and step < len(data)

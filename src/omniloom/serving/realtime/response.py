@@ -40,7 +40,7 @@ class OutgoingResponse:
         return self._response.id
 
     def start(self) -> None:
-        item = p.AssistantItem(id=self.item_id)
+        item = p.AssistantMessage(id=self.item_id, status="in_progress")
         self._emit(p.ResponseCreated(response=self._response))
         self._emit(p.OutputItemAdded(response_id=self.id, output_index=0, item=item))
         self._emit(p.ConversationItemAdded(previous_item_id=self._previous_item_id, item=item))
@@ -60,7 +60,7 @@ class OutgoingResponse:
 
     def finish(
         self,
-        status: p.ResponseStatus,
+        status: p.EndStatus,
         *,
         reason: p.StatusReason | None = None,
         error: p.ResponseError | None = None,
@@ -68,7 +68,7 @@ class OutgoingResponse:
     ) -> None:
         """Close what is open and send `response.done`."""
         self._close_part()
-        item = p.AssistantItem(
+        item = p.AssistantMessage(
             id=self.item_id, status="completed" if status == "completed" else "incomplete", content=[*self._parts]
         )
         self._emit(p.OutputItemDone(response_id=self.id, output_index=0, item=item))

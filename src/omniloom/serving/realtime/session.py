@@ -99,6 +99,8 @@ class RealtimeSession:
             data = read_json(message, self._limits)
             event_id = data["event_id"][:512] if isinstance(data.get("event_id"), str) else None
             event = read_event(data)
+            if type(event) not in self._handlers:
+                raise RequestError(f"{data['type']} is not served yet", code="unsupported_event", param="type")
             self._handlers[type(event)](event)
         except RequestError as error:
             self._outbox.put(p.Error(error=error.details(event_id)))
@@ -120,8 +122,12 @@ class RealtimeSession:
 
     def _update(self, event: p.SessionUpdate) -> None:
         before = self._session
+        if isinstance(event.session, p.TranscriptionSettings):
+            raise RequestError("transcription is not served yet", code="unsupported_value", param="session.type")
         changed = change_settings(before, event.session)
-        assert isinstance(changed, p.Session)
+        if isinstance(changed.audio.input.turn_detection, p.SemanticVad):
+            param = "session.audio.input.turn_detection.type"
+            raise RequestError("semantic_vad is not served yet", code="unsupported_value", param=param)
         if changed.audio.input.turn_detection != before.audio.input.turn_detection:
             for signal in self._detector.stop() if self._detector is not None else ():
                 self._follow(signal, may_answer=False)
@@ -140,6 +146,7 @@ class RealtimeSession:
     def _append(self, event: p.InputAudioBufferAppend) -> None:
         samples = decode_pcm(event.audio, param="audio")
         turn_detection = self._session.audio.input.turn_detection
+        assert not isinstance(turn_detection, p.SemanticVad)
         waiting = 0 if turn_detection else self._num_buffered
         if waiting + len(samples) > self._limits.audio_s * WIRE_RATE_HZ:
             raise RequestError(
@@ -200,8 +207,8 @@ class RealtimeSession:
 
     def _announce_speech(self, item_id: str) -> None:
         self._outbox.put(p.InputAudioBufferCommitted(previous_item_id=self._last_item_id, item_id=item_id))
-        content: list[p.InputContent] = [p.InputAudio(type="input_audio")]
-        self._announce(p.UserItem(id=item_id, type="message", role="user", content=content))
+        content: list[p.InputContent] = [p.InputAudio()]
+        self._announce(p.UserMessage(id=item_id, content=content))
 
     def _clear(self, event: p.InputAudioBufferClear) -> None:
         if self._detector is not None and self._detector.is_speaking:
@@ -215,6 +222,8 @@ class RealtimeSession:
 
     def _create_item(self, event: p.ConversationItemCreate) -> None:
         item = event.item
+        if not isinstance(item, p.UserMessage):
+            raise RequestError("only messages of the user can be added yet", code="unsupported_value", param="item")
         if event.previous_item_id not in (None, self._last_item_id):
             raise RequestError(
                 "an item can only be added at the end; leave previous_item_id out",
@@ -223,8 +232,7 @@ class RealtimeSession:
             )
         self._give(self._parts(item.content))
         content: list[p.InputContent] = [
-            content if isinstance(content, p.InputText) else type(content).model_validate({"type": content.type})
-            for content in item.content
+            content if isinstance(content, p.InputText) else type(content)() for content in item.content
         ]
         self._announce(item.model_copy(update={"id": item.id or p.new_id("item"), "content": content}))
 
@@ -271,7 +279,7 @@ class RealtimeSession:
             raise RequestError(message, code="audio_too_short", param=param)
         return to_audio(trim_silence(Resampler(WIRE_RATE_HZ, MODEL_RATE_HZ).push(samples, is_last=True)))
 
-    def _announce(self, item: p.UserItem) -> None:
+    def _announce(self, item: p.UserMessage) -> None:
         with self._lock:
             previous, self._last_item_id = self._last_item_id, item.id
         self._outbox.put(p.ConversationItemAdded(previous_item_id=previous, item=item))

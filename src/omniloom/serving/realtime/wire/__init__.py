@@ -1,0 +1,1 @@
+"""The wire messages by concern; read them as `omniloom.serving.realtime.protocol`."""
