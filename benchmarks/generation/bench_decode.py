@@ -30,7 +30,7 @@ from omniloom.codecs.image import ImageCodec
 from omniloom.codecs.text import TextCodec
 from omniloom.generation import AudioDelta, Omni
 from omniloom.generation.decoder import PreparedModel, decoder_weights
-from omniloom.kernels import DecodeStep, instruction_sets
+from omniloom.kernels import CacheRow, DecodeStep, instruction_sets
 from omniloom.models import OmniConfig, OmniModel
 from omniloom.stream.grammar import ReplyLimits
 from omniloom.stream.parts import Audio
@@ -97,8 +97,8 @@ def decoding(prepared: PreparedModel, *, position: int, rows: int = 1, prompt: i
     """A step of `rows` rows that each hold `position` tokens, or of `prompt` tokens for one row."""
     step = DecodeStep(decoder_weights(prepared.model, prepared.table), context=prepared.config.context)
     attention = prepared.config.attention
-    shape = (prepared.config.depth, rows, attention.num_kv_heads, position + prompt, attention.head_width)
-    keys, values = torch.randn(shape), torch.randn(shape)
+    shape = (prepared.config.depth, attention.num_kv_heads, position + prompt, attention.head_width)
+    caches = [CacheRow(torch.randn(shape), torch.randn(shape)) for _ in range(rows)]
     scratch = step.scratch()
     count = rows * prompt
 
@@ -108,9 +108,7 @@ def decoding(prepared: PreparedModel, *, position: int, rows: int = 1, prompt: i
             tokens=[40] * count,
             slots=[1] * count,
             positions=[position + i for i in range(prompt)] * rows,
-            rows=[row for row in range(rows) for _ in range(prompt)],
-            keys=keys,
-            values=values,
+            caches=[cache for cache in caches for _ in range(prompt)],
             num_logits=1 if prompt > 1 else rows,
         )
 

@@ -26,6 +26,7 @@ from omniloom.generation import Omni, Sampling, TokenChoice
 from omniloom.generation.batch import Row, take_position
 from omniloom.generation.conversation import encode
 from omniloom.generation.decoder import PreparedModel, RowDecoder
+from omniloom.generation.engine import Engine
 from omniloom.generation.sampling import Picker
 from omniloom.reproductions.result import machine
 from omniloom.stream.grammar import NextIds, ReplyGrammar
@@ -141,14 +142,14 @@ class Recording:
 
 def record(omni: Omni, prepared: PreparedModel, want: Want, *, max_tokens: int) -> Recording:
     wants = frozenset({want})
-    grammar, row = prepared.grammar(wants), RowDecoder(prepared)
+    grammar, row, engine = prepared.grammar(wants), RowDecoder(prepared), Engine(prepared)
     message = encode(Message("user", (Text(PROMPTS[want]),)), omni.codecs)
     row.append([*lay_out([message], prepared.vocabulary).ids, *open_reply(wants)])
     found, picker = Recording(grammar=grammar, wants=wants, scores=[], states=[]), Picker(Sampling(), seed=0)
     state, scores = grammar.start(), torch.zeros(0)
     while not grammar.is_done(state) and len(found.states) < max_tokens:
         if not grammar.is_inside(state):
-            scores = row.feed(grammar.score_ranges(state)).clone()
+            scores = engine.feed(row, ids=range(prepared.vocabulary.num_scores))[-1]
         found.scores.append(scores)
         found.states.append(state)
         token = picker.pick(grammar.scores(state, scores), grammar.next_ids(state))

@@ -1,9 +1,12 @@
 """Cached equals uncached, whether tokens come one by one through native code or many at once through torch."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
 from omniloom.generation.decoder import PreparedModel, RowDecoder
+from omniloom.generation.engine import Engine
 from omniloom.stream import vocabulary as v
 from omniloom.stream.folding import fold
 from omniloom.stream.layout import Piece, prompt_ids
@@ -12,8 +15,13 @@ from tests.generation.untrained import picture, sound, uncached_scores, untraine
 PREPARED = PreparedModel(untrained_model(context=100))
 
 
-def everything() -> list[tuple[int, int]]:
-    return [(0, PREPARED.vocabulary.num_scores)]
+def feed(row: RowDecoder, ids: Sequence[int] = ()) -> torch.Tensor:
+    return Engine(PREPARED).feed(row, ids=ids)
+
+
+def last_scores(row: RowDecoder) -> torch.Tensor:
+    """All scores after the last of what waits."""
+    return feed(row, range(PREPARED.vocabulary.num_scores))[-1]
 
 
 @pytest.fixture(params=["native", "torch", "native folded", "torch folded"], autouse=True)
@@ -60,17 +68,17 @@ def test_cached_equals_uncached(sizes):
     ids, row = some_ids(60), RowDecoder(PREPARED)
     for size in sizes[:-1]:
         row.append(ids[len(row.ids) : min(len(row.ids) + size, len(ids) - 1)])
-        row.feed()
+        feed(row)
     row.append(ids[len(row.ids) :])
-    assert_equal(row.feed(everything()), uncached(ids))
+    assert_equal(last_scores(row), uncached(ids))
     assert row.num_positions == row.num_fed == 60
 
 
 def test_long_prompts_are_cut(monkeypatch):
-    monkeypatch.setattr("omniloom.generation.decoder.PIECE_TOKENS", 16)
+    monkeypatch.setattr("omniloom.generation.engine.STEP_POSITIONS", 16)
     row = RowDecoder(PREPARED)
     row.append(some_ids(60))
-    assert_equal(row.feed(everything()), uncached(some_ids(60)))
+    assert_equal(last_scores(row), uncached(some_ids(60)))
 
 
 @pytest.mark.parametrize("num_cut", [31, 20, 1])
@@ -78,13 +86,13 @@ def test_forgotten_tokens_leave_no_trace(num_cut):
     """Replies are cut, not what the user gave, and wherever a position ends."""
     ids, row = some_ids(60), RowDecoder(PREPARED)
     row.append(ids)
-    row.feed()
+    feed(row)
     num_left = sum(len(position.ids) for position in fold(ids, PREPARED.vocabulary)[: 60 - num_cut])
     row.truncate(num_left)
     assert row.num_positions == row.num_fed == 60 - num_cut
     rest = ids[num_left:][:5] if PREPARED.vocabulary.reply_places else ids[-5:]
     row.append(rest)
-    assert_equal(row.feed(everything()), uncached([*ids[:num_left], *rest]))
+    assert_equal(last_scores(row), uncached([*ids[:num_left], *rest]))
 
 
 def test_half_a_position_is_forgotten_too():
@@ -95,35 +103,25 @@ def test_half_a_position_is_forgotten_too():
     codes = [item.start for item in PREPARED.vocabulary.planes_of("audio")]
     row.append([*ids, *codes, codes[0]])
     assert row.num_positions == 9 and row.last.ids == tuple(codes)
-    row.feed(everything())
+    last_scores(row)
     row.truncate(len(ids) + 2)
     row.append([v.END])
-    assert_equal(row.feed(everything()), uncached([*ids, *codes, v.END]))
-
-
-def test_only_asked_logits_are_given():
-    for count in (8, 40):
-        row = RowDecoder(PREPARED)
-        row.append(some_ids(count))
-        logits = row.feed([(5, 7), (40, 50)])
-        asked = [5, 6, *range(40, 50)]
-        assert_equal(logits[asked], uncached(some_ids(count))[asked])
-        assert int(torch.isfinite(logits).sum()) == 12
+    assert_equal(last_scores(row), uncached([*ids, *codes, v.END]))
 
 
 @pytest.mark.parametrize("piece", [4, 128])
 def test_scores_after_every_position(piece, monkeypatch):
-    monkeypatch.setattr("omniloom.generation.decoder.PIECE_TOKENS", piece)
+    monkeypatch.setattr("omniloom.generation.engine.STEP_POSITIONS", piece)
     ids, row, alone = some_ids(12), RowDecoder(PREPARED), RowDecoder(PREPARED)
     row.append(ids)
-    scores = row.feed_scoring([v.TURN_END, 40])
+    scores = feed(row, [v.TURN_END, 40])
     found = []
     for token in ids:
         alone.append([token])
         if alone.num_positions > alone.num_fed:
-            found.append(alone.feed(everything())[[v.TURN_END, 40]].clone())
+            found.append(last_scores(alone)[[v.TURN_END, 40]])
     assert_equal(scores, torch.stack(found))
-    assert row.feed_scoring([v.TURN_END]).shape == (0, 1)
+    assert feed(row, [v.TURN_END]).shape == (0, 1)
 
 
 def test_a_full_context_is_refused_and_changes_nothing():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from omniloom.kernels import DecoderWeights, DecodeStep, LayerWeights, ScoreBlock, instruction_sets
+from omniloom.kernels import CacheRow, DecoderWeights, DecodeStep, LayerWeights, ScoreBlock, instruction_sets
 
 CONTEXT = 40
 
@@ -58,6 +58,10 @@ def empty_cache(w: DecoderWeights, *, num_rows: int = 1) -> tuple[torch.Tensor, 
     return keys, torch.zeros_like(keys)
 
 
+def row_of(keys: torch.Tensor, values: torch.Tensor, row: int = 0) -> CacheRow:
+    return CacheRow(keys[:, row], values[:, row])
+
+
 def run(step: DecodeStep, ids: list[int], *, piece: int = 1, ranges=None) -> tuple[torch.Tensor, ...]:
     """All logits, keys and values, with `piece` tokens a call."""
     keys, values = empty_cache(step.weights)
@@ -69,9 +73,7 @@ def run(step: DecodeStep, ids: list[int], *, piece: int = 1, ranges=None) -> tup
             tokens=[ids[i] for i in places],
             slots=[i % 9 for i in places],
             positions=places,
-            rows=[0] * len(places),
-            keys=keys,
-            values=values,
+            caches=[row_of(keys, values)] * len(places),
             ranges=ranges,
         )
         found.append(logits.clone())
@@ -135,9 +137,7 @@ def test_rows_of_a_batch_equal_each_alone_to_the_bit(isa):
             tokens=[prompts[row][i] for row in active],
             slots=[i] * len(active),
             positions=[i] * len(active),
-            rows=[row + 1 for row in active],
-            keys=keys,
-            values=values,
+            caches=[row_of(keys, values, row + 1) for row in active],
         )
         for row, mine in zip(active, logits, strict=True):
             assert torch.equal(mine, run(step, prompts[row])[0][i])
@@ -146,20 +146,21 @@ def test_rows_of_a_batch_equal_each_alone_to_the_bit(isa):
 
 def test_only_the_last_logits_may_be_asked(isa):
     step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
-    keys, values = empty_cache(step.weights)
-    where = dict(tokens=[1, 2, 3], slots=[0, 1, 2], positions=[0, 1, 2], rows=[0, 0, 0], keys=keys, values=values)
+    cache = row_of(*empty_cache(step.weights))
+    where = dict(tokens=[1, 2, 3], slots=[0, 1, 2], positions=[0, 1, 2], caches=[cache] * 3)
     some = step(step.scratch(), **where, num_logits=2)
     assert torch.equal(some, run(step, [1, 2, 3])[0][1:])
 
 
 def beside(step: DecodeStep, more: list[list[int]], *, piece: int) -> torch.Tensor:
     """All logits of as many tokens as there are lists of ids beside them, with `piece` of them a call."""
-    keys, values = empty_cache(step.weights)
+    cache = row_of(*empty_cache(step.weights))
     scratch, found = step.scratch(), []
     for start in range(0, len(more), piece):
         places = range(start, min(start + piece, len(more)))
-        where = dict(tokens=[7] * len(places), slots=[i % 9 for i in places], positions=places, rows=[0] * len(places))
-        found.append(step(scratch, **where, keys=keys, values=values, more=more[places.start : places.stop]).clone())
+        where = dict(tokens=[7] * len(places), slots=[i % 9 for i in places], positions=places)
+        own = more[places.start : places.stop]
+        found.append(step(scratch, **where, caches=[cache] * len(places), more=own).clone())
     return torch.cat(found)
 
 
@@ -184,16 +185,15 @@ def test_tokens_that_stand_alone_take_any_form_of_nothing(isa):
 
 def test_a_call_without_more_forgets_that_of_the_call_before(isa):
     step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True, num_more=2), context=CONTEXT)
-    keys, values = empty_cache(step.weights)
-    scratch, where = step.scratch(), dict(tokens=[3], slots=[0], positions=[0], rows=[0], keys=keys, values=values)
+    cache = row_of(*empty_cache(step.weights))
+    scratch, where = step.scratch(), dict(tokens=[3], slots=[0], positions=[0], caches=[cache])
     step(scratch, **where, more=[[1, 2]])
     assert torch.equal(step(scratch, **where), run(step, [3])[0])
 
 
 def test_more_than_there_is_room_for_is_refused():
     step = DecodeStep(random_weights(**SHAPES[0], is_narrow=False, num_more=2), context=CONTEXT)
-    keys, values = empty_cache(step.weights)
-    where = dict(tokens=[3], slots=[0], positions=[0], rows=[0], keys=keys, values=values)
+    where = dict(tokens=[3], slots=[0], positions=[0], caches=[row_of(*empty_cache(step.weights))])
     for more in ([[1, 2, 3]], [[1], [2]]):
         with pytest.raises(ValueError, match="more must be at most 2 ids for each of 1 tokens"):
             step(step.scratch(), **where, more=more)
@@ -236,15 +236,36 @@ def test_blocks_that_do_not_fit_are_refused(isa):
         DecodeStep(replace(weights, blocks=(many,)), context=CONTEXT)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("token", 301), ("slot", 9), ("position", CONTEXT), ("token", -1), ("row", 1)]
-)
+@pytest.mark.parametrize(("field", "value"), [("token", 301), ("slot", 9), ("position", CONTEXT), ("token", -1)])
 def test_out_of_range_is_refused(field, value):
     step = DecodeStep(random_weights(**SHAPES[0], is_narrow=False), context=CONTEXT)
-    keys, values = empty_cache(step.weights)
-    where = {"tokens": [0], "slots": [0], "positions": [0], "rows": [0]} | {f"{field}s": [value]}
+    where = {"tokens": [0], "slots": [0], "positions": [0]} | {f"{field}s": [value]}
     with pytest.raises(ValueError, match=f"{field} must be from 0 to"):
-        step(step.scratch(), **where, keys=keys, values=values)
+        step(step.scratch(), **where, caches=[row_of(*empty_cache(step.weights))])
+
+
+def test_a_cache_that_does_not_fit_is_refused():
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=False), context=CONTEXT)
+    where = dict(tokens=[0], slots=[0], positions=[5])
+    small = torch.zeros(3, 2, 5, 16)
+    with pytest.raises(
+        ValueError, match=r"a cache for position 5 must be \(3, 2, at least 6, 16\), got \(3, 2, 5, 16\)"
+    ):
+        step(step.scratch(), **where, caches=[CacheRow(small, small.clone())])
+    for keys in (small.double(), torch.zeros(3, 2, 16, 5).transpose(2, 3)):
+        with pytest.raises(ValueError, match="keys and values must be float32 of one shape"):
+            CacheRow(keys, small)
+
+
+def test_rows_may_have_caches_of_different_sizes(isa):
+    step = DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT)
+    caches = [CacheRow(torch.zeros(3, 2, room, 16), torch.zeros(3, 2, room, 16)) for room in (5, CONTEXT, 9)]
+    scratch = step.scratch()
+    for i in range(5):
+        where = dict(tokens=[i, i + 1, i + 2], slots=[i] * 3, positions=[i] * 3)
+        found = step(scratch, **where, caches=caches)
+    for first, mine in enumerate(found):
+        assert torch.equal(mine, run(step, list(range(first, first + 5)))[0][-1])
 
 
 def test_unknown_instruction_set_names_those_there_are(monkeypatch):

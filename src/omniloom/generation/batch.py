@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from omniloom.generation.cache import GROWTH, BatchCache
-from omniloom.generation.conversation import guide_prompt
 from omniloom.generation.decoder import PIECE_TOKENS, PreparedModel, more_of
+from omniloom.generation.guide import guide_prompt
 from omniloom.generation.reply import FinishReason
 from omniloom.generation.sampling import Picker, Sampling, guided, pick_together
 from omniloom.kernels import IdRange
@@ -126,9 +126,7 @@ class BatchDecoder:
             tokens=[position.ids[0] for position in positions],
             slots=[position.slot for position in positions],
             positions=places,
-            rows=rows,
-            keys=self._cache.keys,
-            values=self._cache.values,
+            caches=[self._cache.rows[row] for row in rows],
             more=[position.ids[1:] for position in positions],
             ranges=ranges,
             num_logits=num_logits,
@@ -180,13 +178,13 @@ def _only(positions: Sequence[Position]) -> Position:
 class Row:
     """A reply in the making; `num_positions` are those taken so far, the prompt's included."""
 
-    prompt: Sequence[int]
     num_positions: int
     wants: frozenset[Want]
     grammar: ReplyGrammar
     picker: Picker
     max_tokens: int
     max_positions: int
+    prompt: Sequence[int] = ()
     ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "length"
 
@@ -266,17 +264,18 @@ class _Group:
 def take_position(
     rows: Sequence[Row], logits: Float[Tensor, "B scores"], guide_logits: Float[Tensor, "B scores"] | None = None
 ) -> list[list[int]]:
-    """One more position in each row that goes on: its ids. Rows that offer the same ids are picked together.
+    """One more position in each row that goes on: its ids.
 
-    Ids of a position share its scores, so the second ones are picked of all rows that have them, then the third ones.
+    Rows that offer the same ids and pick by the same sampling are picked together. Ids of a position share its scores,
+    so the second ones are picked of all rows that have them, then the third ones.
     """
     taken = [len(row.ids) for row in rows]
     going = [place for place, row in enumerate(rows) if not row.is_finished]
     while going:
-        alike: dict[NextIds, list[int]] = {}
+        alike: dict[tuple[NextIds, Sampling], list[int]] = {}
         for place in going:
-            alike.setdefault(rows[place].next_ids, []).append(place)
-        for ids, places in alike.items():
+            alike.setdefault((rows[place].next_ids, rows[place].picker.sampling), []).append(place)
+        for (ids, _), places in alike.items():
             scores, own = offered(logits, places, ids), [rows[place] for place in places]
             if guide_logits is not None and own[0].guidance and ids.modality == "image":
                 scores = guided(scores, offered(guide_logits, places, ids), own[0].guidance)

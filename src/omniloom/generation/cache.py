@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from omniloom.kernels import CacheRow
 from omniloom.models.omni import OmniConfig
 
 GROWTH = 128
@@ -24,6 +25,7 @@ class RowCache:
         attention = config.attention
         shape = (config.depth, 1, attention.num_kv_heads, config.context, attention.head_width)
         self.keys, self.values = torch.empty(shape), torch.empty(shape)
+        self.row = CacheRow(self.keys[:, 0], self.values[:, 0])
         self.length = 0
 
     def extend(
@@ -45,6 +47,7 @@ class BatchCache:
         # Zeros, as what a mask hides is still multiplied, by 0, and chance bits may be infinite.
         self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
         self.lengths: Int[Tensor, " B"] = torch.zeros(num_rows, dtype=torch.long)
+        self.rows = self._rows()
 
     @property
     def num_rows(self) -> int:
@@ -79,6 +82,7 @@ class BatchCache:
         capacity = self.keys.shape[3]
         if self.num_visible > capacity:
             self.keys, self.values = (_grown(memory, capacity + GROWTH) for memory in (self.keys, self.values))
+            self.rows = self._rows()
 
     def keep(self, rows: Int[Tensor, " kept"]) -> None:
         """Drop all other rows, and the memory they held."""
@@ -87,6 +91,10 @@ class BatchCache:
         self.keys, self.values = (
             _grown(memory[:, rows, :, :used], used + GROWTH) for memory in (self.keys, self.values)
         )
+        self.rows = self._rows()
+
+    def _rows(self) -> list[CacheRow]:
+        return [CacheRow(*row) for row in zip(self.keys.unbind(1), self.values.unbind(1), strict=True)]
 
 
 def _grown(memory: Tensor, capacity: int) -> Tensor:

@@ -20,12 +20,12 @@ import torch
 
 from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.pieces import as_seen, pieces_of
-from omniloom.generation.decoder import PreparedModel, RowDecoder
+from omniloom.generation.batch import Row
+from omniloom.generation.decoder import RowDecoder
+from omniloom.generation.engine import Engine, Generation
 from omniloom.generation.reply import Done, Event, FinishReason, Reply, ReplyBuilder
-from omniloom.generation.sampling import Picker, Sampling, guided
-from omniloom.kernels import IdRange
+from omniloom.generation.sampling import Picker, Sampling
 from omniloom.stream import vocabulary as v
-from omniloom.stream.grammar import ReplyGrammar
 from omniloom.stream.layout import EncodedMessage, Piece, lay_out, open_reply, piece_ids, prompt_ids
 from omniloom.stream.message import Message, Want, as_parts, wanted
 from omniloom.stream.parts import MAX_AUDIO_S, Audio, Image, Part, Video
@@ -37,7 +37,9 @@ MAX_REPLY_TOKENS = 768
 class Conversation:
     """One row of the model with its cache. Only `cancel` may be called from a second thread."""
 
-    def __init__(self, prepared: PreparedModel, codecs: CodecSet, *, history: Sequence[Message] = ()) -> None:
+    def __init__(self, engine: Engine, codecs: CodecSet, *, history: Sequence[Message] = ()) -> None:
+        prepared = engine.prepared
+        self._engine = engine
         self._prepared = prepared
         self._codecs = codecs
         self._row = RowDecoder(prepared)
@@ -46,6 +48,8 @@ class Conversation:
         self._hearing: _Hearing | None = None
         self._turn_end_probability: float | None = None
         self._cancelled = threading.Event()
+        self._generation: Generation | None = None
+        self._num_read = 0  # tokens of the reply; the engine may be further
         # Weak: a strong one would be a cycle, so a reply left unread would hold its memory until a collection.
         self._reply: weakref.ref[Generator[Event, None, None]] | None = None
         if history:
@@ -53,7 +57,7 @@ class Conversation:
             is_open = history[-1].role == "user"
             self._history = [self._kept_message(message) for message in (history[:-1] if is_open else history)]
             self._user_parts = [self._kept(part) for part in history[-1].parts] if is_open else []
-            self._row.feed()
+            self._engine.feed(self._row)
 
     @property
     def history(self) -> tuple[Message, ...]:
@@ -149,12 +153,15 @@ class Conversation:
     def cancel(self) -> None:
         """End the reply being read at its next token; without one, nothing happens. Safe from any thread."""
         self._cancelled.set()
+        if (generation := self._generation) is not None:
+            generation.is_stopped = True
 
     def _events(
         self, wants: frozenset[Want], picker: Picker, *, max_tokens: int, cached_tokens: int
     ) -> Generator[Event, None, None]:
         base = len(self._row.ids)
         self._row.append(open_reply(wants))
+        self._num_read = 0
         first, prompt_tokens = len(self._row.ids), self.num_tokens
         builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=True)
         reason: FinishReason = "cancelled"
@@ -168,34 +175,32 @@ class Conversation:
             last_events = builder.finish(reason, prompt_tokens=prompt_tokens, cached_tokens=cached_tokens)
         finally:
             # Also where the reader left in between (GeneratorExit): the conversation then goes on as after a cancel.
+            if self._generation is not None:
+                self._engine.stop(self._generation)
+                self._generation = None
+            self._row.truncate(first + self._num_read)
             parts = finished(last_events).parts if last_events else ()
             self._settle(base, first, reason if last_events else "cancelled", wants, parts)
         yield from last_events
 
     def _tokens(self, wants: frozenset[Want], picker: Picker, *, max_tokens: int) -> Iterator[_Step]:
-        """The reply's tokens, appended to the row one by one; then why it ended."""
-        grammar = self._prepared.grammar(wants)
-        state = grammar.start()
-        guide = _Guide(self._prepared, wants, picker.sampling.image_guidance)
-        scores = torch.zeros(0)
-        for _ in range(max_tokens):
+        """The reply's tokens, which the engine adds to the row; then why it ended."""
+        reply = Row(
+            wants=wants,
+            grammar=self._prepared.grammar(wants),
+            picker=picker,
+            num_positions=self.num_tokens,
+            max_tokens=max_tokens,
+            max_positions=self._prepared.config.context - 1,  # <end> must fit after a cut
+        )
+        generation = self._generation = Generation(row=self._row, reply=reply, is_stopped=self._cancelled.is_set())
+        for token in self._engine.generate(generation):
             if self._cancelled.is_set():
-                yield _Step(reason="cancelled")
-                return
-            if self.num_tokens_left < 2:  # <end> must fit after a cut
                 break
-            if not grammar.is_inside(state):
-                scores = self._row.feed(grammar.score_ranges(state))
-                guide.feed(self._row.last.ids, grammar.score_ranges(state))
-            own = guide.steer(grammar.scores(state, scores), state, grammar)
-            token = picker.pick(own, grammar.next_ids(state))
-            state = grammar.advance(state, token)
-            self._row.append([token])
+            self._num_read += 1
             yield _Step(token=token)
-            if grammar.is_done(state):
-                yield _Step(reason="stop")
-                return
-        yield _Step(reason="length")
+        is_whole = reply.is_finished and self._num_read == len(reply.ids)
+        yield _Step(reason=reply.finish_reason if is_whole else "cancelled")
 
     def _settle(
         self, base: int, first: int, reason: FinishReason, wants: frozenset[Want], parts: tuple[Part, ...]
@@ -242,18 +247,18 @@ class Conversation:
         if not self._user_parts and self._hearing is None:
             opening.append(v.USER)
         self._row.append([*opening, *ids])
-        self._row.feed()
+        self._engine.feed(self._row)
 
     def _give_codes(self, codes: Sequence[int]) -> list[float]:
         """Feed whole frames of sound; the probability of the end of the turn after each."""
         vocabulary = self._prepared.vocabulary
         self._row.append(piece_ids(Piece("audio", codes), vocabulary))
         if not vocabulary.has_turn_end:
-            self._row.feed()
+            self._engine.feed(self._row)
             return []
         if not codes:
             return []
-        logits = self._row.feed_scoring([v.TURN_END, v.AUDIO])
+        logits = self._engine.feed(self._row, ids=(v.TURN_END, v.AUDIO))
         # Where the vocabulary does not fold, a frame takes several positions, and the last of them has heard it all.
         num_frames = len(codes) // self._codecs.audio.spec.elements_per_cycle
         ends = logits.unflatten(0, (num_frames, -1))[:, -1]
@@ -325,40 +330,6 @@ class _Hearing:
         if self._resampler is None:
             return torch.from_numpy(samples)
         return torch.from_numpy(np.ascontiguousarray(self._resampler.resample_chunk(samples, last=is_last)))
-
-
-class _Guide:
-    """A second row that draws the same picture without the prompt, for guidance; nothing where guidance is 0."""
-
-    def __init__(self, prepared: PreparedModel, wants: frozenset[Want], guidance: float) -> None:
-        self._guidance = guidance if "image" in wants else 0.0
-        self._prepared = prepared
-        self._row: RowDecoder | None = None
-        self._opening = guide_prompt(wants)
-        self._scores = torch.zeros(0)
-
-    def feed(self, last: Sequence[int], ranges: Sequence[IdRange]) -> None:
-        """Follow the main row, to which these ids were fed last."""
-        if not self._guidance:
-            return
-        if v.IMAGE in last:
-            self._row = RowDecoder(self._prepared)
-            self._row.append(self._opening)
-        elif self._row is not None:
-            self._row.append(last)
-        if self._row is not None and ranges[0][0] >= self._prepared.vocabulary.start_of("image"):
-            self._scores = self._row.feed(ranges)
-
-    def steer(self, scores: torch.Tensor, state: int, grammar: ReplyGrammar) -> torch.Tensor:
-        """The scores to pick from, made of the main row's."""
-        if self._row is None or grammar.next_ids(state).modality != "image":
-            return scores  # not begun, or the picture is done and only <end> is left
-        return guided(scores, grammar.scores(state, self._scores), self._guidance)
-
-
-def guide_prompt(wants: frozenset[Want]) -> list[int]:
-    """A picture's opening without any prompt; training shows it in the same form."""
-    return [v.BOS, v.USER, *open_reply(wants), v.IMAGE]
 
 
 def encode(message: Message, codecs: CodecSet) -> EncodedMessage:

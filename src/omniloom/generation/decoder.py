@@ -11,7 +11,7 @@ the same cache.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from omniloom.generation.cache import RowCache
-from omniloom.kernels import REFERENCE, DecoderWeights, DecodeStep, IdRange, LayerWeights, Scratch
+from omniloom.kernels import REFERENCE, CacheRow, DecoderWeights, DecodeStep, IdRange, LayerWeights
 from omniloom.layers.norm import NORM_EPSILON
 from omniloom.models import OmniModel
 from omniloom.models.omni import Block
@@ -87,7 +87,10 @@ class PreparedModel:
 
 
 class RowDecoder:
-    """A row of ids, and the positions they fold to: those fed to the model, and behind them those that wait."""
+    """A row of ids, and the positions they fold to: those fed to the model, and behind them those that wait.
+
+    `Engine` feeds them.
+    """
 
     def __init__(self, prepared: PreparedModel) -> None:
         self.prepared = prepared
@@ -95,9 +98,6 @@ class RowDecoder:
         self._positions: list[Position] = []
         self._folder = Folder(prepared.vocabulary)
         self._cache = RowCache(prepared.config)
-        self._scratch = prepared.decode_step.scratch()
-        # Apart, as it holds the logits of many positions, all of which would be cleared when other ids are asked for.
-        self._scoring = prepared.decode_step.scratch()
 
     @property
     def num_positions(self) -> int:
@@ -114,7 +114,7 @@ class RowDecoder:
         return self._positions[-1]
 
     def append(self, ids: Sequence[int]) -> None:
-        """Add ids; they are fed by the next `feed`.
+        """Add ids, which wait to be fed.
 
         Raises:
             ValueError: If they do not fit the context; nothing is added then.
@@ -133,67 +133,35 @@ class RowDecoder:
 
     def truncate(self, length: int) -> None:
         """Forget all ids from `length` on, fed or not."""
+        if length >= len(self.ids):
+            return
         del self.ids[length:]
         # A part of a stream folds to a part of its positions, so what is cached of them stays true.
         self._folder = Folder(self.prepared.vocabulary)
         self._positions = self._folder.push(self.ids)
         self._cache.length = min(self._cache.length, len(self._positions))
 
-    @torch.inference_mode()
-    def feed(self, ranges: Sequence[IdRange] = ()) -> Float[Tensor, " scores"]:
-        """Feed what waits; the scores in `ranges` after it, minus infinity elsewhere.
+    @property
+    def waiting(self) -> list[Position]:
+        """Positions that are still to be fed."""
+        return self._positions[self.num_fed :]
 
-        The result is written over by the next call. At least one position must wait where logits are asked for.
-        """
-        total = len(self._positions)
-        assert total > self.num_fed or not ranges, "logits come after a position that was just fed"
-        logits = self._scratch.logits[0]
-        for stop in self._stops():
-            logits = self._feed(self._scratch, stop, ranges if stop == total else (), num_logits=1)[0]
-        return logits
+    @property
+    def cache(self) -> CacheRow:
+        return self._cache.row
 
-    @torch.inference_mode()
-    def feed_scoring(self, ids: Sequence[int]) -> Float[Tensor, "T ids"]:
-        """Feed what waits; the logits of these few ids after each position of it."""
-        ranges = [(token, token + 1) for token in ids]
-        found = [torch.zeros(0, len(ids))]
-        for stop in self._stops():
-            logits = self._feed(self._scoring, stop, ranges, num_logits=stop - self.num_fed)
-            found.append(logits[:, list(ids)])
-        return torch.cat(found)
+    def note_fed(self, count: int) -> None:
+        """So many more positions are in the cache now."""
+        self._cache.length += count
 
-    def _stops(self) -> Iterator[int]:
-        """Where each piece of what waits ends."""
-        while self.num_fed < len(self._positions):
-            yield min(self.num_fed + PIECE_TOKENS, len(self._positions))
-
-    def _feed(
-        self, scratch: Scratch, stop: int, ranges: Sequence[IdRange], *, num_logits: int
+    def feed_by_torch(
+        self, count: int, ranges: Sequence[IdRange], *, num_logits: int
     ) -> Float[Tensor, "logits scores"]:
-        """Feed positions up to `stop`; logits after the last `num_logits` of them."""
-        start, positions = self.num_fed, self._positions[self.num_fed : stop]
-        if self.prepared.is_native or len(positions) == 1:
-            logits = self._step(scratch, start, positions, ranges, num_logits)
-        else:
-            logits = self._through_torch(start, positions, ranges, num_logits)
-        self._cache.length = stop
+        """Feed `count` positions through the torch model, and note it; the scores in `ranges` after the last ones."""
+        start, positions = self.num_fed, self.waiting[:count]
+        logits = self._through_torch(start, positions, ranges, num_logits)
+        self.note_fed(count)
         return logits
-
-    def _step(
-        self, scratch: Scratch, start: int, positions: Sequence[Position], ranges: Sequence[IdRange], num_logits: int
-    ) -> Float[Tensor, "logits scores"]:
-        return self.prepared.decode_step(
-            scratch,
-            tokens=[position.ids[0] for position in positions],
-            slots=[position.slot for position in positions],
-            positions=range(start, start + len(positions)),
-            rows=[0] * len(positions),
-            keys=self._cache.keys,
-            values=self._cache.values,
-            more=[position.ids[1:] for position in positions],
-            ranges=ranges,
-            num_logits=num_logits,
-        )
 
     def _through_torch(
         self, start: int, positions: Sequence[Position], ranges: Sequence[IdRange], num_logits: int
@@ -210,7 +178,7 @@ class RowDecoder:
         )
         logits = torch.full((num_logits, self.prepared.vocabulary.num_scores), -torch.inf)
         for first, last in ranges:
-            logits[:, first:last] = states.last[0, -num_logits:] @ self.prepared.output[first:last].T
+            logits[:, first:last] = states.last[0, len(positions) - num_logits :] @ self.prepared.output[first:last].T
         return logits
 
 

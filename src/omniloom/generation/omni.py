@@ -16,6 +16,7 @@ from omniloom.generation import loading
 from omniloom.generation.batch import FinishedRow, decode_rows
 from omniloom.generation.conversation import MAX_REPLY_TOKENS, Conversation, encode, finished
 from omniloom.generation.decoder import PreparedModel
+from omniloom.generation.engine import Engine
 from omniloom.generation.reply import Event, Reply, ReplyBuilder
 from omniloom.generation.sampling import Sampling
 from omniloom.models import OmniModel
@@ -49,6 +50,7 @@ class Omni:
         self.scores = scores or {}
         self.card = card
         self._prepared = PreparedModel(model, limits=limits)
+        self._engine = Engine(self._prepared)
 
     @classmethod
     def load(cls, name_or_folder: str | Path = "tiny") -> Omni:
@@ -81,7 +83,7 @@ class Omni:
 
     def conversation(self, history: Sequence[Message] = ()) -> Conversation:
         """A new conversation, or one that goes on from these messages."""
-        return Conversation(self._prepared, self.codecs, history=history)
+        return Conversation(self._engine, self.codecs, history=history)
 
     def stream(
         self,

@@ -6,6 +6,7 @@ from omniloom.kernels.convolution.operator import PackedConv as PackedConv
 from omniloom.kernels.convolution.operator import StreamedConv as StreamedConv
 from omniloom.kernels.convolution.operator import conv as conv
 from omniloom.kernels.convolution.operator import prepack as prepack
+from omniloom.kernels.decode_step.operator import CacheRow as CacheRow
 from omniloom.kernels.decode_step.operator import DecodeStep as DecodeStep
 from omniloom.kernels.decode_step.operator import IdRange as IdRange
 from omniloom.kernels.decode_step.operator import Scratch as Scratch

@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from omniloom.generation import Omni
 from omniloom.serving.origin import SameOrigin
 from omniloom.serving.page import STATIC, page_routes
-from omniloom.serving.realtime import FairLock, Limits, RealtimeSession
+from omniloom.serving.realtime import Limits, RealtimeSession
 from omniloom.serving.socket import SessionSockets
 
 CONTENT_POLICY = (
@@ -46,7 +46,6 @@ def create_app(
         limits=limits,
         turns_remembered=turns_remembered,
         reads_turn_end=reads_turn_end,
-        model_lock=FairLock(),
     )
     sockets = SessionSockets(session, model_name=model_name, limits=limits)
 

@@ -1,12 +1,10 @@
-"""A session's thread runs jobs in order and survives them; the lock goes to whoever waited longest."""
+"""A session's thread runs jobs in order and survives them."""
 
 from __future__ import annotations
 
-import itertools
 import threading
-import time
 
-from omniloom.serving.realtime.worker import FairLock, Worker
+from omniloom.serving.realtime.worker import Worker
 
 
 def test_jobs_run_in_order_and_a_broken_one_ends_nothing(caplog):
@@ -41,23 +39,3 @@ def test_jobs_that_hold_too_much_together_are_refused_until_the_first_are_done()
     assert finished.wait(5)
     worker.stop()
     assert worker.join(timeout_s=5)
-
-
-def test_a_busy_thread_cannot_keep_the_lock_from_another():
-    lock, order, is_over = FairLock(), [], threading.Event()
-
-    def greedy():
-        while not is_over.is_set():
-            with lock():
-                order.append("greedy")
-                time.sleep(0.001)
-
-    thread = threading.Thread(target=greedy)
-    thread.start()
-    for _ in range(20):
-        with lock():
-            order.append("other")
-    is_over.set()
-    thread.join()
-    places = [place for place, who in enumerate(order) if who == "other"]
-    assert max(later - earlier for earlier, later in itertools.pairwise(places)) <= 3

@@ -91,6 +91,31 @@ _ROW = np.dtype(
 )
 
 
+class CacheRow:
+    """One row's keys and values, where a decode step finds them and writes new ones; looked at once, used often."""
+
+    __slots__ = ("keys", "places", "values")
+
+    def __init__(self, keys: Float[Tensor, "layers G S E"], values: Float[Tensor, "layers G S E"]) -> None:
+        """
+        Raises:
+            ValueError: If they are not float32 of one shape, on the CPU, with positions in a row.
+        """
+        is_laid_out = keys.stride()[2:] == (keys.shape[-1], 1) and values.stride() == keys.stride()
+        if (
+            keys.dtype != torch.float32
+            or values.dtype != torch.float32
+            or keys.shape != values.shape
+            or not is_laid_out
+        ):
+            raise ValueError(
+                "keys and values must be float32 of one shape (layers, heads, positions, width), positions in a row; "
+                f"got {keys.dtype} {tuple(keys.shape)} and {values.dtype} {tuple(values.shape)}"
+            )
+        self.keys, self.values = keys, values
+        self.places = (keys.data_ptr(), values.data_ptr(), *keys.stride()[:2])
+
+
 class Scratch:
     """What a caller needs beside its cache: working memory and the logits of its last call."""
 
@@ -147,24 +172,22 @@ class DecodeStep:
         tokens: Sequence[int],
         slots: Sequence[int],
         positions: Sequence[int],
-        rows: Sequence[int],
-        keys: Float[Tensor, "layers B G S E"],
-        values: Float[Tensor, "layers B G S E"],
+        caches: Sequence[CacheRow],
         more: Sequence[Sequence[int]] = (),
         ranges: Sequence[IdRange] | None = None,
         num_logits: int | None = None,
     ) -> Float[Tensor, "logits scores"]:
         """Logits after each of the tokens, or the last `num_logits` of them; the next call writes over them.
 
-        Token i goes into row `rows[i]` of the cache at `positions[i]`, the number of tokens before it there. Several
-        tokens may go into one row, at rising positions. Only rows of the output matrix in `ranges` are scored, the
-        rest are minus infinity. `more`, where given, are the ids that each token has beside it.
+        Token i goes into `caches[i]` at `positions[i]`, the number of tokens before it there. Several tokens may go
+        into one cache, at rising positions. Only rows of the output matrix in `ranges` are scored, the rest are minus
+        infinity. `more`, where given, are the ids that each token has beside it.
 
         Raises:
-            ValueError: If a number is out of its range, the cache is not float32 laid out as (layers, B, G, S, E), or
-                `more` is not given for each token, or holds too many.
+            ValueError: If a number is out of its range, a cache is not of this decoder, or `more` is not given for each
+                token, or holds too many.
         """
-        self._check(tokens, slots, positions, rows, keys, values)
+        self._check(tokens, slots, positions, caches)
         self._check_more(more, len(tokens))
         wanted = len(tokens) if num_logits is None else num_logits
         scratch.prepare(
@@ -174,9 +197,9 @@ class DecodeStep:
             workspace_size=0 if self.instruction_set == native.REFERENCE else self._workspace_size(len(tokens)),
         )
         if self.instruction_set == native.REFERENCE:
-            self._run_reference(scratch, tokens, slots, positions, rows, keys, values, more, wanted)
+            self._run_reference(scratch, tokens, slots, positions, caches, more, wanted)
         else:
-            self._run(scratch, tokens, slots, positions, rows, keys, values, more, wanted)
+            self._run(scratch, tokens, slots, positions, caches, more, wanted)
         return scratch.logits[:wanted]
 
     def _run(
@@ -185,19 +208,15 @@ class DecodeStep:
         tokens: Sequence[int],
         slots: Sequence[int],
         positions: Sequence[int],
-        rows: Sequence[int],
-        keys: Tensor,
-        values: Tensor,
+        caches: Sequence[CacheRow],
         more: Sequence[Sequence[int]],
         num_logits: int,
     ) -> None:
         count = len(tokens)
         described = scratch.rows[:count]
         described["token"], described["slot"], described["position"] = tokens, slots, positions
-        stride_bytes = keys.stride(1) * keys.element_size()
-        offsets = np.asarray(rows, np.int64) * stride_bytes
-        described["keys"], described["values"] = offsets + keys.data_ptr(), offsets + values.data_ptr()
-        described["layer_stride"], described["head_stride"] = keys.stride(0), keys.stride(2)
+        places = np.array([cache.places for cache in caches], np.int64).T
+        described["keys"], described["values"], described["layer_stride"], described["head_stride"] = places
         described["more"] = 0
         if any(more):
             beside = np.full((count, self.weights.num_more), -1, np.int32)
@@ -217,20 +236,18 @@ class DecodeStep:
         tokens: Sequence[int],
         slots: Sequence[int],
         positions: Sequence[int],
-        rows: Sequence[int],
-        keys: Tensor,
-        values: Tensor,
+        caches: Sequence[CacheRow],
         more: Sequence[Sequence[int]],
         num_logits: int,
     ) -> None:
-        for place, (token, slot, position, row) in enumerate(zip(tokens, slots, positions, rows, strict=True)):
+        for place, (token, slot, position, cache) in enumerate(zip(tokens, slots, positions, caches, strict=True)):
             logits = decode_step(
                 self.weights,
                 token=token,
                 slot=slot,
                 position=position,
-                keys=keys[:, row],
-                values=values[:, row],
+                keys=cache.keys,
+                values=cache.values,
                 angles=self.angles,
                 more=more[place] if more else (),
             )
@@ -244,29 +261,29 @@ class DecodeStep:
         tokens: Sequence[int],
         slots: Sequence[int],
         positions: Sequence[int],
-        rows: Sequence[int],
-        keys: Tensor,
-        values: Tensor,
+        caches: Sequence[CacheRow],
     ) -> None:
         w = self.weights
-        if not len(tokens) == len(slots) == len(positions) == len(rows) > 0:
+        if not len(tokens) == len(slots) == len(positions) == len(caches) > 0:
             raise ValueError(
-                f"there must be as many slots, positions and rows as tokens, and at least one; got {len(slots)}, "
-                f"{len(positions)}, {len(rows)} and {len(tokens)}"
+                f"there must be as many slots, positions and caches as tokens, and at least one; got {len(slots)}, "
+                f"{len(positions)}, {len(caches)} and {len(tokens)}"
             )
         for name, numbers, limit in (
             ("token", tokens, w.table.shape[0]),
             ("slot", slots, w.slots.shape[0]),
-            ("position", positions, min(self.context, keys.shape[3])),
-            ("row", rows, keys.shape[1]),
+            ("position", positions, self.context),
         ):
             low, high = min(numbers), max(numbers)
             if low < 0 or high >= limit:
                 raise ValueError(f"{name} must be from 0 to {limit - 1}, got {low if low < 0 else high}")
-        expected = (len(w.layers), keys.shape[1], w.num_kv_heads, keys.shape[3], w.head_width)
-        is_laid_out = keys.stride()[3:] == (w.head_width, 1) and values.stride() == keys.stride()
-        if keys.dtype != torch.float32 or keys.shape != expected or values.shape != expected or not is_laid_out:
-            raise ValueError(f"keys and values must be float32 of shape {expected}, positions in a row")
+        for cache, position in zip(caches, positions, strict=True):
+            layers, heads, capacity, width = cache.keys.shape
+            if (layers, heads, width) != (len(w.layers), w.num_kv_heads, w.head_width) or position >= capacity:
+                raise ValueError(
+                    f"a cache for position {position} must be ({len(w.layers)}, {w.num_kv_heads}, at least "
+                    f"{position + 1}, {w.head_width}), got {tuple(cache.keys.shape)}"
+                )
 
     def _check_more(self, more: Sequence[Sequence[int]], num_tokens: int) -> None:
         if not more:

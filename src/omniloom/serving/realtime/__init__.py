@@ -3,4 +3,3 @@
 from omniloom.serving.realtime.limits import Limits as Limits
 from omniloom.serving.realtime.outbox import Outbox as Outbox
 from omniloom.serving.realtime.session import RealtimeSession as RealtimeSession
-from omniloom.serving.realtime.worker import FairLock as FairLock

@@ -26,7 +26,7 @@ from omniloom.serving.realtime.parsing import change_settings, read_event, read_
 from omniloom.serving.realtime.response import OutgoingResponse
 from omniloom.serving.realtime.silence import trim_silence
 from omniloom.serving.realtime.turns import Heard, Signal, SpeechProbability, Started, TurnDetector, TurnEnd, silero
-from omniloom.serving.realtime.worker import FairLock, Worker
+from omniloom.serving.realtime.worker import Worker
 from omniloom.stream.message import Message, wanted
 from omniloom.stream.parts import Audio, Image, Part, Text, Video
 
@@ -56,7 +56,6 @@ class RealtimeSession:
         limits: Limits = Limits(),
         turns_remembered: int | None = None,
         reads_turn_end: bool | None = None,
-        model_lock: FairLock | None = None,
         new_probability: Callable[[], SpeechProbability] = silero,
     ) -> None:
         """`reads_turn_end`: the model says itself when speech has ended; None where it can."""
@@ -64,7 +63,6 @@ class RealtimeSession:
         self._omni = omni
         self._outbox = outbox
         self._limits = limits
-        self._model_lock = model_lock or FairLock()
         self._new_probability = new_probability
         self._session = p.Session(id=self.id, model=model_name)
         self._turns_remembered = turns_remembered
@@ -290,13 +288,12 @@ class RealtimeSession:
 
         def take_in() -> None:
             for part in parts:
-                with self._model_lock():
-                    if is_piece and isinstance(part, Audio):
-                        ends = self._conversation.hear(part)
-                        if self._turn_end is not None:
-                            self._turn_end.tell(ends)
-                    else:
-                        self._conversation.add(part)
+                if is_piece and isinstance(part, Audio):
+                    ends = self._conversation.hear(part)
+                    if self._turn_end is not None:
+                        self._turn_end.tell(ends)
+                else:
+                    self._conversation.add(part)
 
         self._submit(take_in, num_bytes=sum(_num_bytes(part) for part in parts))
         self._has_unanswered = True
@@ -383,8 +380,7 @@ class RealtimeSession:
             if running.reason is not None and not has_stopped:
                 conversation.cancel()  # Again, in case the first came before the reply had begun.
                 has_stopped = True
-            with self._model_lock():
-                piece = next(pieces, None)
+            piece = next(pieces, None)
             if piece is None or isinstance(piece, Done):
                 return piece
             if running.reason is None:
@@ -403,15 +399,13 @@ class RealtimeSession:
         self._before_speech = self._conversation.history
 
     def _take_speech_back(self) -> None:
-        with self._model_lock():
-            self._conversation = self._omni.conversation(history=self._before_speech)
+        self._conversation = self._omni.conversation(history=self._before_speech)
 
     def _forget_old_turns(self) -> None:
         """Go on with the newest turns only; a turn is the user's message and its answer."""
         history, kept = self._conversation.history, self._turns_remembered
         if kept is not None and len(history) > 2 * kept:
-            with self._model_lock():
-                self._conversation = self._omni.conversation(history=history[len(history) - 2 * kept :])
+            self._conversation = self._omni.conversation(history=history[len(history) - 2 * kept :])
 
     def _submit(self, job: Callable[[], None], *, num_bytes: int = 0) -> None:
         """Have the worker do something; where that fails, the client is told and the conversation starts over."""

@@ -1,8 +1,9 @@
-"""One thread for each session that talks to the model, and a lock by which sessions share it fairly.
+"""One thread for each session that talks to the model.
 
 A session's jobs (hear this, add that, answer) run in order in its own thread, so whatever state a model keeps for a
-conversation is only ever touched from one place. Between two steps of an answer the lock goes to whoever waited
-longest. A pool was rejected: an answer is a generator that must stay in one thread, and interleaving needs no pool.
+conversation is only ever touched from one place; the model's own steps are taken for all sessions together
+(`generation.engine`). A pool was rejected: an answer is a generator that must stay in one thread, and one that waits
+for its next token would hold a worker of the pool.
 """
 
 from __future__ import annotations
@@ -11,41 +12,11 @@ import contextlib
 import logging
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 LOGGER = logging.getLogger(__name__)
 
 Job = Callable[[], None]
-
-
-class FairLock:
-    """A lock that is granted in the order it was asked for; a plain one lets a busy thread take it again and again."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._is_held = False
-        self._waiting: deque[threading.Event] = deque()
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        turn = threading.Event()
-        with self._guard:
-            if self._is_held or self._waiting:
-                self._waiting.append(turn)
-            else:
-                self._is_held = True
-                turn.set()
-        turn.wait()
-        try:
-            yield
-        finally:
-            with self._guard:
-                if self._waiting:
-                    self._waiting.popleft().set()
-                else:
-                    self._is_held = False
 
 
 class Worker:
