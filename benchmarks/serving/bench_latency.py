@@ -8,9 +8,9 @@ A server is started in a process of its own on loopback (`--server-core`, one to
 process (`--client-core`) gives it people's digits and synthetic voices that nothing was ever trained or tuned on
 (`spoken_turns.py`), 20 ms at a time as a microphone does, and the room after them. Measured is from the true end of
 speech in the sound to the arrival of the first `response.output_audio.delta`, by the client's clock, and from the
-commit; with the parts that it is made of, with cut-ins, misses, and whether what was said back is right, beside what the
-model answers in this process to the same sounds. *All at once* is the same client without the clock: how misleading a
-benchmark is that does not wait. Every turn is written to OUT/turns.jsonl as it is done; called again, it goes on there.
+commit; with the parts that it is made of, with cut-ins, misses, and whether what was said back is right, beside what
+the model answers in this process to the same sounds. *All at once* is the same client without the clock: how misleading
+a benchmark is that does not wait. Every turn is written to OUT/turns.jsonl as it is done; called again, it goes on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One spoken turn through a server, by the client's clock: when what came after the true end of speech, and was it right.
+"""One spoken turn through a server, by the client's clock: when its answer came, and whether it was right.
 
 The true end is the sound's own (`spoken_turns`), on the microphone's clock; everything else is the arrival of an event.
 A *cut-in* is an answer begun (`response.created`) before the true end, a *miss* none within 2 s after it.

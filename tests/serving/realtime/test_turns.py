@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from omniloom.serving.realtime.protocol import ServerVad
-from omniloom.serving.realtime.silence import trim_silence
-from omniloom.serving.realtime.turns import WINDOW, Heard, Started, Stopped, TurnDetector, TurnEnd, silero
+from omniloom.serving.realtime.turns import Heard, Silero, Started, Stopped, TurnDetector, TurnEnd, trim_silence
+from omniloom.serving.realtime.turns.silero import WINDOW
 
 MS = 16
 
@@ -137,7 +137,7 @@ def test_silero_hears_every_digit_of_people_and_none_in_a_quiet_room():
     if folder is None or not folder.is_dir():
         pytest.skip("OMNILOOM_DATA does not name a folder with fsdd/recordings")
     random = np.random.default_rng(0)
-    probability = silero()
+    probability = Silero()
     heard = []
     for path in sorted(folder.glob("*_1.wav"))[:40]:
         samples, rate_hz = soundfile.read(path, dtype="float32")

@@ -24,8 +24,16 @@ from omniloom.serving.realtime.media import MODEL_RATE_HZ, WIRE_RATE_HZ, Resampl
 from omniloom.serving.realtime.outbox import Outbox
 from omniloom.serving.realtime.parsing import change_settings, read_event, read_json
 from omniloom.serving.realtime.response import OutgoingResponse
-from omniloom.serving.realtime.silence import trim_silence
-from omniloom.serving.realtime.turns import Heard, Signal, SpeechProbability, Started, TurnDetector, TurnEnd, silero
+from omniloom.serving.realtime.turns import (
+    Heard,
+    Signal,
+    Silero,
+    SpeechProbability,
+    Started,
+    TurnDetector,
+    TurnEnd,
+    trim_silence,
+)
 from omniloom.serving.realtime.worker import Worker
 from omniloom.stream.message import Message, wanted
 from omniloom.stream.parts import Audio, Image, Part, Text, Video
@@ -56,7 +64,7 @@ class RealtimeSession:
         limits: Limits = Limits(),
         turns_remembered: int | None = None,
         reads_turn_end: bool | None = None,
-        new_probability: Callable[[], SpeechProbability] = silero,
+        new_probability: Callable[[], SpeechProbability] = Silero,
     ) -> None:
         """`reads_turn_end`: the model says itself when speech has ended; None where it can."""
         self.id = p.new_id("sess")

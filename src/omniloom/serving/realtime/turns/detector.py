@@ -11,23 +11,18 @@ was said, a much shorter silence is enough; where it does not, the turn still en
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 
 from omniloom.serving.realtime.media import MODEL_RATE_HZ
 from omniloom.serving.realtime.protocol import ServerVad
-from omniloom.serving.realtime.silence import trim_silence
+from omniloom.serving.realtime.turns.silence import trim_silence
+from omniloom.serving.realtime.turns.silero import WINDOW
 
-WINDOW = 512
-"""Samples of one decision at 16 kHz, fixed by silero."""
 WINDOW_MS = WINDOW * 1000 // MODEL_RATE_HZ
 START_WINDOWS = 2
 ENDED = 0.4
@@ -68,29 +63,6 @@ class Stopped:
 
 
 Signal = Started | Heard | Stopped
-
-
-def silero() -> SpeechProbability:
-    """A fresh silero detector (half a million weights inside its package, no download); 55 ms to load.
-
-    Raises:
-        ValueError: If the package is missing.
-    """
-    try:
-        from silero_vad import load_silero_vad
-    except ImportError as error:
-        raise ValueError(
-            "turn detection needs the package silero-vad; install omniloom[serve], or send turn_detection null"
-        ) from error
-    with warnings.catch_warnings():
-        # The package ships TorchScript, whose loader torch 2.13 calls deprecated; its ONNX needs one dependency more.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return partial(_probability, load_silero_vad())
-
-
-def _probability(model: Any, window: Window) -> float:
-    with torch.inference_mode():
-        return float(model(torch.from_numpy(window), MODEL_RATE_HZ))
 
 
 class TurnEnd:
