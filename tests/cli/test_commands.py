@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from omniloom.cli import main
-from omniloom.cli.ask import chosen_wants
+from omniloom.cli.commands.ask import chosen_wants
 from omniloom.cli.parsing import settings
 from omniloom.data.chat_files import Conversation
 from omniloom.data.chat_shards import write_shards

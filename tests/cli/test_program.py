@@ -34,7 +34,7 @@ def test_every_command_has_help_with_examples(name: str, capsys: pytest.CaptureF
         main([name, "--help"])
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    examples = import_module(f"omniloom.cli.{name}").EXAMPLES
+    examples = import_module(f"omniloom.cli.commands.{name}").EXAMPLES
     assert examples and all(line in out and line.startswith(f"omniloom {name}") for line in examples)
 
 

@@ -49,7 +49,8 @@ def test_a_question_over_the_socket(web):
         assert socket.receive_json()["error"]["code"] == "invalid_json"
         events = ask(socket, [{"type": "input_text", "text": "two words"}], ["text"])
         assert events[-1]["response"]["output"][0]["content"][0]["text"] == "two words"
-    assert web.get("/health").json() == {"status": "ok", "model": "fake", "sessions": 0, "turns_remembered": None}
+    known = {"model": "fake", "sessions": 0, "turns_remembered": None}
+    assert web.get("/health").json() == {"status": "ok", "needs_key": False, **known}
 
 
 def test_one_session_too_many_and_an_unknown_model_are_told_why(web):

@@ -1,6 +1,6 @@
 """`omniloom COMMAND …`: finds the command, parses its options, runs it, and turns errors into one line.
 
-A command is a module of this package with `SUMMARY`, `EXAMPLES`, `add_arguments(parser)` and `run(options)`, imported
+A command is a module of `commands` with `SUMMARY`, `EXAMPLES`, `add_arguments(parser)` and `run(options)`, imported
 only when it is asked for, so that `omniloom --help` needs no torch and answers at once. argparse was kept over tyro
 here because the commands take few plain options, and an unknown one can be answered with the nearest that there is.
 """
@@ -20,6 +20,8 @@ from omniloom.core.nearest import unknown_name
 
 COMMANDS = {
     "talk": "serve a model and open a page to talk to it",
+    "serve": "serve a model to programs and people, with keys, TLS and limits",
+    "keys": "make, list and revoke the API keys of a server",
     "ask": "ask one question, with pictures and sound, and get one reply",
     "train": "train a model by a recipe",
     "evaluate": "measure a model",
@@ -38,6 +40,7 @@ EXTRAS = {
     "uvicorn": "serve",
     "websockets": "serve",
     "pydantic": "serve",
+    "prometheus_client": "serve",
     "silero_vad": "serve",
     "espeakng_loader": "speech",
     "transformers": "hf",
@@ -79,7 +82,7 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         kind = "option" if name.startswith("-") else "command"
         raise unknown_name(kind, name, [*COMMANDS, "--help", "--version"] if kind == "option" else COMMANDS)
-    command = import_module(f"omniloom.cli.{name}")
+    command = import_module(f"omniloom.cli.commands.{name}")
     parser = Parser(
         prog=f"omniloom {name}",
         description=command.SUMMARY,

@@ -1,11 +1,10 @@
-"""The page and what it asks for: the server's health, the words of the world, and sample pictures.
+"""The page and what it asks for: the words of the world, and sample pictures.
 
 The world's words come from `data.scenes` rather than from the page's own list, so that a new colour shows up by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,13 @@ from omniloom.data.scenes import MAX_OBJECTS, POSITIONS, RGB, SHAPES, SIZES, par
 STATIC = Path(__file__).parent / "static"
 
 
-def page_routes(*, health: Callable[[], dict[str, object]]) -> APIRouter:
-    """The routes of the page; `health` is asked anew each time."""
+def page_routes() -> APIRouter:
+    """The routes of the page."""
     router = APIRouter()
 
     @router.get("/")
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html")
-
-    @router.get("/health")
-    async def health_now() -> dict[str, Any]:
-        return health()
 
     @router.get("/world.json")
     async def world() -> dict[str, Any]:

@@ -8,18 +8,22 @@ from collections.abc import Callable
 
 from fastapi import WebSocket, WebSocketDisconnect
 
+from omniloom.serving.guard.drain import REASON, SERVICE_RESTART, Drain
 from omniloom.serving.realtime import Limits, Outbox, RealtimeSession
 from omniloom.serving.realtime import protocol as p
 
 LOGGER = logging.getLogger(__name__)
 
-TRY_AGAIN_LATER, TOO_SLOW, WRONG_MODEL = 1013, 1008, 4004
+TRY_AGAIN_LATER, WRONG_MODEL = 1013, 4004
 
 
 class SessionSockets:
     """Every socket that is open, each with the session that `new_session(outbox=…)` made for it."""
 
-    def __init__(self, new_session: Callable[..., RealtimeSession], *, model_name: str, limits: Limits) -> None:
+    def __init__(
+        self, new_session: Callable[..., RealtimeSession], *, model_name: str, limits: Limits, drain: Drain
+    ) -> None:
+        self._drain = drain
         self._new_session = new_session
         self._model_name = model_name
         self._limits = limits
@@ -46,7 +50,7 @@ class SessionSockets:
         session = self._new_session(outbox=outbox)
         self._sessions.add(session)
         try:
-            await _carry(socket, session, outbox, ready)
+            await _carry(socket, session, outbox, ready, self._drain)
         finally:
             self._sessions.discard(session)
             session.close()
@@ -63,8 +67,10 @@ async def _refuse(socket: WebSocket, close_code: int, code: str, message: str) -
     await socket.close(close_code, message[:120])
 
 
-async def _carry(socket: WebSocket, session: RealtimeSession, outbox: Outbox, ready: asyncio.Event) -> None:
-    """Move messages both ways until either side ends."""
+async def _carry(
+    socket: WebSocket, session: RealtimeSession, outbox: Outbox, ready: asyncio.Event, drain: Drain
+) -> None:
+    """Move messages both ways until either side ends, or the server leaves and nothing is being answered."""
 
     async def receive() -> None:
         while True:
@@ -80,10 +86,18 @@ async def _carry(socket: WebSocket, session: RealtimeSession, outbox: Outbox, re
             for text in outbox.drain():
                 await socket.send_text(text)
             if outbox.closed_because is not None:
-                await socket.close(TOO_SLOW, outbox.closed_because[:120])
+                await socket.close(outbox.close_code, outbox.closed_because[:120])
                 return
 
-    tasks = {asyncio.create_task(receive()), asyncio.create_task(send())}
+    async def leave() -> None:
+        await drain.begun()
+        while session.is_answering and not drain.is_over:
+            await asyncio.sleep(0.02)
+        outbox.put(p.Error(error=p.ErrorDetails(type="server_error", code="server_draining", message=REASON)))
+        outbox.close(REASON, code=SERVICE_RESTART)
+        await asyncio.Event().wait()  # `send` ends the socket, after what is still to be sent.
+
+    tasks = {asyncio.create_task(part()) for part in (receive, send, leave)}
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

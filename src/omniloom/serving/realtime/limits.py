@@ -17,12 +17,13 @@ class Limits:
     event_bytes: int = 8 * 1024 * 1024
     """Longest event as text; a phone's photograph in base64 fits."""
     audio_s: float = 30.0
-    """Longest spoken turn; longer speech is taken as a turn when it gets there."""
+    """Longest spoken turn, or sound in a message, in seconds; longer speech is taken as a turn when it gets there."""
     min_commit_ms: int = 100
     """Shortest sound that can be committed, as in the GA protocol."""
     text_chars: int = 4_000
+    """Longest text."""
     image_pixels: int = 16_000_000
-    """In all pictures of one message together: a blank one of that size takes a few kilobytes on the wire."""
+    """Pixels in all pictures of one message together: a blank one of that size takes a few kilobytes on the wire."""
     unsent_bytes: int = 16 * 1024 * 1024
     """Events that wait for a slow reader; beyond this it is cut off."""
     waiting_jobs: int = 4_096
@@ -33,6 +34,31 @@ class Limits:
     """Longest reply where the session says "inf"."""
     sessions: int = 16
     """Sessions at once on one server."""
+
+    socket_bytes: int = 32 * 1024 * 1024
+    """Longest message that is read off a socket at all; from `event_bytes` up to this the session tells an error."""
+    head_bytes: int = 32 * 1024
+    """Address and headers of one request."""
+    body_bytes: int = 64 * 1024 * 1024
+    """Body of one request."""
+    head_s: float = 10.0
+    """For the head of a request to come whole."""
+    body_s: float = 60.0
+    """For the body of a request to come whole."""
+    stalled_s: float = 30.0
+    """How long a client may read nothing of what is sent to it; then it is cut off."""
+    connections: int = 1_000
+    """Connections at once."""
+    connections_per_address: int = 250
+    """Connections at once from one address; a proxy in front is one address."""
+    requests_per_minute: int = 0
+    """Requests, and answers of sessions, of one client in a minute; 0: no limit."""
+    tokens_per_minute: int = 0
+    """Tokens that one client may use in a minute, read and written; 0: no limit."""
+    clients_remembered: int = 10_000
+    """Clients whose rate is kept in mind."""
+    drain_s: float = 30.0
+    """How long running answers may take to end after SIGTERM."""
 
 
 class RequestError(ValueError):

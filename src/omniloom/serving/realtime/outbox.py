@@ -12,12 +12,15 @@ from collections.abc import Callable
 
 from omniloom.serving.realtime.protocol import ServerEvent
 
+TOO_SLOW = 1008
+
 
 class Outbox:
     """Serialised events that wait to be sent, at most `limit_bytes` of them."""
 
     def __init__(self, *, limit_bytes: int, on_ready: Callable[[], None] = lambda: None) -> None:
         self.closed_because: str | None = None
+        self.close_code = TOO_SLOW
         self._limit_bytes = limit_bytes
         self._on_ready = on_ready
         self._waiting: deque[str] = deque()
@@ -39,10 +42,11 @@ class Outbox:
             self._changed.notify_all()
         self._on_ready()
 
-    def close(self, reason: str) -> None:
-        """Take no more events; those that wait can still be drained."""
+    def close(self, reason: str, *, code: int = TOO_SLOW) -> None:
+        """Take no more events; those that wait can still be drained. `code` is what a WebSocket closes with."""
         with self._changed:
-            self.closed_because = self.closed_because or reason
+            if self.closed_because is None:
+                self.closed_because, self.close_code = reason, code
             self._changed.notify_all()
         self._on_ready()
 

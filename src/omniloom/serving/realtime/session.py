@@ -80,6 +80,7 @@ class RealtimeSession:
         self._worker = Worker(name=f"omniloom-{self.id}", limit=limits.waiting_jobs, limit_bytes=limits.waiting_bytes)
         self._lock = threading.Lock()
         self._running: _Running | None = None
+        self._num_answering = 0
         self._last_item_id: str | None = None
         self._has_unanswered = self._had_unanswered = False
         self._speech_item_id = ""
@@ -113,6 +114,11 @@ class RealtimeSession:
         except Exception:  # A bug in one event must not end the session.
             LOGGER.exception("a client event failed unexpectedly")
             self._outbox.put(p.Error(error=_internal_error(event_id)))
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether an answer was asked for whose `response.done` is not out yet."""
+        return self._num_answering > 0
 
     def close(self) -> None:
         """Stop the model for this session and take no more events."""
@@ -334,6 +340,7 @@ class RealtimeSession:
         running = _Running(response, limit if max_tokens == "inf" else min(max_tokens, limit))
         with self._lock:
             self._running = running
+            self._num_answering += 1
         self._has_unanswered = False
         self._submit(lambda: self._answer(running))
 
@@ -354,7 +361,15 @@ class RealtimeSession:
                     running.conversation.cancel()
 
     def _answer(self, running: _Running) -> None:
-        """Run one response from its first event to its last; in the worker's thread."""
+        """Run one response and count it as ended; in the worker's thread."""
+        try:
+            self._answer_whole(running)
+        finally:
+            with self._lock:
+                self._num_answering -= 1
+
+    def _answer_whole(self, running: _Running) -> None:
+        """Run one response from its first event to its last."""
         with self._lock:
             previous = self._last_item_id
             outgoing = OutgoingResponse(running.response, previous_item_id=previous, emit=self._outbox.put)

@@ -18,7 +18,7 @@ EXAMPLES = ("omniloom doctor", "omniloom doctor --checkpoint runs/mine/checkpoin
 
 LIBRARIES = {
     "train": ("tensorboard", "matplotlib"),
-    "serve": ("fastapi", "uvicorn", "websockets", "pydantic", "silero-vad"),
+    "serve": ("fastapi", "uvicorn", "websockets", "pydantic", "prometheus-client", "silero-vad"),
     "speech": ("espeakng-loader",),
 }
 

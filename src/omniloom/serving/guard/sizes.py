@@ -1,0 +1,115 @@
+"""Bounds on a request before anybody reads it: the size of its head and body, and the time its body takes to come.
+
+A body is counted while it streams in, so that one without a length, or with a wrong one, is cut off all the same.
+What comes before an application exists (half a head, too many connections) is bounded in `protocols`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from omniloom.serving.guard.refusal import Refusal
+from omniloom.serving.realtime.limits import Limits
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Sizes:
+    """Middleware that refuses what is too large with 413 or 431, and what comes too slowly with 408."""
+
+    def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._of_head(scope)
+        if refusal is not None:
+            if scope["type"] == "http":
+                await self._throw_away(receive)
+            await refusal.send(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+        else:
+            await self._with_body(scope, receive, send)
+
+    def _of_head(self, scope: Scope) -> Refusal | None:
+        num_bytes = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        num_bytes += len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if num_bytes > self._limits.head_bytes:
+            message = f"address and headers have {num_bytes:,} bytes, at most {self._limits.head_bytes:,} are taken"
+            return Refusal(status=431, code="headers_too_large", message=message, headers=(("connection", "close"),))
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > self._limits.body_bytes:
+            return self._too_large()
+        return None
+
+    def _too_large(self) -> Refusal:
+        return Refusal(
+            status=413,
+            code="request_too_large",
+            message=f"the body is longer than {self._limits.body_bytes:,} bytes; send less, or smaller files",
+            headers=(("connection", "close"),),
+        )
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        num_bytes = 0
+        is_whole = has_started = False
+        deadline = asyncio.get_running_loop().time() + self._limits.body_s
+
+        async def receive_bounded() -> Message:
+            nonlocal num_bytes, is_whole
+            try:
+                async with asyncio.timeout_at(None if is_whole else deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise _Refused(self._too_slow()) from None
+            if message["type"] == "http.request":
+                num_bytes += len(message.get("body", b""))
+                is_whole = not message.get("more_body", False)
+                if num_bytes > self._limits.body_bytes:
+                    raise _Refused(self._too_large())
+            return message
+
+        async def send_watched(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive_bounded, send_watched)
+        except _Refused as error:
+            if has_started:
+                raise
+            if not is_whole and error.refusal.status == 413:
+                await self._throw_away(receive)
+            await error.refusal.send(scope, receive, send)
+
+    async def _throw_away(self, receive: Receive) -> None:
+        """Read what is still coming, as much again at most: a client hears the answer only once it has sent its own."""
+        num_bytes = 0
+        message: dict[str, Any] = {"more_body": True}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.body_s):
+                while message.get("more_body") and num_bytes <= self._limits.body_bytes:
+                    message = dict(await receive())
+                    num_bytes += len(message.get("body", b""))
+
+    def _too_slow(self) -> Refusal:
+        return Refusal(
+            status=408,
+            code="request_timeout",
+            message=f"the body did not come within {self._limits.body_s:g} s; send it again",
+            headers=(("connection", "close"),),
+        )

@@ -1,0 +1,62 @@
+"""uvicorn's server, which leaves in good order: the first signal drains, the second ends it at once.
+
+uvicorn itself closes the listening socket and every WebSocket on the first signal, in the middle of an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from omniloom.serving.guard.drain import Drain
+
+LOGGER = logging.getLogger(__name__)
+
+AFTER_DRAIN_S = 5.0
+"""For sockets to close and threads to end once draining is over; then the process ends without them."""
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that answers what was asked before it leaves, for `drain_s` at most."""
+
+    def __init__(self, config: uvicorn.Config, *, drain: Drain, drain_s: float) -> None:
+        super().__init__(config)
+        self.on_ready: Callable[[], object] = lambda: None
+        self._drain = drain
+        self._drain_s = drain_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._leaving: asyncio.Task[None] | None = None
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.on_ready()
+        await super().main_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._loop is None or self._drain.is_begun:
+            os._exit(128 + sig)
+        if sig == signal.SIGINT:
+            self._captured_signals.append(sig)
+        self._drain.is_begun = True
+        self._loop.call_soon_threadsafe(self._begin_to_leave)
+
+    def _begin_to_leave(self) -> None:
+        self._drain.begin()
+        watchdog = threading.Timer(self._drain_s + AFTER_DRAIN_S, os._exit, (1,))
+        watchdog.daemon = True
+        watchdog.start()
+        self._leaving = asyncio.get_running_loop().create_task(self._leave())
+
+    async def _leave(self) -> None:
+        LOGGER.info("draining: nothing new is taken, %d requests and sessions run", self._drain.num_running)
+        if not await self._drain.finish(within_s=self._drain_s):
+            LOGGER.warning("%d requests or sessions did not end within %g s", self._drain.num_running, self._drain_s)
+        await asyncio.sleep(0.1)  # Sockets that are told to close say so before the transport goes.
+        self.should_exit = True
