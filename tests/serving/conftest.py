@@ -111,6 +111,7 @@ class FakeOmni:
         self.steps = threading.Semaphore(1_000_000)
         self.last_history_length = 0
         self.reads_turn_end = False
+        self.context = 1_024
 
     def hold(self, *, after_words: int) -> None:
         self.steps = threading.Semaphore(after_words)

@@ -16,6 +16,7 @@ from omniloom.generation import Omni
 from omniloom.serving.guard.drain import Drain
 from omniloom.serving.guard.keys import KeyRing
 from omniloom.serving.guard.stack import add_guards
+from omniloom.serving.http import add_error_handlers, describe, http_routes
 from omniloom.serving.page import STATIC, page_routes
 from omniloom.serving.realtime import Limits, RealtimeSession
 from omniloom.serving.socket import SessionSockets
@@ -58,10 +59,13 @@ def create_app(
     def health() -> dict[str, object]:
         return {"model": model_name, "sessions": sockets.num_sessions, "turns_remembered": turns_remembered}
 
-    app = FastAPI(title="omniloom", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="omniloom", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    describe(app)
+    add_error_handlers(app)
     add_guards(app, limits=limits, is_local=is_local, names=names, keys=keys, drain=drain, metrics=metrics)
     app.include_router(status_routes(health=health, drain=drain, metrics=metrics, needs_key=keys is not None))
     app.include_router(page_routes())
+    app.include_router(http_routes(omni, model_name=model_name, limits=limits))
     app.add_api_websocket_route("/v1/realtime", sockets.serve)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

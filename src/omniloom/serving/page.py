@@ -19,7 +19,7 @@ STATIC = Path(__file__).parent / "static"
 
 def page_routes() -> APIRouter:
     """The routes of the page."""
-    router = APIRouter()
+    router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     async def page() -> FileResponse:

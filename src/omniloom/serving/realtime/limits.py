@@ -34,6 +34,10 @@ class Limits:
     """Longest reply where the session says "inf"."""
     sessions: int = 16
     """Sessions at once on one server."""
+    requests_at_once: int = 16
+    """HTTP requests that the model works on at once."""
+    waiting_requests: int = 64
+    """HTTP requests that wait for their turn; the next one is told to come again."""
 
     socket_bytes: int = 32 * 1024 * 1024
     """Longest message that is read off a socket at all; from `event_bytes` up to this the session tells an error."""

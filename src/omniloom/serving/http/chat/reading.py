@@ -1,0 +1,125 @@
+"""A chat request to what the model is asked: its messages as turns of parts, its fields as settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omniloom.serving.http import media
+from omniloom.serving.http.asking import Turn, as_conversation, length_of, sampling_of, text_part
+from omniloom.serving.http.chat import wire
+from omniloom.serving.http.errors import ApiError
+from omniloom.serving.http.store import Store
+from omniloom.serving.http.wire import voice_name
+from omniloom.serving.http.work import Asked
+from omniloom.serving.realtime.limits import Limits
+from omniloom.serving.voices import require_voice
+from omniloom.stream.parts import Part, Text
+
+Spoken = Store[tuple[Part, ...]]
+"""Spoken replies by the id that a client has of them."""
+
+
+def checked(request: wire.ChatRequest) -> list[str]:
+    """Check what needs no model; the fields that go unused.
+
+    Raises:
+        ApiError: If fields contradict each other, or a voice does not exist.
+    """
+    if request.stream_options is not None and not request.stream:
+        raise ApiError("stream_options needs stream: true", code="invalid_value", param="stream_options")
+    if request.audio is not None:
+        if "audio" not in (request.modalities or ()):
+            raise ApiError('audio needs modalities ["text", "audio"]', code="invalid_value", param="audio")
+        try:
+            require_voice(voice_name(request.audio.voice))
+        except ValueError as error:
+            raise ApiError(f"audio.voice: {error}", code="invalid_value", param="audio.voice") from error
+    elif "audio" in (request.modalities or ()):
+        raise ApiError(
+            'modalities with "audio" need audio, such as {"voice": "loom", "format": "wav"}',
+            code="missing_field",
+            param="audio",
+        )
+    return [
+        f"messages.{place}" for place, message in enumerate(request.messages) if isinstance(message, wire.SystemMessage)
+    ]
+
+
+def asked_of(request: wire.ChatRequest, *, seed: int, limits: Limits, spoken: Spoken) -> Asked:
+    """All that the model is asked; media are decoded here."""
+    turns = [turn for place, message in enumerate(request.messages) for turn in _turns(message, place, limits, spoken)]
+    return Asked(
+        messages=as_conversation(turns, param="messages"),
+        want=frozenset(request.modalities or ("text",)),
+        sampling=sampling_of(request.temperature, request.top_p),
+        seed=seed,
+        max_tokens=length_of(limits, request.max_completion_tokens, request.max_tokens),
+    )
+
+
+def _turns(message: wire.ChatMessage, place: int, limits: Limits, spoken: Spoken) -> Iterator[Turn]:
+    param = f"messages.{place}"
+    if isinstance(message, wire.UserMessage):
+        yield Turn("user", tuple(_user_parts(message, param, limits)))
+    elif isinstance(message, wire.AssistantMessage):
+        yield Turn("assistant", tuple(_assistant_parts(message, param, limits, spoken)))
+    elif isinstance(message, wire.ToolMessage):
+        yield Turn("user", tuple(_texts(message.content, f"{param}.content", limits)))
+
+
+def _texts(content: str | list[wire.TextPart], param: str, limits: Limits) -> Iterator[Part]:
+    if isinstance(content, str):
+        yield text_part(content, limits, param=param)
+        return
+    for place, part in enumerate(content):
+        yield text_part(part.text, limits, param=f"{param}.{place}.text")
+
+
+def _user_parts(message: wire.UserMessage, param: str, limits: Limits) -> Iterator[Part]:
+    if isinstance(message.content, str):
+        yield text_part(message.content, limits, param=f"{param}.content")
+        return
+    for place, part in enumerate(message.content):
+        where = f"{param}.content.{place}"
+        if isinstance(part, wire.TextPart):
+            yield text_part(part.text, limits, param=f"{where}.text")
+        elif isinstance(part, wire.ImagePart):
+            yield media.image_from_uri(part.image_url.url, limits, param=f"{where}.image_url.url")
+        elif isinstance(part, wire.AudioPart):
+            yield media.sound_from_base64(part.input_audio.data, limits, param=f"{where}.input_audio.data")
+        elif isinstance(part, wire.VideoPart):
+            yield media.video_from_uri(part.video_url.url, limits, param=f"{where}.video_url.url")
+        else:
+            name = f"{where}.file.file_data"
+            yield media.part_from_file(media.file_from_uri(part.file.file_data, param=name), limits, param=name)
+
+
+def _assistant_parts(message: wire.AssistantMessage, param: str, limits: Limits, spoken: Spoken) -> Iterator[Part]:
+    if message.audio is not None:
+        kept = spoken.get(message.audio.id)
+        if kept is None:
+            raise ApiError(
+                f"{param}.audio.id: {message.audio.id[:80]!r} is not known any longer; send what it says as content",
+                status=404,
+                code="audio_not_found",
+                param=f"{param}.audio.id",
+            )
+        yield from kept
+        return
+    for place, text in enumerate(_assistant_texts(message)):
+        if text.strip():
+            yield text_part(text, limits, param=f"{param}.content.{place}")
+    for place, image in enumerate(message.images or ()):
+        yield media.image_from_uri(image.image_url.url, limits, param=f"{param}.images.{place}.image_url.url")
+    for call in message.tool_calls or ():
+        yield Text(f'{{"name": "{call.function.name}", "arguments": {call.function.arguments}}}')
+
+
+def _assistant_texts(message: wire.AssistantMessage) -> Iterator[str]:
+    if isinstance(message.content, str):
+        yield message.content
+    else:
+        for part in message.content or ():
+            yield part.text if isinstance(part, wire.TextPart) else part.refusal
+    if message.refusal:
+        yield message.refusal
