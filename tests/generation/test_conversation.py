@@ -13,7 +13,7 @@ import torch
 from omniloom import Audio, Image, Message, Sampling, Text, Video
 from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, TextDelta
 from omniloom.generation.conversation import encode
-from omniloom.generation.reply import ReplyBuilder
+from omniloom.generation.reply import ReplyBuilder, TokenCounts
 from omniloom.stream import vocabulary as v
 from omniloom.stream.layout import lay_out, open_reply
 from omniloom.stream.message import wanted
@@ -217,7 +217,7 @@ def test_a_pictures_codes_are_those_that_were_laid_out():
         for is_live in (False, True):
             builder = ReplyBuilder(omni.codecs, omni.vocabulary, is_live=is_live)
             events = [event for token in ids[ids.index(v.ASSISTANT) + 1 :] for event in builder.push(token)]
-            done = [*events, *builder.finish("stop", prompt_tokens=0, cached_tokens=0)][-1]
+            done = [*events, *builder.finish("stop", prompt=TokenCounts())][-1]
             assert torch.equal(done.reply.image.pixels, omni.codecs.image.decode(codes).pixels)
         assert omni.conversation([Message("user", written("draw")), message]).num_tokens == (
             2 + len(omni.codecs.text.encode_text("draw")) + 3 + (17 if omni is FOLDED else 81) + 1

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from omniloom.data.scenes import parse_description, render
-from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, Omni, Reply, TextDelta, Usage
+from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, Omni, Reply, TextDelta, TokenCounts, Usage
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.realtime.media import WIRE_RATE_HZ, encode_pcm
 from omniloom.serving.realtime.outbox import Outbox
@@ -83,7 +83,7 @@ class FakeConversation:
 
 
 def done(reason: Any) -> Done:
-    usage = Usage(prompt_tokens=7, cached_tokens=5, text_tokens=2)
+    usage = Usage(prompt=TokenCounts(text=7), cached=TokenCounts(text=5), text_tokens=2)
     reply = Reply(text="", audio=None, image=None, parts=(), ids=(), finish_reason=reason, usage=usage)
     return Done(reason, usage, reply)
 

@@ -14,6 +14,9 @@ from omniloom.generation.reply import ImageDelta as ImageDelta
 from omniloom.generation.reply import ImageDone as ImageDone
 from omniloom.generation.reply import Reply as Reply
 from omniloom.generation.reply import TextDelta as TextDelta
+from omniloom.generation.reply import TokenCounts as TokenCounts
 from omniloom.generation.reply import Usage as Usage
 from omniloom.generation.sampling import Sampling as Sampling
 from omniloom.generation.sampling import TokenChoice as TokenChoice
+from omniloom.generation.turns import Turn as Turn
+from omniloom.generation.turns import TurnCodec as TurnCodec

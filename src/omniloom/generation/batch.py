@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from omniloom.generation.cache import GROWTH, BatchCache
 from omniloom.generation.decoder import PIECE_TOKENS, PreparedModel, more_of
 from omniloom.generation.guide import guide_prompt
-from omniloom.generation.reply import FinishReason
+from omniloom.generation.reply import FinishReason, TokenCounts
 from omniloom.generation.sampling import Picker, Sampling, guided, pick_together
 from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
@@ -30,11 +30,11 @@ from omniloom.stream.message import Want
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRow:
-    """A reply's tokens, <end> included where it came; `prompt_tokens` are the positions that the prompt took."""
+    """A reply's tokens, <end> included where it came; `prompt` counts the positions that the prompt took."""
 
     ids: tuple[int, ...]
     finish_reason: FinishReason
-    prompt_tokens: int
+    prompt: TokenCounts
 
 
 def decode_rows(
@@ -48,27 +48,27 @@ def decode_rows(
     batch_rows: int,
 ) -> list[FinishedRow]:
     """The reply to each prompt, in order; a prompt ends with <assistant>."""
-    lengths = [len(fold(prompt, prepared.vocabulary)) for prompt in prompts]
+    counts = [TokenCounts.of(fold(prompt, prepared.vocabulary), prepared.vocabulary) for prompt in prompts]
     rows = [
         Row(
             prompt=prompt,
             wants=want,
             grammar=prepared.grammar(want),
             picker=Picker(sampling, seed=seed),
-            num_positions=length,
+            num_positions=count.total,
             max_tokens=max_tokens,
             # <end> must fit after a cut, as in a conversation.
             max_positions=prepared.config.context - 1,
         )
-        for prompt, length, want, seed in zip(prompts, lengths, wants, seeds, strict=True)
+        for prompt, count, want, seed in zip(prompts, counts, wants, seeds, strict=True)
     ]
     waiting = sorted(rows, key=lambda row: row.num_positions, reverse=True)
     while waiting:
         _Group(prepared, waiting[:batch_rows]).run()
         waiting = waiting[batch_rows:]
     return [
-        FinishedRow(ids=tuple(row.ids), finish_reason=row.finish_reason, prompt_tokens=length)
-        for row, length in zip(rows, lengths, strict=True)
+        FinishedRow(ids=tuple(row.ids), finish_reason=row.finish_reason, prompt=count)
+        for row, count in zip(rows, counts, strict=True)
     ]
 
 

@@ -13,22 +13,25 @@ import threading
 import weakref
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 import soxr
 import torch
 
 from omniloom.codecs.bundle import CodecSet
-from omniloom.codecs.pieces import as_seen, pieces_of
+from omniloom.codecs.pieces import pieces_of
 from omniloom.generation.batch import Row
 from omniloom.generation.decoder import RowDecoder
 from omniloom.generation.engine import Engine, Generation
 from omniloom.generation.reply import Done, Event, FinishReason, Reply, ReplyBuilder
 from omniloom.generation.sampling import Picker, Sampling
+from omniloom.generation.turns import Turn, TurnCodec, row_ids
 from omniloom.stream import vocabulary as v
-from omniloom.stream.layout import EncodedMessage, Piece, lay_out, open_reply, piece_ids, prompt_ids
+from omniloom.stream.folding import fold
+from omniloom.stream.layout import EncodedMessage, Piece, open_reply, piece_ids, prompt_ids
 from omniloom.stream.message import Message, Want, as_parts, wanted
-from omniloom.stream.parts import MAX_AUDIO_S, Audio, Image, Part, Video
+from omniloom.stream.parts import MAX_AUDIO_S, Audio, Part
 
 MAX_REPLY_TOKENS = 768
 """Longest reply unless the caller says otherwise: about ten seconds of speech, or a picture and a page of text."""
@@ -42,10 +45,13 @@ class Conversation:
         self._engine = engine
         self._prepared = prepared
         self._codecs = codecs
+        self._turn_codec = TurnCodec(codecs, prepared.vocabulary)
         self._row = RowDecoder(prepared)
-        self._history: list[Message | _CutReply] = []
+        self._turns: list[Turn] = []
+        self._user_ids: list[int] = []
         self._user_parts: list[Part] = []
         self._hearing: _Hearing | None = None
+        self._last_heard: Turn | None = None
         self._turn_end_probability: float | None = None
         self._cancelled = threading.Event()
         self._generation: Generation | None = None
@@ -53,19 +59,56 @@ class Conversation:
         # Weak: a strong one would be a cycle, so a reply left unread would hold its memory until a collection.
         self._reply: weakref.ref[Generator[Event, None, None]] | None = None
         if history:
-            self._row.append(lay_out([encode(message, codecs) for message in history], prepared.vocabulary).ids)
-            is_open = history[-1].role == "user"
-            self._history = [self._kept_message(message) for message in (history[:-1] if is_open else history)]
-            self._user_parts = [self._kept(part) for part in history[-1].parts] if is_open else []
-            self._engine.feed(self._row)
+            self.restate([self._turn_codec.encode(message) for message in history])
 
     @property
     def history(self) -> tuple[Message, ...]:
         """The finished turns, and the user's open one if it holds anything yet; pictures as small as the model saw."""
-        parts = [*self._user_parts, *([self._hearing.audio()] if self._hearing else [])]
-        turns = [turn if isinstance(turn, Message) else self._message(turn) for turn in self._history]
-        self._history = [*turns]
-        return (*turns, *([Message("user", tuple(parts))] if parts else []))
+        heard = [self._hearing.audio()] if self._hearing else []
+        found = []
+        for turn in self.turns:
+            parts = self._turn_codec.parts(turn)
+            found.append(Message(turn.role, parts))
+        if heard and found and found[-1].role == "user":
+            found[-1] = Message("user", (*found[-1].parts, *heard))
+        elif heard:
+            found.append(Message("user", tuple(heard)))
+        return tuple(found)
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The same in tokens, without a sound that is still being heard."""
+        return (*self._turns, *([self._open_turn()] if self._user_ids else []))
+
+    def restate(self, turns: Sequence[Turn]) -> None:
+        """Make these turns all that was said before; a sound that is being heard goes on after them.
+
+        What follows is as in a new conversation that began with them, to the token. What the row begins with already
+        stays in the cache, so a cut at the end costs nothing, and one further back the tokens behind it.
+
+        Raises:
+            ValueError: If they do not fit the context, or a reply is still being read; nothing has changed then.
+        """
+        self._require_idle()
+        turns = [turn for turn in turns if turn.ids]
+        heard = self._hearing.ids if self._hearing is not None else []
+        ids = row_ids([*turns, Turn("user", heard)])
+        num_positions = len(fold(ids, self._prepared.vocabulary))
+        if num_positions > self._prepared.config.context:
+            raise ValueError(
+                f"{num_positions} tokens do not fit the model's context of {self._prepared.config.context}; leave out "
+                "earlier turns"
+            )
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ids, self._row.ids, strict=False)))
+        self._row.truncate(same)
+        self._row.append(ids[same:])
+        self._engine.feed(self._row)
+        num_open = len(list(takewhile(lambda turn: turn.role == "user", reversed(turns))))
+        self._turns, opened = turns[: len(turns) - num_open], turns[len(turns) - num_open :]
+        self._user_ids = [token for turn in opened for token in turn.ids]
+        # Parts are those of all of the turn, or of none of it: then they are made from its ids.
+        are_kept = all(turn.parts for turn in opened)
+        self._user_parts = [part for turn in opened for part in turn.parts] if are_kept else []
 
     @property
     def num_tokens(self) -> int:
@@ -86,8 +129,9 @@ class Conversation:
         self.end_hearing()
         found = as_parts(parts)
         pieces = [piece for part in found for piece in pieces_of(part, self._codecs)]
-        self._give(prompt_ids(pieces, self._prepared.vocabulary))
-        self._user_parts += [self._kept(part) for part in found]
+        ids = prompt_ids(pieces, self._prepared.vocabulary)
+        self._give(ids)
+        self._take([self._turn_codec.kept(part) for part in found], ids)
 
     def hear(self, audio: Audio) -> list[float]:
         """Add a piece of sound, of any length, that follows the last one without a gap; whole frames are fed at once.
@@ -102,6 +146,7 @@ class Conversation:
         if self._hearing is None:
             hearing = _Hearing(self._codecs, rate_hz=audio.rate_hz)
             self._give([v.AUDIO])
+            hearing.ids.append(v.AUDIO)
             self._hearing, self._turn_end_probability = hearing, None
         return self._give_codes(self._hearing.push(audio))
 
@@ -109,9 +154,22 @@ class Conversation:
         """End the sound begun by `hear`; `add` and `reply` do so by themselves. Returns as `hear` does."""
         if self._hearing is None:
             return []
+        ends = self._give_codes(self._hearing.finish())
         hearing, self._hearing = self._hearing, None
-        self._user_parts.append(hearing.audio())
-        return self._give_codes(hearing.finish())
+        self._take([hearing.audio()], hearing.ids)
+        self._last_heard = Turn("user", hearing.ids)
+        return ends
+
+    def drop_hearing(self) -> None:
+        """Forget the sound begun by `hear`, as if it had never been heard."""
+        if self._hearing is not None:
+            self._hearing = None
+            self.restate(self.turns)
+
+    @property
+    def last_heard(self) -> Turn | None:
+        """The sound that `end_hearing` ended last, as a turn of its own."""
+        return self._last_heard
 
     @property
     def turn_end_probability(self) -> float | None:
@@ -135,9 +193,9 @@ class Conversation:
         wants = wanted(want)
         if max_tokens < 1:
             raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
-        cached_tokens = self._row.num_fed
+        num_cached = self._row.num_fed
         self.end_hearing()
-        if not self._user_parts:
+        if not self._user_ids:
             raise ValueError("there is nothing to answer; add a text, a sound or a picture first")
         if self.num_tokens_left < len(open_reply(wants)) + 2:
             raise ValueError(
@@ -146,7 +204,7 @@ class Conversation:
             )
         self._cancelled.clear()
         picker = Picker(sampling, seed=seed)
-        events = self._events(wants, picker, max_tokens=max_tokens, cached_tokens=cached_tokens)
+        events = self._events(wants, picker, max_tokens=max_tokens, num_cached=num_cached)
         self._reply = weakref.ref(events)
         return events
 
@@ -157,12 +215,13 @@ class Conversation:
             generation.is_stopped = True
 
     def _events(
-        self, wants: frozenset[Want], picker: Picker, *, max_tokens: int, cached_tokens: int
+        self, wants: frozenset[Want], picker: Picker, *, max_tokens: int, num_cached: int
     ) -> Generator[Event, None, None]:
         base = len(self._row.ids)
         self._row.append(open_reply(wants))
         self._num_read = 0
-        first, prompt_tokens = len(self._row.ids), self.num_tokens
+        first = len(self._row.ids)
+        prompt, cached = self._row.counts(self.num_tokens), self._row.counts(num_cached)
         builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=True)
         reason: FinishReason = "cancelled"
         last_events: list[Event] = []
@@ -172,7 +231,7 @@ class Conversation:
                     yield from builder.push(step.token)
                 else:
                     reason = step.reason
-            last_events = builder.finish(reason, prompt_tokens=prompt_tokens, cached_tokens=cached_tokens)
+            last_events = builder.finish(reason, prompt=prompt, cached=cached)
         finally:
             # Also where the reader left in between (GeneratorExit): the conversation then goes on as after a cancel.
             if self._generation is not None:
@@ -207,18 +266,27 @@ class Conversation:
     ) -> None:
         """Leave the row after a whole turn: as the model ended it, cut at the last resting place, or not begun."""
         self._reply = None
-        reply: Message | _CutReply | None = Message("assistant", parts) if parts else None
+        reply: Turn | None = Turn("assistant", self._row.ids[first:-1], wants, parts) if parts else None
         if reason != "stop":
             # No tensor is touched here: this may run while Python shuts down, where torch must not be called.
             self._row.truncate(self._resting_place(first, wants))
             kept = self._row.ids[first:]
-            reply = _CutReply(kept) if self._says_something(kept) else None
+            reply = Turn("assistant", kept, wants) if self._says_something(kept) else None
             self._row.append([v.END])
         if reply is None:
             self._row.truncate(base)
             return
-        self._history += [Message("user", tuple(self._user_parts)), reply]
-        self._user_parts = []
+        self._turns += [self._open_turn(), reply]
+        self._user_ids, self._user_parts = [], []
+
+    def _open_turn(self) -> Turn:
+        return Turn("user", self._user_ids, parts=tuple(self._user_parts))
+
+    def _take(self, parts: list[Part], ids: Sequence[int]) -> None:
+        """Note what was given to the model as a part of the user's turn."""
+        if self._user_parts or not self._user_ids:  # Else the turn began without parts: they are made from its ids.
+            self._user_parts += parts
+        self._user_ids += ids
 
     def _says_something(self, ids: Sequence[int]) -> bool:
         """True if there is a sound or a visible character."""
@@ -235,24 +303,21 @@ class Conversation:
                 return stop
         return first
 
-    def _message(self, cut: _CutReply) -> Message:
-        builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=False)
-        for token in cut.ids:
-            builder.push(token)
-        return Message("assistant", finished(builder.finish("cancelled", prompt_tokens=0, cached_tokens=0)).parts)
-
     def _give(self, ids: Sequence[int]) -> None:
         """Append to the user's turn, which is opened if it is not yet, and feed."""
         opening = [] if self._row.ids else [v.BOS]
-        if not self._user_parts and self._hearing is None:
+        if not self._user_ids and self._hearing is None:
             opening.append(v.USER)
         self._row.append([*opening, *ids])
         self._engine.feed(self._row)
 
     def _give_codes(self, codes: Sequence[int]) -> list[float]:
         """Feed whole frames of sound; the probability of the end of the turn after each."""
+        assert self._hearing is not None
         vocabulary = self._prepared.vocabulary
-        self._row.append(piece_ids(Piece("audio", codes), vocabulary))
+        ids = piece_ids(Piece("audio", codes), vocabulary)
+        self._row.append(ids)
+        self._hearing.ids += ids
         if not vocabulary.has_turn_end:
             self._engine.feed(self._row)
             return []
@@ -266,28 +331,12 @@ class Conversation:
         self._turn_end_probability = found[-1]
         return found
 
-    def _kept(self, part: Part) -> Part:
-        """The part as history keeps it: pictures as their codec sees them, 12 kB each and not up to 48 MB."""
-        if isinstance(part, Video):
-            return as_seen(part, self._codecs)
-        return part.resized(self._codecs.image.side) if isinstance(part, Image) else part
-
-    def _kept_message(self, message: Message) -> Message:
-        return Message(message.role, tuple(self._kept(part) for part in message.parts))
-
     def _require_idle(self) -> None:
         events = self._reply() if self._reply is not None else None
         if events is None or inspect.getgeneratorstate(events) in (inspect.GEN_CREATED, inspect.GEN_CLOSED):
             self._reply = None  # done, or asked for and never read
             return
         raise ValueError("a reply is still being read; read it to its end, close it, or cancel it and read on")
-
-
-@dataclass(frozen=True)
-class _CutReply:
-    """What stays of a reply that was cut, in tokens; decoded when the history is asked for."""
-
-    ids: list[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,6 +349,7 @@ class _Hearing:
     """Sound that is still coming in."""
 
     def __init__(self, codecs: CodecSet, *, rate_hz: int) -> None:
+        self.ids: list[int] = []
         self._rate_hz = rate_hz
         self._pieces: list[torch.Tensor] = []
         self._num_samples = 0

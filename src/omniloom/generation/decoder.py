@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from omniloom.generation.cache import RowCache
+from omniloom.generation.reply import TokenCounts
 from omniloom.kernels import REFERENCE, CacheRow, DecoderWeights, DecodeStep, IdRange, LayerWeights
 from omniloom.layers.norm import NORM_EPSILON
 from omniloom.models import OmniModel
@@ -103,6 +104,10 @@ class RowDecoder:
     def num_positions(self) -> int:
         """How much of the context is taken."""
         return len(self._positions)
+
+    def counts(self, num_positions: int) -> TokenCounts:
+        """What stands in the first of its positions."""
+        return TokenCounts.of(self._positions[:num_positions], self.prepared.vocabulary)
 
     @property
     def num_fed(self) -> int:

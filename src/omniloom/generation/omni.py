@@ -19,6 +19,7 @@ from omniloom.generation.decoder import PreparedModel
 from omniloom.generation.engine import Engine
 from omniloom.generation.reply import Event, Reply, ReplyBuilder
 from omniloom.generation.sampling import Sampling
+from omniloom.generation.turns import TurnCodec
 from omniloom.models import OmniModel
 from omniloom.stream.folding import fold
 from omniloom.stream.grammar import ReplyLimits
@@ -51,6 +52,7 @@ class Omni:
         self.card = card
         self._prepared = PreparedModel(model, limits=limits)
         self._engine = Engine(self._prepared)
+        self.turns = TurnCodec(codecs, model.vocabulary)
 
     @classmethod
     def load(cls, name_or_folder: str | Path = "tiny") -> Omni:
@@ -154,7 +156,7 @@ class Omni:
         builder = ReplyBuilder(self.codecs, self.vocabulary, is_live=False)
         for token in row.ids:
             builder.push(token)
-        return finished(builder.finish(row.finish_reason, prompt_tokens=row.prompt_tokens, cached_tokens=0))
+        return finished(builder.finish(row.finish_reason, prompt=row.prompt))
 
 
 def as_messages(prompt: Prompt) -> list[Message]:

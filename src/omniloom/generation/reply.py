@@ -7,7 +7,8 @@ Otherwise it decodes everything at the end, in fewer and larger calls; the resul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal
@@ -17,6 +18,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from omniloom.codecs.bundle import CodecSet
+from omniloom.stream.folding import Position
 from omniloom.stream.parts import Audio, Image, Part, Text
 from omniloom.stream.vocabulary import CodecSpec, Modality, Vocabulary
 
@@ -30,14 +32,40 @@ DRAWN_CODES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Usage:
-    """What a reply took. `cached_tokens` of the prompt were already in the cache when it was asked for."""
+class TokenCounts:
+    """Positions by what stands there; marks count as text."""
 
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
+    text: int = 0
+    audio: int = 0
+    image: int = 0
+
+    @classmethod
+    def of(cls, positions: Iterable[Position], vocabulary: Vocabulary) -> TokenCounts:
+        found = Counter(vocabulary.run_of(position.ids[0]) for position in positions)
+        return cls(text=found[None], audio=found["audio"], image=found["image"])
+
+    @property
+    def total(self) -> int:
+        return self.text + self.audio + self.image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a reply took. `cached` of the prompt were already in the cache when it was asked for."""
+
+    prompt: TokenCounts = TokenCounts()
+    cached: TokenCounts = TokenCounts()
     text_tokens: int = 0
     audio_tokens: int = 0
     image_tokens: int = 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.prompt.total
+
+    @property
+    def cached_tokens(self) -> int:
+        return self.cached.total
 
     @property
     def reply_tokens(self) -> int:
@@ -157,12 +185,12 @@ class ReplyBuilder:
             events += self._live(run, code)
         return events
 
-    def finish(self, reason: FinishReason, *, prompt_tokens: int, cached_tokens: int) -> list[Event]:
+    def finish(self, reason: FinishReason, *, prompt: TokenCounts, cached: TokenCounts = TokenCounts()) -> list[Event]:
         """The last events; the very last is `Done`. A frame or picture that is not whole is left out."""
         events = self._close_run()
         if not self._is_live:
             self._decode_all()
-        usage = self._usage(prompt_tokens, cached_tokens)
+        usage = self._usage(prompt, cached)
         sounds = [sound for run in self._runs for sound in run.sounds]
         reply = Reply(
             text="".join(run.text for run in self._runs),
@@ -243,13 +271,13 @@ class ReplyBuilder:
             return [Audio(torch.cat(run.sounds), self._codecs.audio.rate_hz)] if run.sounds else []
         return [run.image] if run.image is not None else []
 
-    def _usage(self, prompt_tokens: int, cached_tokens: int) -> Usage:
+    def _usage(self, prompt: TokenCounts, cached: TokenCounts) -> Usage:
         counts = {"text": 0, "audio": 0, "image": 0}
         for run in self._runs:
             counts[run.modality] += len(run.codes)
         return Usage(
-            prompt_tokens=prompt_tokens,
-            cached_tokens=cached_tokens,
+            prompt=prompt,
+            cached=cached,
             text_tokens=counts["text"],
             audio_tokens=counts["audio"],
             image_tokens=counts["image"],
