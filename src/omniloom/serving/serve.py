@@ -8,9 +8,11 @@ token where another process holds a core. Several workers (`workers`) are proces
 from __future__ import annotations
 
 import ipaddress
+import json
+import socket
 import ssl
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -27,6 +29,7 @@ from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.server import DrainingServer
 from omniloom.serving.telemetry.logs import LogFormat, write_logs
 from omniloom.serving.telemetry.metrics import Metrics
+from omniloom.serving.workers import EXIT_ERROR, Leash, Supervisor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +72,38 @@ def serve(options: ServeOptions) -> int:
     with listen(options.host, options.port) as listener:
         scheme = "https" if options.tls_cert else "http"
         address = page_address(options.host, listener.getsockname()[1], scheme=scheme)
+        if options.workers > 1:
+            supervisor = Supervisor(
+                asdict(options),
+                workers=options.workers,
+                limits=options.limits,
+                listener=listener,
+                on_ready=lambda: console.print(greeting(options, address)),
+            )
+            return supervisor.run()
         torch.set_num_threads(1)
         server = make_server(options, Omni.load(options.checkpoint))
         server.on_ready = lambda: console.print(greeting(options, address))
         server.run(sockets=[listener])
     return 0
+
+
+def work() -> None:
+    """One worker: what the supervisor starts, with its part of the work as JSON in the first argument."""
+    given = json.loads(sys.argv[1])
+    settings = given["options"]
+    options = ServeOptions(**{**settings, "limits": Limits(**settings["limits"])})
+    leash = Leash(commands=given["commands"], signs=given["signs"])
+    leash.follow()
+    write_logs(level=options.log_level, log_format=options.log_format)
+    torch.set_num_threads(1)
+    try:
+        server = make_server(options, Omni.load(options.checkpoint), worker=str(given["worker"]))
+    except (ValueError, OSError) as error:
+        print(f"omniloom: error: {error}", file=sys.stderr)
+        sys.exit(EXIT_ERROR)
+    leash.lead(server)
+    server.run(sockets=[socket.socket(fileno=given["listener"])])
 
 
 def make_server(options: ServeOptions, omni: Omni, *, worker: str = "0") -> DrainingServer:
@@ -93,8 +123,9 @@ def make_server(options: ServeOptions, omni: Omni, *, worker: str = "0") -> Drai
     http, sockets, gate = bounded_protocols(options.limits)
     metrics.watch("connections", "Connections that are open.", lambda: gate.num_connections)
 
-    async def refresh() -> None:
+    async def each_second() -> None:
         metrics.refresh()
+        server.on_second()
 
     config = uvicorn.Config(
         app,
@@ -111,10 +142,11 @@ def make_server(options: ServeOptions, omni: Omni, *, worker: str = "0") -> Drai
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
         timeout_graceful_shutdown=2,
-        callback_notify=refresh,
+        callback_notify=each_second,
         timeout_notify=1,
     )
-    return DrainingServer(config, drain=drain, drain_s=options.limits.drain_s)
+    server = DrainingServer(config, drain=drain, drain_s=options.limits.drain_s)
+    return server
 
 
 def check(options: ServeOptions) -> None:

@@ -29,6 +29,9 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, drain: Drain, drain_s: float) -> None:
         super().__init__(config)
         self.on_ready: Callable[[], object] = lambda: None
+        self.on_second: Callable[[], object] = lambda: None
+        self.is_supervised = False
+        """A supervisor says when to leave; signals, which a service manager sends to every process, never end it."""
         self._drain = drain
         self._drain_s = drain_s
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -36,16 +39,39 @@ class DrainingServer(uvicorn.Server):
 
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
+        is_alone = not self.is_supervised and threading.current_thread() is threading.main_thread()
+        if self.config.ssl is not None and is_alone:
+            self._loop.add_signal_handler(signal.SIGHUP, self.reload)
         self.on_ready()
         await super().main_loop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._loop is None or self._drain.is_begun:
+        if self.is_supervised:
+            self.leave()
+        elif self._loop is None or self._drain.is_begun:
             os._exit(128 + sig)
-        if sig == signal.SIGINT:
-            self._captured_signals.append(sig)
-        self._drain.is_begun = True
-        self._loop.call_soon_threadsafe(self._begin_to_leave)
+        else:
+            if sig == signal.SIGINT:
+                self._captured_signals.append(sig)
+            self.leave()
+
+    def leave(self) -> None:
+        """Drain and end; from any thread, and once."""
+        if self._loop is None:
+            os._exit(0)
+        if not self._drain.is_begun:
+            self._drain.is_begun = True
+            self._loop.call_soon_threadsafe(self._begin_to_leave)
+
+    def reload(self) -> None:
+        """Read the certificate again; connections that are open keep theirs."""
+        if self.config.ssl is not None and self.config.ssl_certfile is not None:
+            try:
+                self.config.ssl.load_cert_chain(self.config.ssl_certfile, self.config.ssl_keyfile)
+            except (OSError, ValueError) as error:
+                LOGGER.error("the certificate was not changed: %s", error)
+            else:
+                LOGGER.info("the certificate was read again")
 
     def _begin_to_leave(self) -> None:
         self._drain.begin()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from omniloom.cli.parsing import Parser
+from omniloom.cli.parsing import Parser, positive_int
 
 SUMMARY = "Serve a model: realtime WebSockets, the HTTP endpoints of OpenAI's clients, and the page."
 EXAMPLES = (
     "omniloom serve                                    # the shipped model, for this machine, without a key",
-    "omniloom serve runs/mine/checkpoint --port 9000",
+    "omniloom serve runs/mine/checkpoint --workers 4",
     "omniloom serve --api-keys keys.json --tls-cert cert.pem --tls-key key.pem --host 0.0.0.0 --port 443",
     "omniloom serve --limit sessions=32 --limit requests_per_minute=600",
     "omniloom serve --api-keys keys.json --name loom.example --behind 127.0.0.1     # a proxy in front speaks TLS",
@@ -23,6 +23,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=_port, default=7860, help="port to listen on; 0: any free one (default: 7860)")
+    parser.add_argument("--workers", type=positive_int, default=1, help="processes, each with the model (default: 1)")
     parser.add_argument("--api-keys", metavar="FILE", help="ask for a key of this file, which omniloom keys makes")
     parser.add_argument("--tls-cert", metavar="FILE", help="speak TLS with this certificate, a chain in PEM")
     parser.add_argument("--tls-key", metavar="FILE", help="the certificate's key in PEM")
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
             checkpoint=options.checkpoint,
             host=options.host,
             port=options.port,
+            workers=options.workers,
             api_keys=options.api_keys,
             tls_cert=options.tls_cert,
             tls_key=options.tls_key,
