@@ -11,6 +11,7 @@ from statistics import fmean, median, quantiles
 from typing import Any
 
 from latency_turns import Setting
+from spoken_turns import PAUSED
 
 MOST_CUT_INS, MOST_MISSED = 0.03, 0.02
 LEAST_RIGHT = 0.9
@@ -20,15 +21,17 @@ Row = dict[str, Any]
 GROUPS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("all", lambda row: True),
     ("people's digits", lambda row: row["is_real"]),
-    ("synthetic, fluent", lambda row: not row["is_real"] and not row["has_pause"]),
-    ("synthetic, with a pause", lambda row: row["has_pause"]),
+    ("synthetic, fluent", lambda row: not row["is_real"] and row["kind"] not in PAUSED),
+    ("synthetic, with a pause", lambda row: row["kind"] in PAUSED),
 )
 
 
 def summary(rows: Sequence[Row], setting: Setting, *, decoder_ms: float) -> dict[str, Any]:
     """One setting's numbers: by group, the parts of the delay, and each bar with whether it is reached."""
-    counted = [row for row in rows if setting.takes_pauses or not row["has_pause"]]
+    counted = [row for row in rows if row["pause_ms"] < setting.max_pause_ms]
     groups = {name: _group([row for row in rows if is_in(row)]) for name, is_in in GROUPS}
+    if len(counted) < len(rows):
+        groups = {f"pauses under {setting.max_pause_ms:.0f} ms": _group(counted)} | groups
     groups = {name: found for name, found in groups.items() if found["n"]}
     scored = _group(counted)
     return {

@@ -32,8 +32,8 @@ class Setting:
     turn_detection: dict[str, Any] | None
     is_paced: bool = True
     """False: all of the sound at once, as fast as the server takes it. A control: it shows no latency at all."""
-    takes_pauses: bool = True
-    """False where silence alone ends turns: no wait that is shorter than a pause can sit it out."""
+    max_pause_ms: float = float("inf")
+    """Turns with a longer pause in them are told beside, and no bar counts them: no silence sits out a longer one."""
     max_p50_ms: float | None = None
     max_best_ms: float | None = None
     counts_from: str = "end"
@@ -48,7 +48,7 @@ class TurnRow:
     index: int
     kind: str
     is_real: bool
-    has_pause: bool
+    pause_ms: int
     is_cut_in: bool
     is_missed: bool
     end_to_audio_ms: float | None
@@ -119,7 +119,7 @@ def measured(
         index=turn.index,
         kind=turn.kind,
         is_real=turn.is_real,
-        has_pause=turn.has_pause,
+        pause_ms=turn.pause_ms,
         is_cut_in=is_cut_in,
         is_missed=is_missed,
         end_to_audio_ms=_ms(end_s, audio),

@@ -12,6 +12,7 @@ own. Digital silence around them was rejected: a microphone has none, and any de
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ import torch
 from jaxtyping import Float32
 
 from omniloom.core.randomness import generator
-from omniloom.data.problems import DigitsProblem, Example, Split, SpeechProblem, SumsProblem
+from omniloom.data.problems import DigitsProblem, Example, SpeechProblem, Split, SumsProblem
 from omniloom.data.problems.base import HEARD_MARK
 from omniloom.data.problems.speech_problem import phrase_of
 from omniloom.data.problems.sums import SUM, in_digits, operands_of, result
@@ -50,6 +51,7 @@ ORDER = (
     "paused echo",
 )
 """Kinds of turns, again and again."""
+PAUSED = frozenset({"paused sum", "paused echo"})
 PEOPLE = frozenset({"digit", "digits"})
 
 
@@ -71,8 +73,12 @@ class SpokenTurn:
         return self.kind in PEOPLE
 
     @property
-    def has_pause(self) -> bool:
-        return self.kind.startswith("paused")
+    def pause_ms(self) -> int:
+        """The longest silence between two of its words, by its labels; a fluent sentence has none to speak of."""
+        (sound,) = self.example.prompt[-1].parts
+        assert isinstance(sound, Audio)
+        words = sound.words
+        return max((round(1000 * (b.start_s - a.end_s)) for a, b in itertools.pairwise(words)), default=0)
 
     @property
     def audio(self) -> Audio:
@@ -129,7 +135,7 @@ def _example(kind: str, split: Split, index: int) -> Example:
         answer = phrase_of(random, split, speech.config.echo_lengths, language)
         reply, problem, task, mark = spoken_reply(answer, language), speech, "echo", None
         words = functools.partial(PHRASE_WORDINGS[language].say.fill, split=split, is_spoken=True, phrase=answer)
-    sound = _said(words, random, split, language, is_paused=kind.startswith("paused"))
+    sound = _said(words, random, split, language, is_paused=kind in PAUSED)
     messages = (Message("user", (sound,)), reply)
     return problem.made(task, messages=messages, answer=answer, facts=(), judged_after=mark)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import time
 
 import numpy as np
 import pytest
@@ -116,24 +115,47 @@ def test_speech_is_noticed_answered_and_given_to_the_model_without_its_closing_s
     assert 640 <= heard_ms <= 640 + 40 + 2 * 32
 
 
-@pytest.mark.parametrize("reads_turn_end", [None, False])
-def test_a_model_that_reads_the_end_of_a_turn_answers_sooner_unless_it_may_not(new_client, sound, omni, reads_turn_end):
+def semantic(client):
+    client.send(type="session.update", session={"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}})
+
+
+def test_a_model_that_reads_the_end_of_a_turn_ends_it_without_any_more_sound(new_client, sound, omni):
     omni.reads_turn_end = True
-    client = new_client(reads_turn_end=reads_turn_end)
+    client = new_client()
+    semantic(client)
+    assert client.until("session.updated")[-1]["session"]["audio"]["input"]["turn_detection"]["type"] == "semantic_vad"
     client.send(type="input_audio_buffer.append", audio=sound(320))
-    assert client.next()["type"] == "input_audio_buffer.speech_started"
     client.send(type="input_audio_buffer.append", audio=sound(192, loud=False))
-    deadline = time.monotonic() + 5
-    while omni.conversations[-1].heard_s < (0.25 if reads_turn_end is False else 0.45) and time.monotonic() < deadline:
-        time.sleep(0.005)  # until the model has heard what it is given
-    client.send(type="input_audio_buffer.append", audio=sound(96, loud=False))
-    client.send(type="input_audio_buffer.append", audio=sound(800, loud=False))
-    stopped = client.until("input_audio_buffer.speech_stopped")[-1]
-    if reads_turn_end is False:
-        assert stopped["audio_end_ms"] >= 320 + 500
-    else:
-        assert 320 + 80 <= stopped["audio_end_ms"] <= 320 + 192 + 96
+    events = client.until("response.done")
+    stopped = next(event for event in events if event["type"] == "input_audio_buffer.speech_stopped")
+    assert 320 + 60 <= stopped["audio_end_ms"] <= 320 + 192
+    assert events[-1]["response"]["status"] == "completed"
+
+
+def test_an_end_told_while_an_answer_may_not_be_interrupted_is_an_error_and_nothing_is_forgotten(
+    new_client, sound, omni
+):
+    omni.reads_turn_end = True
+    omni.hold(after_words=1)
+    client = new_client()
+    turn_detection = {"type": "semantic_vad", "interrupt_response": False}
+    client.send(type="session.update", session={"audio": {"input": {"turn_detection": turn_detection}}})
+    client.say("one two", output_modalities=["text"])
+    client.until("response.output_text.delta")
+    client.send(type="input_audio_buffer.append", audio=sound(320))
+    client.send(type="input_audio_buffer.append", audio=sound(5_000, loud=False))
+    assert client.until("error")[-1]["error"]["code"] == "conversation_already_has_active_response"
+    omni.release()
     assert client.until("response.done")[-1]["response"]["status"] == "completed"
+
+
+@pytest.mark.parametrize("reads_turn_end", [None, False])
+def test_semantic_vad_is_refused_where_no_model_can_tell(new_client, omni, reads_turn_end):
+    omni.reads_turn_end = reads_turn_end is False
+    client = new_client(reads_turn_end=reads_turn_end)
+    semantic(client)
+    error = client.until("error")[-1]["error"]
+    assert error["param"] == "session.audio.input.turn_detection.type" and "server_vad" in error["message"]
 
 
 def test_speech_that_starts_cancels_the_answer_and_the_next_one_follows(client, sound, omni):

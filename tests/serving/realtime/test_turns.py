@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from omniloom.serving.realtime.protocol import ServerVad
+from omniloom.serving.realtime.protocol import SemanticVad, ServerVad
 from omniloom.serving.realtime.turns import Heard, Silero, Started, Stopped, TurnDetector, TurnEnd, trim_silence
+from omniloom.serving.realtime.turns.detector import WAITS
+from omniloom.serving.realtime.turns.silence import Quiet
 from omniloom.serving.realtime.turns.silero import WINDOW
 
 MS = 16
@@ -67,13 +69,13 @@ def test_a_pause_shorter_than_the_silence_asked_for_stays_inside_the_turn():
     assert [type(mark) for mark in marks] == [Started, Stopped, Started, Stopped]
 
 
-def ends_of(sound, *, says, piece=WINDOW):
-    """What a detector tells with a model that says of every window it hears how likely the turn's end is."""
+def ends_of(sound, *, says, piece=320, eagerness="auto", max_turn_s=30):
+    """What a detector tells with a model that says of every piece it hears how likely the turn's end is."""
     turn_end = TurnEnd()
     listening = TurnDetector(
-        ServerVad(type="server_vad"),
+        SemanticVad(eagerness=eagerness),
         lambda window: float(np.abs(window).max() > 0.1),
-        max_turn_s=30,
+        max_turn_s=max_turn_s,
         turn_end=turn_end,
     )
     found = []
@@ -82,32 +84,84 @@ def ends_of(sound, *, says, piece=WINDOW):
             found.append(signal)
             if isinstance(signal, Heard):
                 turn_end.tell([says(signal.samples)])
+        found += listening.check()
     return follow(found)
 
 
-def test_a_model_that_says_all_was_said_shortens_the_wait():
-    (started, stopped), (turn,) = ends_of(sound_of(640, 800, 960), says=lambda heard: float(np.abs(heard).max() < 0.1))
-    assert isinstance(started, Started) and 1440 + 80 <= stopped.at_ms <= 1440 + 80 + 2 * 32
-    assert 800 + 80 <= len(turn) / MS <= 800 + 80 + 40 + 3 * 32  # the model hears the silence too
+def in_silence(probability):
+    return lambda heard: probability * float(np.abs(heard).max() < 0.1)
 
 
-def test_a_model_that_waits_for_more_is_overruled_by_a_long_silence():
-    (_, stopped), (turn,) = ends_of(sound_of(640, 800, 960), says=lambda heard: 0.1)
-    (_, plainly), _ = follow(detector().push(sound_of(640, 800, 960)))
-    assert stopped == plainly
-    assert len(turn) / MS >= 800 + 500
+@pytest.mark.parametrize(("probability", "wait_ms"), [*WAITS, (0.05, 4_000)])
+def test_the_surer_the_model_the_shorter_the_wait(probability, wait_ms):
+    (started, stopped), (turn,) = ends_of(sound_of(640, 800, 4_800), says=in_silence(probability))
+    # A piece of 20 ms more at most until it is seen, and times are told in windows.
+    assert isinstance(started, Started) and 1440 + wait_ms - 32 <= stopped.at_ms <= 1440 + wait_ms + 20 + 32
+    assert 800 + wait_ms <= len(turn) / MS <= 800 + wait_ms + 40 + 20 + 32  # the model hears the silence too
+
+
+@pytest.mark.parametrize(
+    ("eagerness", "wait_ms"), [("low", 8_000), ("medium", 4_000), ("auto", 4_000), ("high", 2_000)]
+)
+def test_eagerness_bounds_the_wait_for_a_model_that_expects_more(eagerness, wait_ms):
+    (_, stopped), _ = ends_of(sound_of(640, 800, 9_000), says=lambda heard: 0.0, eagerness=eagerness)
+    assert 1440 + wait_ms - 32 <= stopped.at_ms <= 1440 + wait_ms + 32
+
+
+def test_a_model_that_is_told_of_all_the_sound_at_once_is_still_asked():
+    """The client sends everything and then nothing; the model's word comes after the last of it."""
+    turn_end = TurnEnd()
+    listening = TurnDetector(
+        SemanticVad(), lambda window: float(np.abs(window).max() > 0.1), max_turn_s=30, turn_end=turn_end
+    )
+    assert not any(isinstance(signal, Stopped) for signal in listening.push(sound_of(640, 800, 960)))
+    turn_end.tell([1.0])
+    assert [type(signal) for signal in listening.check()] == [Stopped]
+    assert list(listening.check()) == []
 
 
 def test_a_model_alone_does_not_end_a_turn_in_the_middle_of_speech():
     marks, _ = ends_of(sound_of(640, 1600, 960), says=lambda heard: 1.0)
     assert [type(mark) for mark in marks] == [Started, Stopped]
-    assert marks[1].at_ms >= 640 + 1600 + 80
+    assert marks[1].at_ms >= 640 + 1600 + WAITS[0][1] - 32
 
 
-def test_one_frame_that_says_so_is_not_enough():
-    says = iter([1.0, 0.0] * 100)
-    (_, stopped), _ = ends_of(sound_of(640, 800, 960), says=lambda heard: next(says))
-    assert stopped.at_ms >= 1440 + 500
+def test_server_vad_waits_out_its_silence_whatever_the_model_says():
+    turn_end = TurnEnd()
+    turn_end.tell([1.0])
+    settings = ServerVad(silence_duration_ms=500)
+    listening = TurnDetector(settings, lambda w: float(np.abs(w).max() > 0.1), max_turn_s=30, turn_end=turn_end)
+    assert follow(listening.push(sound_of(640, 800, 960)))[0] == follow(detector().push(sound_of(640, 800, 960)))[0]
+
+
+def test_semantic_vad_needs_a_model_that_reads_ends():
+    with pytest.raises(ValueError, match="server_vad"):
+        TurnDetector(SemanticVad(), lambda window: 0.0, max_turn_s=30)
+
+
+def test_endless_speech_is_cut_with_semantic_vad_too_and_no_sound_is_lost():
+    marks, turns = ends_of(sound_of(0, 3200), says=lambda heard: 0.0, max_turn_s=1)
+    assert [type(mark) for mark in marks[:3]] == [Started, Stopped, Started]
+    assert all(960 <= len(turn) / MS <= 1000 + 32 for turn in turns[:2])
+
+
+@pytest.mark.parametrize("piece", [160, 320, 999])
+def test_silence_lasts_as_long_whatever_the_pieces(piece):
+    sound = sound_of(300, 400, 250)
+    quiet = Quiet()
+    for start in range(0, len(sound), piece):
+        quiet.push(sound[start : start + piece])
+        if start <= 500 * MS < start + piece:
+            quiet.speech_began()
+    assert 240 <= quiet.lasts_ms <= 250
+
+
+def test_a_louder_room_is_no_voice():
+    random = np.random.default_rng(0)
+    sound = sound_of(1000, 600, 400) + 0.03 * random.standard_normal(2000 * MS).astype(np.float32)
+    quiet = Quiet()
+    quiet.push(sound)
+    assert 380 <= quiet.lasts_ms <= 400
 
 
 def test_a_single_loud_window_starts_nothing():

@@ -4,7 +4,8 @@ The transport calls `handle` with one message after another and sends what the o
 session's own worker thread. What is wrong with an event is told at once; what only the model can find out is told when
 its job has run. Speech is given to the model while it is spoken, so a reply starts with nothing left to read.
 
-Two threads meet in `_running`, the response that may still be cancelled, and in the outbox; a lock guards the first.
+Two threads meet in `_running`, the response that may still be cancelled, in the end of a turn, which the model may be
+the one to tell, and in the outbox; a lock guards each of the first two.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class RealtimeSession:
         self._conversation_id = p.new_id("conv")
         self._worker = Worker(name=f"omniloom-{self.id}", limit=limits.waiting_jobs, limit_bytes=limits.waiting_bytes)
         self._lock = threading.Lock()
+        self._handling = threading.RLock()
         self._running: _Running | None = None
         self._num_answering = 0
         self._last_item_id: str | None = None
@@ -108,7 +110,8 @@ class RealtimeSession:
             event = read_event(data)
             if type(event) not in self._handlers:
                 raise RequestError(f"{data['type']} is not served yet", code="unsupported_event", param="type")
-            self._handlers[type(event)](event)
+            with self._handling:
+                self._handlers[type(event)](event)
         except RequestError as error:
             self._outbox.put(p.Error(error=error.details(event_id)))
         except Exception:  # A bug in one event must not end the session.
@@ -137,9 +140,10 @@ class RealtimeSession:
         if isinstance(event.session, p.TranscriptionSettings):
             raise RequestError("transcription is not served yet", code="unsupported_value", param="session.type")
         changed = change_settings(before, event.session)
-        if isinstance(changed.audio.input.turn_detection, p.SemanticVad):
+        if isinstance(changed.audio.input.turn_detection, p.SemanticVad) and self._turn_end is None:
             param = "session.audio.input.turn_detection.type"
-            raise RequestError("semantic_vad is not served yet", code="unsupported_value", param=param)
+            message = "this model was not trained to tell the end of a turn; use server_vad with it"
+            raise RequestError(message, code="unsupported_value", param=param)
         if changed.audio.input.turn_detection != before.audio.input.turn_detection:
             for signal in self._detector.stop() if self._detector is not None else ():
                 self._follow(signal, may_answer=False)
@@ -158,7 +162,6 @@ class RealtimeSession:
     def _append(self, event: p.InputAudioBufferAppend) -> None:
         samples = decode_pcm(event.audio, param="audio")
         turn_detection = self._session.audio.input.turn_detection
-        assert not isinstance(turn_detection, p.SemanticVad)
         waiting = 0 if turn_detection else self._num_buffered
         if waiting + len(samples) > self._limits.audio_s * WIRE_RATE_HZ:
             raise RequestError(
@@ -200,6 +203,15 @@ class RealtimeSession:
             self._announce_speech(self._speech_item_id)
             if may_answer and settings.create_response:
                 self._respond(p.ResponseSettings())
+
+    def _end_turn_if_over(self) -> None:
+        """Ask again with what the model has just said, which may be after the last sound that comes; in its thread."""
+        with self._handling:
+            try:
+                for signal in self._detector.check() if self._detector is not None else ():
+                    self._follow(signal, may_answer=True)
+            except RequestError as error:
+                self._outbox.put(p.Error(error=error.details(None)))
 
     def _commit(self, event: p.InputAudioBufferCommit) -> None:
         if self._detector is not None and self._detector.is_speaking:
@@ -304,8 +316,9 @@ class RealtimeSession:
             for part in parts:
                 if is_piece and isinstance(part, Audio):
                     ends = self._conversation.hear(part)
-                    if self._turn_end is not None:
+                    if self._turn_end is not None and ends:
                         self._turn_end.tell(ends)
+                        self._end_turn_if_over()
                 else:
                     self._conversation.add(part)
 

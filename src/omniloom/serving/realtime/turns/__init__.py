@@ -1,4 +1,4 @@
-"""When someone starts and stops speaking: silero's probabilities, the model's own word, and what of the sound counts."""
+"""When someone starts and stops speaking: by silero, by loudness, and by the model's own word."""
 
 from omniloom.serving.realtime.turns.detector import Heard as Heard
 from omniloom.serving.realtime.turns.detector import Signal as Signal

@@ -1,14 +1,14 @@
 """The probability of speech, by silero's network: its weights once for the whole server, a few numbers a session.
 
-The package `silero-vad` runs its network as TorchScript or ONNX, and keeps the state inside of what is loaded: a session
-that listened needed a model of its own, megabytes of it, and 0.5 ms a window. The network is small enough to write down
-(300,000 weights, taken from the package's TorchScript), so here the state is handed in and out. Probabilities are the
-package's to 1e-5; `benchmarks/serving/bench_detector.py` times both. onnxruntime with handed-in state was the second
-best: a dependency more, and slower. The safetensors beside it in the package hold weights of another version.
+The package `silero-vad` runs its network as TorchScript or ONNX, and keeps the state inside of what is loaded: a
+session that listened needed a model of its own, megabytes of it, and 0.5 ms a window. The network is small enough to
+write down (300,000 weights, taken from the package's TorchScript), so here the state is handed in and out.
+Probabilities are the package's to 1e-5. onnxruntime with handed-in state was the second best: a dependency more, and
+slower. The safetensors beside it in the package hold weights of another version.
 
-Short-time Fourier magnitudes of four overlapping frames, four convolutions with rectifiers, a recurrent cell (LSTM), and
-one weighed sum. Each convolution is a product of matrices here; of the third and the fourth only those taps are kept
-that ever meet more than padding.
+Short-time Fourier magnitudes of four overlapping frames, four convolutions with rectifiers, a recurrent cell (LSTM),
+and one weighed sum. Each convolution is a product of matrices here; of the third and the fourth only those taps are
+kept that ever meet more than padding.
 """
 
 from __future__ import annotations
