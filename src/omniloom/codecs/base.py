@@ -52,6 +52,10 @@ class TextDecoding(Protocol):
 class AnyTextCodec(SavedCodec[Text], Protocol):
     """Text: one plane with `count` 0."""
 
+    @property
+    def token_bytes(self) -> Sequence[bytes]:
+        """What each code stands for; a character may be cut in two, and an unused code stands for nothing."""
+
     def encode_text(self, text: str) -> list[int]: ...
 
     def decode_text(self, codes: Sequence[int]) -> str:

@@ -111,6 +111,10 @@ class TextCodec:
     def spec(self) -> CodecSpec:
         return self._spec
 
+    @property
+    def token_bytes(self) -> Sequence[bytes]:
+        return self._token_bytes
+
     def encode(self, part: Text) -> list[int]:
         return self.encode_text(part.text)
 

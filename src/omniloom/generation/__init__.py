@@ -8,6 +8,7 @@ from omniloom.generation.loading import shipped as shipped
 from omniloom.generation.omni import Omni as Omni
 from omniloom.generation.omni import Prompt as Prompt
 from omniloom.generation.reply import AudioDelta as AudioDelta
+from omniloom.generation.reply import CallDelta as CallDelta
 from omniloom.generation.reply import Done as Done
 from omniloom.generation.reply import Event as Event
 from omniloom.generation.reply import ImageDelta as ImageDelta
@@ -16,6 +17,17 @@ from omniloom.generation.reply import Reply as Reply
 from omniloom.generation.reply import TextDelta as TextDelta
 from omniloom.generation.reply import TokenCounts as TokenCounts
 from omniloom.generation.reply import Usage as Usage
+from omniloom.generation.rules import Constraint as Constraint
+from omniloom.generation.rules import TextRules as TextRules
+from omniloom.generation.rules import TokenLogprob as TokenLogprob
+from omniloom.generation.rules import Tool as Tool
+from omniloom.generation.rules import ToolCall as ToolCall
+from omniloom.generation.rules import ToolRules as ToolRules
+from omniloom.generation.rules import json_object as json_object
+from omniloom.generation.rules import json_schema as json_schema
+from omniloom.generation.rules import lark as lark
+from omniloom.generation.rules import regex as regex
+from omniloom.generation.rules import tool_call_grammar as tool_call_grammar
 from omniloom.generation.sampling import Sampling as Sampling
 from omniloom.generation.sampling import TokenChoice as TokenChoice
 from omniloom.generation.turns import Turn as Turn

@@ -20,6 +20,7 @@ from omniloom.generation.cache import GROWTH, BatchCache
 from omniloom.generation.decoder import PIECE_TOKENS, PreparedModel, more_of
 from omniloom.generation.guide import guide_prompt
 from omniloom.generation.reply import FinishReason, TokenCounts
+from omniloom.generation.rules import Ruling, TokenScores
 from omniloom.generation.sampling import Picker, Sampling, guided, pick_together
 from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
@@ -27,12 +28,18 @@ from omniloom.stream.folding import Folder, Position, fold
 from omniloom.stream.grammar import NextIds, ReplyGrammar
 from omniloom.stream.message import Want
 
+WRITTEN: frozenset[Want] = frozenset({"text"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRow:
-    """A reply's tokens, <end> included where it came; `prompt` counts the positions that the prompt took."""
+    """A reply's tokens, <end> included where it came; `prompt` counts the positions that the prompt took.
+
+    `token_scores` has one for each of them, where log-probabilities are asked for.
+    """
 
     ids: tuple[int, ...]
+    token_scores: tuple[TokenScores | None, ...]
     finish_reason: FinishReason
     prompt: TokenCounts
 
@@ -46,28 +53,43 @@ def decode_rows(
     seeds: Sequence[int],
     max_tokens: int,
     batch_rows: int,
+    rulings: Sequence[Ruling | None],
 ) -> list[FinishedRow]:
-    """The reply to each prompt, in order; a prompt ends with <assistant>."""
+    """The reply to each prompt, in order; a prompt ends with <assistant>.
+
+    Raises:
+        ValueError: If a reply cannot be held to its rules any further.
+    """
     counts = [TokenCounts.of(fold(prompt, prepared.vocabulary), prepared.vocabulary) for prompt in prompts]
     rows = [
         Row(
             prompt=prompt,
             wants=want,
             grammar=prepared.grammar(want),
+            written=prepared.grammar(WRITTEN),
+            ruling=ruling,
             picker=Picker(sampling, seed=seed),
             num_positions=count.total,
             max_tokens=max_tokens,
             # <end> must fit after a cut, as in a conversation.
             max_positions=prepared.config.context - 1,
         )
-        for prompt, count, want, seed in zip(prompts, counts, wants, seeds, strict=True)
+        for prompt, count, want, seed, ruling in zip(prompts, counts, wants, seeds, rulings, strict=True)
     ]
     waiting = sorted(rows, key=lambda row: row.num_positions, reverse=True)
     while waiting:
         _Group(prepared, waiting[:batch_rows]).run()
         waiting = waiting[batch_rows:]
+    faults = [row.ruling.fault for row in rows if row.ruling is not None and row.ruling.fault is not None]
+    if faults:
+        raise faults[0]
     return [
-        FinishedRow(ids=tuple(row.ids), finish_reason=row.finish_reason, prompt=count)
+        FinishedRow(
+            ids=tuple(row.ids),
+            token_scores=tuple(row.ruling.token_scores if row.ruling is not None else [None] * len(row.ids)),
+            finish_reason=row.finish_reason,
+            prompt=count,
+        )
         for row, count in zip(rows, counts, strict=True)
     ]
 
@@ -176,7 +198,10 @@ def _only(positions: Sequence[Position]) -> Position:
 
 @dataclass(eq=False, kw_only=True)
 class Row:
-    """A reply in the making; `num_positions` are those taken so far, the prompt's included."""
+    """A reply in the making; `num_positions` are those taken so far, the prompt's included.
+
+    A call of a tool is `written`, whatever was wanted; from where it begins, that is the reply's grammar.
+    """
 
     num_positions: int
     wants: frozenset[Want]
@@ -184,17 +209,23 @@ class Row:
     picker: Picker
     max_tokens: int
     max_positions: int
+    written: ReplyGrammar
+    ruling: Ruling | None = None
     prompt: Sequence[int] = ()
     ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "length"
 
     def __post_init__(self) -> None:
+        self._is_cut = False
+        if self.ruling is not None:
+            self.grammar = self.written if self.ruling.must_call else self.grammar
+            self._is_cut = not self.ruling.look(self.grammar.next_ids(self.grammar.start()))
         self.state = self.grammar.start()
 
     @property
     def is_finished(self) -> bool:
         is_full = len(self.ids) >= self.max_tokens or self.num_positions >= self.max_positions
-        return is_full or self.grammar.is_done(self.state)
+        return is_full or self._is_cut or self.grammar.is_done(self.state)
 
     @property
     def guidance(self) -> float:
@@ -215,6 +246,19 @@ class Row:
         self.num_positions += not self.grammar.is_inside(self.state)
         if self.grammar.is_done(self.state):
             self.finish_reason = "stop"
+
+    def take_ruled(self, token: int, scores: Float[Tensor, " ids"], ids: NextIds) -> None:
+        """As `take`, of a row with rules: they may end the reply, or make it a written one."""
+        assert self.ruling is not None
+        was_call = self.ruling.is_call
+        self.ruling.take(token, scores.numpy(), ids)
+        if self.ruling.is_call and not was_call:
+            self.grammar, self.state = self.written, self.written.start()
+        self.take(token)
+        if self.ruling.is_stopped:
+            self.finish_reason, self._is_cut = "stop", True
+        elif not self.is_finished:
+            self._is_cut = not self.ruling.look(self.next_ids)
 
 
 class _Group:
@@ -279,9 +323,14 @@ def take_position(
             scores, own = offered(logits, places, ids), [rows[place] for place in places]
             if guide_logits is not None and own[0].guidance and ids.modality == "image":
                 scores = guided(scores, offered(guide_logits, places, ids), own[0].guidance)
+            if any(row.ruling is not None for row in own):
+                scores = _steered(own, scores, ids)
             tokens = pick_together([row.picker for row in own], scores, ids)
-            for row, token in zip(own, tokens, strict=True):
-                row.take(token)
+            for place, (row, token) in enumerate(zip(own, tokens, strict=True)):
+                if row.ruling is None:
+                    row.take(token)
+                else:
+                    row.take_ruled(token, scores[place], ids)
         going = [place for place in going if rows[place].is_inside]
     return [row.ids[start:] for row, start in zip(rows, taken, strict=True)]
 
@@ -293,6 +342,15 @@ def offered(logits: Float[Tensor, "B scores"], places: Sequence[int], ids: NextI
         found = found.index_select(0, torch.from_numpy(np.array(places)))
     for first, stop in ids.gaps:
         found[:, first - ids.first : stop - ids.first] = -torch.inf
+    return found
+
+
+def _steered(rows: Sequence[Row], scores: Float[Tensor, "rows ids"], ids: NextIds) -> Float[Tensor, "rows ids"]:
+    """The scores by which to pick, of rows some of which have rules."""
+    found = scores.clone()  # it may be a view of what others pick from
+    for row, own in zip(rows, found.numpy(), strict=True):
+        if row.ruling is not None:
+            row.ruling.steer(own, ids)
     return found
 
 

@@ -21,10 +21,11 @@ import torch
 
 from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.pieces import pieces_of
-from omniloom.generation.batch import Row
+from omniloom.generation.batch import WRITTEN, Row
 from omniloom.generation.decoder import RowDecoder
 from omniloom.generation.engine import Engine, Generation
 from omniloom.generation.reply import Done, Event, FinishReason, Reply, ReplyBuilder
+from omniloom.generation.rules import Rulebook, Ruling, TextRules, TokenScores
 from omniloom.generation.sampling import Picker, Sampling
 from omniloom.generation.turns import Turn, TurnCodec, row_ids
 from omniloom.stream import vocabulary as v
@@ -40,8 +41,11 @@ MAX_REPLY_TOKENS = 768
 class Conversation:
     """One row of the model with its cache. Only `cancel` may be called from a second thread."""
 
-    def __init__(self, engine: Engine, codecs: CodecSet, *, history: Sequence[Message] = ()) -> None:
+    def __init__(
+        self, engine: Engine, codecs: CodecSet, *, rulebook: Rulebook, history: Sequence[Message] = ()
+    ) -> None:
         prepared = engine.prepared
+        self._rulebook = rulebook
         self._engine = engine
         self._prepared = prepared
         self._codecs = codecs
@@ -183,14 +187,17 @@ class Conversation:
         sampling: Sampling = Sampling(),
         seed: int = 0,
         max_tokens: int = MAX_REPLY_TOKENS,
+        rules: TextRules | None = None,
     ) -> Iterator[Event]:
         """Answer the user's turn: events as they come, `Done` the last. Leaving the iterator early cancels.
 
         Raises:
-            ValueError: If there is nothing to answer, `want` is unknown, or the context is full.
+            ValueError: If there is nothing to answer, `want` is unknown, the context is full, or the rules cannot be
+                kept; as the events are read, if a constraint becomes too costly to keep.
         """
         self._require_idle()
         wants = wanted(want)
+        ruling = self._rulebook.ruling(rules, wants)
         if max_tokens < 1:
             raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
         num_cached = self._row.num_fed
@@ -204,7 +211,8 @@ class Conversation:
             )
         self._cancelled.clear()
         picker = Picker(sampling, seed=seed)
-        events = self._events(wants, picker, max_tokens=max_tokens, num_cached=num_cached)
+        asked = _Asked(wants=wants, picker=picker, max_tokens=max_tokens, rules=rules, ruling=ruling)
+        events = self._events(asked, num_cached=num_cached)
         self._reply = weakref.ref(events)
         return events
 
@@ -214,21 +222,19 @@ class Conversation:
         if (generation := self._generation) is not None:
             generation.is_stopped = True
 
-    def _events(
-        self, wants: frozenset[Want], picker: Picker, *, max_tokens: int, num_cached: int
-    ) -> Generator[Event, None, None]:
+    def _events(self, asked: _Asked, *, num_cached: int) -> Generator[Event, None, None]:
         base = len(self._row.ids)
-        self._row.append(open_reply(wants))
+        self._row.append(open_reply(asked.wants))
         self._num_read = 0
         first = len(self._row.ids)
         prompt, cached = self._row.counts(self.num_tokens), self._row.counts(num_cached)
-        builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=True)
+        builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=True, rules=asked.rules)
         reason: FinishReason = "cancelled"
         last_events: list[Event] = []
         try:
-            for step in self._tokens(wants, picker, max_tokens=max_tokens):
+            for step in self._tokens(asked):
                 if step.reason is None:
-                    yield from builder.push(step.token)
+                    yield from builder.push(step.token, step.scores)
                 else:
                     reason = step.reason
             last_events = builder.finish(reason, prompt=prompt, cached=cached)
@@ -238,18 +244,23 @@ class Conversation:
                 self._engine.stop(self._generation)
                 self._generation = None
             self._row.truncate(first + self._num_read)
-            parts = finished(last_events).parts if last_events else ()
-            self._settle(base, first, reason if last_events else "cancelled", wants, parts)
+            reply = finished(last_events) if last_events else None
+            if reply is not None and reply.stopped_by is not None:
+                self._rewrite(first, reply.text)
+            parts = reply.parts if reply is not None else ()
+            self._settle(base, first, "cancelled" if reply is None else reason, asked.wants, parts)
         yield from last_events
 
-    def _tokens(self, wants: frozenset[Want], picker: Picker, *, max_tokens: int) -> Iterator[_Step]:
+    def _tokens(self, asked: _Asked) -> Iterator[_Step]:
         """The reply's tokens, which the engine adds to the row; then why it ended."""
         reply = Row(
-            wants=wants,
-            grammar=self._prepared.grammar(wants),
-            picker=picker,
+            wants=asked.wants,
+            grammar=self._prepared.grammar(asked.wants),
+            written=self._prepared.grammar(WRITTEN),
+            ruling=asked.ruling,
+            picker=asked.picker,
             num_positions=self.num_tokens,
-            max_tokens=max_tokens,
+            max_tokens=asked.max_tokens,
             max_positions=self._prepared.config.context - 1,  # <end> must fit after a cut
         )
         generation = self._generation = Generation(row=self._row, reply=reply, is_stopped=self._cancelled.is_set())
@@ -257,7 +268,10 @@ class Conversation:
             if self._cancelled.is_set():
                 break
             self._num_read += 1
-            yield _Step(token=token)
+            scores = asked.ruling.token_scores[self._num_read - 1] if asked.ruling is not None else None
+            yield _Step(token=token, scores=scores)
+        if asked.ruling is not None and asked.ruling.fault is not None:
+            raise asked.ruling.fault
         is_whole = reply.is_finished and self._num_read == len(reply.ids)
         yield _Step(reason=reply.finish_reason if is_whole else "cancelled")
 
@@ -287,6 +301,17 @@ class Conversation:
         if self._user_parts or not self._user_ids:  # Else the turn began without parts: they are made from its ids.
             self._user_parts += parts
         self._user_ids += ids
+
+    def _rewrite(self, first: int, text: str) -> None:
+        """Put a written reply that a stop string ended in place of its tokens: the model keeps what was given out."""
+        vocabulary = self._prepared.vocabulary
+        ids = vocabulary.to_ids("text", self._codecs.text.encode_text(text))
+        drawn = self._row.ids[first:]
+        same = next((place for place, pair in enumerate(zip(ids, drawn, strict=False)) if pair[0] != pair[1]), None)
+        kept = min(len(ids), len(drawn)) if same is None else same
+        self._row.truncate(first + kept)
+        # What was cut from the middle of a token may take more tokens than there were; <end> must fit.
+        self._row.append([*ids[kept:][: self.num_tokens_left - 1], v.END])
 
     def _says_something(self, ids: Sequence[int]) -> bool:
         """True if there is a sound or a visible character."""
@@ -340,8 +365,20 @@ class Conversation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What a reply was asked for with."""
+
+    wants: frozenset[Want]
+    picker: Picker
+    max_tokens: int
+    rules: TextRules | None
+    ruling: Ruling | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Step:
     token: int = -1
+    scores: TokenScores | None = None
     reason: FinishReason | None = None
 
 

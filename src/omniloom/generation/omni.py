@@ -18,6 +18,7 @@ from omniloom.generation.conversation import MAX_REPLY_TOKENS, Conversation, enc
 from omniloom.generation.decoder import PreparedModel
 from omniloom.generation.engine import Engine
 from omniloom.generation.reply import Event, Reply, ReplyBuilder
+from omniloom.generation.rules import Rulebook, TextRules
 from omniloom.generation.sampling import Sampling
 from omniloom.generation.turns import TurnCodec
 from omniloom.models import OmniModel
@@ -52,6 +53,7 @@ class Omni:
         self.card = card
         self._prepared = PreparedModel(model, limits=limits)
         self._engine = Engine(self._prepared)
+        self._rulebook = Rulebook(model.vocabulary, codecs.text)
         self.turns = TurnCodec(codecs, model.vocabulary)
 
     @classmethod
@@ -85,7 +87,7 @@ class Omni:
 
     def conversation(self, history: Sequence[Message] = ()) -> Conversation:
         """A new conversation, or one that goes on from these messages."""
-        return Conversation(self._engine, self.codecs, history=history)
+        return Conversation(self._engine, self.codecs, rulebook=self._rulebook, history=history)
 
     def stream(
         self,
@@ -95,10 +97,11 @@ class Omni:
         sampling: Sampling = Sampling(),
         seed: int = 0,
         max_tokens: int = MAX_REPLY_TOKENS,
+        rules: TextRules | None = None,
     ) -> Iterator[Event]:
         """The reply's events as they come, `Done` the last: the same reply as `reply` gives for the same seed."""
         conversation = self.conversation(as_messages(prompt))
-        return conversation.reply(want, sampling=sampling, seed=seed, max_tokens=max_tokens)
+        return conversation.reply(want, sampling=sampling, seed=seed, max_tokens=max_tokens, rules=rules)
 
     def reply(
         self,
@@ -108,13 +111,15 @@ class Omni:
         sampling: Sampling = Sampling(),
         seed: int = 0,
         max_tokens: int = MAX_REPLY_TOKENS,
+        rules: TextRules | None = None,
     ) -> Reply:
         """The whole reply. `want` is "text", "audio", "image", or several of them.
 
         Raises:
-            ValueError: If a part cannot be taken, `want` is unknown, or the prompt leaves no room in the context.
+            ValueError: If a part cannot be taken, `want` is unknown, the prompt leaves no room in the context, or the
+                rules for the text cannot be kept.
         """
-        return finished(self.stream(prompt, want, sampling=sampling, seed=seed, max_tokens=max_tokens))
+        return finished(self.stream(prompt, want, sampling=sampling, seed=seed, max_tokens=max_tokens, rules=rules))
 
     def reply_batch(
         self,
@@ -125,22 +130,31 @@ class Omni:
         seed: int | Sequence[int] = 0,
         max_tokens: int = MAX_REPLY_TOKENS,
         batch_rows: int = 64,
+        rules: TextRules | Sequence[TextRules | None] | None = None,
     ) -> list[Reply]:
         """A reply to each prompt, as `reply` gives it, but decoded together.
 
         `benchmarks/generation/bench_decode.py` times a token of 64 rows together beside one alone.
 
-        `want` is one for all, or a list with a frozenset for each; so is `seed`.
+        `want` is one for all, or a list with a frozenset for each; so are `seed` and `rules`.
         """
         if not prompts:
             return []
         wants = _wants_of(want, len(prompts))
+        demands = [rules] * len(prompts) if rules is None or isinstance(rules, TextRules) else list(rules)
         seeds = [seed] * len(prompts) if isinstance(seed, int) else list(seed)
         rows = [self._prompt_ids(prompt, row_wants) for prompt, row_wants in zip(prompts, wants, strict=True)]
         decoded = decode_rows(
-            self._prepared, rows, wants, sampling=sampling, seeds=seeds, max_tokens=max_tokens, batch_rows=batch_rows
+            self._prepared,
+            rows,
+            wants,
+            sampling=sampling,
+            seeds=seeds,
+            max_tokens=max_tokens,
+            batch_rows=batch_rows,
+            rulings=[self._rulebook.ruling(own, row_wants) for own, row_wants in zip(demands, wants, strict=True)],
         )
-        return [self._whole(row) for row in decoded]
+        return [self._whole(row, own) for row, own in zip(decoded, demands, strict=True)]
 
     def _prompt_ids(self, prompt: Prompt, wants: frozenset[Want]) -> list[int]:
         messages = [encode(message, self.codecs) for message in as_messages(prompt)]
@@ -152,10 +166,10 @@ class Omni:
             )
         return ids
 
-    def _whole(self, row: FinishedRow) -> Reply:
-        builder = ReplyBuilder(self.codecs, self.vocabulary, is_live=False)
-        for token in row.ids:
-            builder.push(token)
+    def _whole(self, row: FinishedRow, rules: TextRules | None) -> Reply:
+        builder = ReplyBuilder(self.codecs, self.vocabulary, is_live=False, rules=rules)
+        for token, scores in zip(row.ids, row.token_scores, strict=True):
+            builder.push(token, scores)
         return finished(builder.finish(row.finish_reason, prompt=row.prompt))
 
 

@@ -2,7 +2,8 @@
 
 A `ReplyBuilder` takes one reply's tokens and decodes them. Live, it hands out text as soon as it is whole characters,
 sound in chunks that begin small (the first is heard after two frames) and grow, and the picture while it is drawn.
-Otherwise it decodes everything at the end, in fewer and larger calls; the result is the same.
+Otherwise it decodes everything at the end, in fewer and larger calls; the result is the same. Rules for the text
+(`generation.rules`) decide what of it is handed out, as what.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from omniloom.codecs.bundle import CodecSet
+from omniloom.generation.rules import TextReader, TextRules, TokenLogprob, TokenScores, ToolCall
+from omniloom.generation.rules.reading import TextPiece
 from omniloom.stream.folding import Position
 from omniloom.stream.parts import Audio, Image, Part, Text
 from omniloom.stream.vocabulary import CodecSpec, Modality, Vocabulary
@@ -74,7 +77,11 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reply:
-    """A finished reply. `parts` are in the order of the stream; `ids` are its tokens, <end> included."""
+    """A finished reply. `parts` are in the order of the stream; `ids` are its tokens, <end> included.
+
+    `call` is what a reply that calls a tool consists of; its `text` is then empty. `stopped_by` is the stop string that
+    ended it, whose tokens are still among the `ids`. `logprobs` are of the tokens of `text`, where they were asked for.
+    """
 
     text: str
     audio: Audio | None
@@ -83,13 +90,28 @@ class Reply:
     ids: tuple[int, ...]
     finish_reason: FinishReason
     usage: Usage
+    call: ToolCall | None = None
+    stopped_by: str | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)
 class TextDelta:
-    """More text; never half a character."""
+    """More text; never half a character, and nothing that a stop string may take back.
+
+    `logprobs`, where asked for, are of the tokens that begin in it; the last one of a text may hold nothing else.
+    """
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True)
+class CallDelta:
+    """More of a call's arguments, which are JSON; the first comes as soon as the tool's name is there."""
+
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +145,7 @@ class Done:
     reply: Reply
 
 
-Event = TextDelta | AudioDelta | ImageDelta | ImageDone | Done
+Event = TextDelta | CallDelta | AudioDelta | ImageDelta | ImageDone | Done
 
 
 @dataclass(eq=False)
@@ -153,13 +175,17 @@ def _shown_after(picture: CodecSpec) -> frozenset[int]:
 class ReplyBuilder:
     """Decodes one reply, token by token."""
 
-    def __init__(self, codecs: CodecSet, vocabulary: Vocabulary, *, is_live: bool) -> None:
+    def __init__(
+        self, codecs: CodecSet, vocabulary: Vocabulary, *, is_live: bool, rules: TextRules | None = None
+    ) -> None:
+        self._reader = TextReader(codecs.text, vocabulary, rules or TextRules())
+        self._logprobs: list[TokenLogprob] = []
         self._codecs = codecs
         self._vocabulary = vocabulary
         self._is_live = is_live
+        self._is_ruled = rules is not None
         self._runs: list[_Run] = []
         self._ids: list[int] = []
-        self._text_stream = codecs.text.stream()
         self._audio_stream = codecs.audio.decoder_stream()
         self._audio, self._picture = vocabulary.specs["audio"], vocabulary.specs["image"]
         self._frame_codes = self._audio.elements_per_cycle
@@ -167,8 +193,8 @@ class ReplyBuilder:
         self._num_unheard = 0  # codes of the last run that no chunk holds yet
         self._num_chunks = 0
 
-    def push(self, token: int) -> list[Event]:
-        """Take the next token; the events it brings about."""
+    def push(self, token: int, scores: TokenScores | None = None) -> list[Event]:
+        """Take the next token, with its scores where its log-probability is asked for; the events it brings about."""
         self._ids.append(token)
         modality = self._vocabulary.modality_of(token)
         events: list[Event] = []
@@ -182,12 +208,14 @@ class ReplyBuilder:
         code = token - self._vocabulary.start_of(modality)
         run.codes.append(code)
         if self._is_live:
-            events += self._live(run, code)
+            events += self._live(run, code, scores)
+        elif self._is_ruled and modality == "text":
+            self._read(run, self._reader.push(code, scores))
         return events
 
     def finish(self, reason: FinishReason, *, prompt: TokenCounts, cached: TokenCounts = TokenCounts()) -> list[Event]:
         """The last events; the very last is `Done`. A frame or picture that is not whole is left out."""
-        events = self._close_run()
+        events = self._close_run(is_last=True)
         if not self._is_live:
             self._decode_all()
         usage = self._usage(prompt, cached)
@@ -200,14 +228,24 @@ class ReplyBuilder:
             ids=tuple(self._ids),
             finish_reason=reason,
             usage=usage,
+            call=self._reader.call,
+            stopped_by=self._reader.stopped_by,
+            logprobs=tuple(self._logprobs),
         )
         return [*events, Done(reason, usage, reply)]
 
-    def _live(self, run: _Run, code: int) -> list[Event]:
+    def _read(self, run: _Run, piece: TextPiece) -> list[Event]:
+        """What of a text is handed out."""
+        run.text += piece.text
+        self._logprobs += piece.logprobs
+        call = self._reader.call if piece.arguments or piece.begins_call else None
+        if call is not None:
+            return [CallDelta(call.name, piece.arguments)]
+        return [TextDelta(piece.text, piece.logprobs)] if piece.text or piece.logprobs else []
+
+    def _live(self, run: _Run, code: int, scores: TokenScores | None) -> list[Event]:
         if run.modality == "text":
-            text = self._text_stream.push(code)
-            run.text += text
-            return [TextDelta(text)] if text else []
+            return self._read(run, self._reader.push(code, scores))
         if run.modality == "audio":
             self._num_unheard += 1
             chunk = CHUNK_FRAMES[min(self._num_chunks, len(CHUNK_FRAMES) - 1)]
@@ -235,22 +273,21 @@ class ReplyBuilder:
         run.sounds.append(samples)
         return [AudioDelta(samples, self._codecs.audio.rate_hz)]
 
-    def _close_run(self) -> list[Event]:
-        if not self._is_live or not self._runs:
+    def _close_run(self, *, is_last: bool = False) -> list[Event]:
+        if not self._runs:
             return []
         run = self._runs[-1]
-        if run.modality == "audio":
+        if run.modality == "text" and (self._is_live or self._is_ruled):
+            return self._read(run, self._reader.flush(is_last=is_last))
+        if run.modality == "audio" and self._is_live:
             events = self._sound(run)
             self._num_unheard = 0
             return events
-        if run.modality == "text" and (rest := self._text_stream.flush()):
-            run.text += rest
-            return [TextDelta(rest)]
         return []
 
     def _decode_all(self) -> None:
         for run in self._runs:
-            if run.modality == "text":
+            if run.modality == "text" and not self._is_ruled:
                 run.text = self._codecs.text.decode_text(run.codes)
             elif run.modality == "image" and len(run.codes) == self._picture.elements_per_cycle:
                 run.image = self._codecs.image.decode(self._picture.from_groups(run.codes))
@@ -266,7 +303,8 @@ class ReplyBuilder:
 
     def _parts(self, run: _Run) -> Sequence[Part]:
         if run.modality == "text":
-            return [Text(run.text)] if run.text.strip() else []
+            text = run.text if (call := self._reader.call) is None else call.text
+            return [Text(text)] if text.strip() else []
         if run.modality == "audio":
             return [Audio(torch.cat(run.sounds), self._codecs.audio.rate_hz)] if run.sounds else []
         return [run.image] if run.image is not None else []

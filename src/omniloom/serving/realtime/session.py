@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from omniloom.generation import Conversation, Done, Omni
+from omniloom.generation import CallDelta, Conversation, Done, Omni
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import Limits, RequestError
 from omniloom.serving.realtime.media import MODEL_RATE_HZ, WIRE_RATE_HZ, Resampler, decode_image, decode_pcm, to_audio
@@ -419,7 +419,7 @@ class RealtimeSession:
             piece = next(pieces, None)
             if piece is None or isinstance(piece, Done):
                 return piece
-            if running.reason is None:
+            if running.reason is None and not isinstance(piece, CallDelta):  # no tools are offered
                 outgoing.add(piece)
 
     def _end(self, running: _Running) -> None:
