@@ -90,8 +90,9 @@ peers: setup
 bench: setup
 	@for file in $$(find benchmarks -name 'bench_*.py' | sort); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-# Renews the golden files: the text of every recipe's configuration. The change explains the difference.
+# Renews the golden files: every recipe's configuration and the page of the protocols. The change explains the difference.
 golden: setup
+	$(BIN)/python -m omniloom.serving.document docs/protocol.md
 	OMNILOOM_RENEW_GOLDEN=1 $(TEST) -q tests/recipes/test_golden.py
 
 docs: setup

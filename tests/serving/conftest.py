@@ -13,10 +13,22 @@ import pytest
 import torch
 
 from omniloom.data.scenes import parse_description, render
-from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, Omni, Reply, TextDelta, TokenCounts, Usage
+from omniloom.generation import (
+    AudioDelta,
+    Done,
+    ImageDelta,
+    ImageDone,
+    Omni,
+    Reply,
+    Sampling,
+    TextDelta,
+    TokenCounts,
+    Usage,
+)
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.realtime.media import WIRE_RATE_HZ, encode_pcm
 from omniloom.serving.realtime.outbox import Outbox
+from omniloom.serving.realtime.protocol import EXTENSIONS
 from omniloom.serving.realtime.session import RealtimeSession
 from omniloom.serving.talk import listen, make_server
 from omniloom.stream.message import Message
@@ -51,8 +63,9 @@ class FakeConversation:
     def cancel(self) -> None:
         self._is_cancelled.set()
 
-    def reply(self, *, want: frozenset[str], max_tokens: int) -> Iterator[Any]:
+    def reply(self, *, want: frozenset[str], sampling: Sampling, seed: int, max_tokens: int) -> Iterator[Any]:
         self._is_cancelled.clear()
+        self._omni.sampled.append(sampling.temperature)
         self._omni.last_history_length = len(self.history)
         words = self._words()
         self.given, self.heard_s = [], 0.0
@@ -110,6 +123,7 @@ class FakeOmni:
         self.conversations: list[FakeConversation] = []
         self.steps = threading.Semaphore(1_000_000)
         self.last_history_length = 0
+        self.sampled: list[float] = []
         self.reads_turn_end = False
         self.context = 1_024
 
@@ -155,6 +169,24 @@ class Client:
     def manual(self) -> None:
         self.send(type="session.update", session={"audio": {"input": {"turn_detection": None}}})
         self.until("session.updated")
+
+
+def members(union: Any) -> dict[str, Any]:
+    """The classes of one of the official package's unions of events, by their `type`."""
+    return {member.model_fields["type"].annotation.__args__[0]: member for member in union.__args__[0].__args__}
+
+
+@pytest.fixture(scope="session")
+def check_official() -> Callable[..., None]:
+    """Holds a server event strictly against the class that the official package has for it."""
+
+    def check(union: Any, event: dict[str, Any]) -> None:
+        if event["type"] in EXTENSIONS:
+            return
+        member = members(union)[event["type"]]
+        member.model_validate(event, strict=True)
+
+    return check
 
 
 @pytest.fixture

@@ -67,5 +67,6 @@ def create_app(
     app.include_router(page_routes())
     app.include_router(http_routes(omni, model_name=model_name, limits=limits))
     app.add_api_websocket_route("/v1/realtime", sockets.serve)
+    app.add_api_websocket_route("/v1/live/sessions", sockets.serve_live)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -1,111 +1,276 @@
-"""WebSockets around sessions: a socket's messages go to `RealtimeSession.handle` in a thread, its outbox goes back."""
+"""WebSockets around sessions: which dialect a client speaks, its messages in, its session's events out, and the end.
+
+A session works for milliseconds on a message (it looks for speech in each piece of sound), too long for the event
+loop. A thread for each message was rejected: the way there and back costs 60 to 190 µs, at 50 messages a second and
+session (`benchmarks/serving/bench_inbound.py`). So one thread takes the short messages of all sessions, a few of each
+at a time, and only long ones, pictures and whole sounds, go to the pool. Until a client's messages are followed no more
+are read, and TCP holds it back: a flood fills its own socket and nothing here.
+
+What a slow reader has not read stays in its outbox, which is bounded; then it is told, and cut off where it still does
+not read.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Protocol
 
 from fastapi import WebSocket, WebSocketDisconnect
 
+from omniloom.serving.beta import BetaSession
 from omniloom.serving.guard.drain import REASON, SERVICE_RESTART, Drain
+from omniloom.serving.live import LiveSession, PacedOutbox
+from omniloom.serving.live import protocol as w
 from omniloom.serving.realtime import Limits, Outbox, RealtimeSession
 from omniloom.serving.realtime import protocol as p
+from omniloom.serving.realtime.outbox import TOO_SLOW
 
 LOGGER = logging.getLogger(__name__)
 
-TRY_AGAIN_LATER, WRONG_MODEL = 1013, 4004
+NORMAL, TRY_AGAIN_LATER, WRONG_MODEL = 1000, 1013, 4004
+BETA_HEADER, BETA_VERSION = "openai-beta", "realtime=v1"
+BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
+"""What a browser sends in place of the header, which it cannot set."""
+SHORT_CHARS = 32_768
+"""Longest message for the shared thread: half a second of sound at 24 kHz."""
+MAX_AHEAD = 4
+"""Messages of one socket that may wait for the shared thread, so that no client holds up the others'."""
+
+Job = Callable[[], None]
+ErrorEvent = type[p.Error] | type[w.Error]
+"""How a dialect tells errors."""
+
+
+class Session(Protocol):
+    """What a socket needs of a session, whatever it speaks."""
+
+    @property
+    def is_answering(self) -> bool: ...
+
+    def handle(self, message: str | bytes) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class SessionSockets:
-    """Every socket that is open, each with the session that `new_session(outbox=…)` made for it."""
+    """Every socket that is open, each with the session that `new_session(outbox=…)` made for it, or a dialect of it."""
 
     def __init__(
-        self, new_session: Callable[..., RealtimeSession], *, model_name: str, limits: Limits, drain: Drain
+        self,
+        new_session: Callable[..., RealtimeSession],
+        *,
+        model_name: str,
+        limits: Limits,
+        drain: Drain,
+        new_live: Callable[..., LiveSession] | None = None,
     ) -> None:
-        self._drain = drain
         self._new_session = new_session
+        self._new_beta = partial(BetaSession, new_session, limits=limits)
+        self._new_live = new_live or partial(LiveSession, new_session, model_name=model_name, limits=limits)
         self._model_name = model_name
         self._limits = limits
-        self._sessions: set[RealtimeSession] = set()
+        self._drain = drain
+        self._sessions: set[Session] = set()
+        self._reader = Reader()
 
     @property
     def num_sessions(self) -> int:
         return len(self._sessions)
 
     async def serve(self, socket: WebSocket) -> None:
-        """One client, from its greeting until either side ends."""
-        await socket.accept(subprotocol="realtime" if "realtime" in socket.scope.get("subprotocols", []) else None)
-        if self.num_sessions >= self._limits.sessions:
-            message = f"{self._limits.sessions} sessions run already; try again later"
-            await _refuse(socket, TRY_AGAIN_LATER, "too_many_sessions", message)
-            return
+        """One client of the realtime protocol, GA or beta, from its greeting until either side ends."""
+        await socket.accept(subprotocol="realtime" if "realtime" in _subprotocols(socket) else None)
         asked = socket.query_params.get("model", self._model_name)
         if asked != self._model_name:
             message = f"this server serves {self._model_name!r}, not {asked[:80]!r}"
-            await _refuse(socket, WRONG_MODEL, "model_not_found", message)
+            await self._refuse(socket, p.Error, WRONG_MODEL, "model_not_found", message)
             return
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        outbox = Outbox(limit_bytes=self._limits.unsent_bytes, on_ready=lambda: _wake(loop, ready))
-        session = self._new_session(outbox=outbox)
+        new_session = self._new_beta if _is_beta(socket) else self._new_session
+        await self._serve(socket, new_session, Outbox, p.Error)
+
+    async def serve_live(self, socket: WebSocket) -> None:
+        """One client of the Live protocol, from its greeting until either side ends."""
+        await socket.accept()
+        await self._serve(socket, self._new_live, PacedOutbox, w.Error)
+
+    async def _serve(
+        self, socket: WebSocket, new_session: Callable[..., Session], new_outbox: type[Outbox], words: ErrorEvent
+    ) -> None:
+        if self.num_sessions >= self._limits.sessions:
+            message = f"{self._limits.sessions} sessions run already; try again later"
+            await self._refuse(socket, words, TRY_AGAIN_LATER, "too_many_sessions", message)
+            return
+        carrier = _Carrier(socket, words=words, reader=self._reader, limits=self._limits, drain=self._drain)
+        outbox = new_outbox(limit_bytes=self._limits.unsent_bytes, on_ready=carrier.wake)
+        session = new_session(outbox=outbox)
         self._sessions.add(session)
         try:
-            await _carry(socket, session, outbox, ready, self._drain)
+            with self._reader.running():
+                await carrier.run(session, outbox)
         finally:
             self._sessions.discard(session)
             session.close()
 
-
-def _wake(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(ready.set)
-
-
-async def _refuse(socket: WebSocket, close_code: int, code: str, message: str) -> None:
-    details = p.ErrorDetails(type="invalid_request_error", code=code, message=message)
-    await socket.send_text(p.Error(error=details).model_dump_json())
-    await socket.close(close_code, message[:120])
+    async def _refuse(self, socket: WebSocket, words: ErrorEvent, close_code: int, code: str, message: str) -> None:
+        await socket.send_text(_error(words, code, message).model_dump_json())
+        await socket.close(close_code, message[:120])
 
 
-async def _carry(
-    socket: WebSocket, session: RealtimeSession, outbox: Outbox, ready: asyncio.Event, drain: Drain
-) -> None:
-    """Move messages both ways until either side ends, or the server leaves and nothing is being answered."""
+def _error(words: ErrorEvent, code: str, message: str, *, type: str = "invalid_request_error") -> p.Wire:
+    """An error that no event caused, in a dialect's words."""
+    return words.model_validate({"error": {"type": type, "code": code, "message": message}})
 
-    async def receive() -> None:
+
+class Reader:
+    """A thread that follows the short messages of all sockets in the order they came; it runs while one is open."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._num_sockets = 0
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """For as long as a socket is open; in the thread of the event loop."""
+        self._num_sockets += 1
+        if self._num_sockets == 1:
+            self._jobs = queue.SimpleQueue()
+            threading.Thread(target=self._run, args=(self._jobs,), name="omniloom-reader", daemon=True).start()
+        try:
+            yield
+        finally:
+            self._num_sockets -= 1
+            if self._num_sockets == 0:
+                self._jobs.put(None)
+
+    def submit(self, job: Job) -> None:
+        """Have the thread do something."""
+        self._jobs.put(job)
+
+    def _run(self, jobs: queue.SimpleQueue[Job | None]) -> None:
+        while (job := jobs.get()) is not None:
+            try:
+                job()
+            except Exception:  # Sessions report what is wrong with an event; a bug must not stop all the others.
+                LOGGER.exception("a message could not be followed")
+
+
+class _Carrier:
+    """Moves one socket's messages both ways."""
+
+    _session: Session
+    _outbox: Outbox
+
+    def __init__(self, socket: WebSocket, *, words: ErrorEvent, reader: Reader, limits: Limits, drain: Drain) -> None:
+        self._socket = socket
+        self._words = words
+        self._reader = reader
+        self._limits = limits
+        self._drain = drain
+        self._loop = asyncio.get_running_loop()
+        self._ready, self._closed = asyncio.Event(), asyncio.Event()
+        self._ahead = asyncio.Semaphore(MAX_AHEAD)
+
+    def wake(self) -> None:
+        """There is something to send, or to end for; from any thread."""
+        with contextlib.suppress(RuntimeError):  # The loop has ended, and the socket with it.
+            self._loop.call_soon_threadsafe(self._woken)
+
+    def _woken(self) -> None:
+        self._ready.set()
+        if self._outbox.closed_because is not None:
+            self._closed.set()
+
+    async def run(self, session: Session, outbox: Outbox) -> None:
+        """Until either side ends, the session's time is over, or the server leaves and nothing is being answered."""
+        self._session, self._outbox = session, outbox
+        parts = (self._receive, self._send, self._expire, self._leave, self._cut_off)
+        tasks = {asyncio.create_task(part()) for part in parts}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        await asyncio.wait(tasks)
+        for task in tasks:
+            error = None if task.cancelled() else task.exception()
+            # A client that goes away in the middle of a message is ordinary; anything else is worth a line.
+            if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError | OSError):
+                LOGGER.error("a session's socket failed", exc_info=error)
+
+    async def _receive(self) -> None:
         while True:
-            message = await socket.receive()
+            message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            await asyncio.to_thread(session.handle, message.get("text") or message.get("bytes") or "")
+            text = message.get("text") or message.get("bytes") or ""
+            await self._ahead.acquire()
+            if len(text) <= SHORT_CHARS:
+                self._reader.submit(partial(self._follow, text))
+                continue
+            for _ in range(MAX_AHEAD - 1):  # Those before it come first.
+                await self._ahead.acquire()
+            await asyncio.to_thread(self._session.handle, text)
+            for _ in range(MAX_AHEAD):
+                self._ahead.release()
 
-    async def send() -> None:
+    def _follow(self, text: str | bytes) -> None:
+        try:
+            self._session.handle(text)
+        finally:
+            with contextlib.suppress(RuntimeError):  # The loop has ended, and the socket with it.
+                self._loop.call_soon_threadsafe(self._ahead.release)
+
+    async def _send(self) -> None:
         while True:
-            await ready.wait()
-            ready.clear()
-            for text in outbox.drain():
-                await socket.send_text(text)
-            if outbox.closed_because is not None:
-                await socket.close(outbox.close_code, outbox.closed_because[:120])
+            self._ready.clear()
+            while (text := self._outbox.pop()) is not None:
+                await self._socket.send_text(text)
+            if self._outbox.closed_because is not None:
+                await self._say_goodbye()
                 return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ready.wait(), self._outbox.due_in_s())
 
-    async def leave() -> None:
-        await drain.begun()
-        while session.is_answering and not drain.is_over:
+    async def _say_goodbye(self) -> None:
+        reason, code = self._outbox.closed_because or "", self._outbox.close_code
+        if code == TOO_SLOW:
+            await self._socket.send_text(_error(self._words, "session_cut_off", reason).model_dump_json())
+        await self._socket.close(code, reason[:120])
+
+    async def _expire(self) -> None:
+        await asyncio.sleep(self._limits.session_s)
+        if isinstance(self._session, LiveSession):
+            self._session.expire()
+        else:
+            reason = f"a session lasts {self._limits.session_s:.0f} s at most; connect again"
+            self._outbox.put(_error(self._words, "session_expired", reason))
+            self._outbox.close(reason, code=NORMAL)
+        await asyncio.Event().wait()  # `_send` ends the socket, after what is still to be sent.
+
+    async def _leave(self) -> None:
+        await self._drain.begun()
+        while self._session.is_answering and not self._drain.is_over:
             await asyncio.sleep(0.02)
-        outbox.put(p.Error(error=p.ErrorDetails(type="server_error", code="server_draining", message=REASON)))
-        outbox.close(REASON, code=SERVICE_RESTART)
-        await asyncio.Event().wait()  # `send` ends the socket, after what is still to be sent.
+        self._outbox.put(_error(self._words, "server_draining", REASON, type="server_error"))
+        self._outbox.close(REASON, code=SERVICE_RESTART)
+        await asyncio.Event().wait()  # As above.
 
-    tasks = {asyncio.create_task(part()) for part in (receive, send, leave)}
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        error = None if task.cancelled() else task.exception()
-        # A client that goes away in the middle of a message is ordinary; anything else is worth a line.
-        if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError | OSError):
-            LOGGER.error("a session's socket failed", exc_info=error)
+    async def _cut_off(self) -> None:
+        """End a socket whose client does not even read why it is closed."""
+        await self._closed.wait()
+        await asyncio.sleep(self._limits.cut_off_s)
+
+
+def _subprotocols(socket: WebSocket) -> list[str]:
+    return list(socket.scope.get("subprotocols", ()))
+
+
+def _is_beta(socket: WebSocket) -> bool:
+    asked = socket.headers.get(BETA_HEADER, "").replace(" ", "").split(",")
+    return BETA_VERSION in asked or BETA_SUBPROTOCOL in _subprotocols(socket)

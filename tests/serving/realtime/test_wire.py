@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import RequestError
-from omniloom.serving.realtime.parsing import change_settings, read_event
+from omniloom.serving.realtime.parsing import EVENTS_BY_TYPE, change_settings, read_event
 
 FORMATS = [{"type": "audio/pcm", "rate": 24000}, {"type": "audio/pcmu"}, {"type": "audio/pcma"}]
 
@@ -39,7 +39,7 @@ def test_a_new_session_is_one_of_the_official_package():
 
 
 def update(**session):
-    return read_event({"type": "session.update", "session": session}).session
+    return read_event({"type": "session.update", "session": session}, EVENTS_BY_TYPE).session
 
 
 def test_what_livekit_sends_unasked_is_taken_and_null_leaves_alone_what_cannot_be_null():
@@ -91,7 +91,8 @@ def test_formats_replace_each_other_whole(audio_format):
         ({"audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 2}}}}, None),
         ({"include": ["item.input_audio_transcription.logprobs"]}, "session.include"),
         ({"tools": [{"type": "mcp", "server_label": "a"}]}, "session.tools.0.type"),
-        ({"temperature": 0.8}, "session.temperature"),
+        ({"temperature": 3}, "session.temperature"),
+        ({"top_p": 0.8}, "session.top_p"),
         ({"type": "translation"}, "session"),
     ],
 )
@@ -112,7 +113,7 @@ ITEMS = [
 
 @pytest.mark.parametrize("item", ITEMS)
 def test_items_are_those_of_the_official_package(item):
-    event = read_event({"type": "conversation.item.create", "item": item, "previous_item_id": "root"})
+    event = read_event({"type": "conversation.item.create", "item": item, "previous_item_id": "root"}, EVENTS_BY_TYPE)
     added = p.ConversationItemAdded(previous_item_id=None, item=event.item.model_copy(update={"id": "item_1"}))
     TypeAdapter(RealtimeServerEvent).validate_json(added.model_dump_json(), strict=True)
 
@@ -120,4 +121,4 @@ def test_items_are_those_of_the_official_package(item):
 @pytest.mark.parametrize("kind", ["mcp_approval_response", 5, None])
 def test_an_item_of_an_unknown_kind_is_refused_with_those_that_are_known(kind):
     with pytest.raises(RequestError, match="function_call_output"):
-        read_event({"type": "conversation.item.create", "item": {"type": kind}})
+        read_event({"type": "conversation.item.create", "item": {"type": kind}}, EVENTS_BY_TYPE)

@@ -32,6 +32,10 @@ class Limits:
     """Sound and pixels, decoded, that wait for the model: two pictures of the largest size."""
     response_tokens: int = 512
     """Longest reply where the session says "inf"."""
+    session_s: float = 3600.0
+    """Longest session; the client is told when it ends, and may begin another."""
+    cut_off_s: float = 5.0
+    """How long a client that is to be cut off may take to read what still waits for it."""
     sessions: int = 16
     """Sessions at once on one server."""
     requests_at_once: int = 16
@@ -72,8 +76,13 @@ class RequestError(ValueError):
         super().__init__(message)
         self.code = code
         self.param = param
+        self.event_id: str | None = None
 
-    def details(self, event_id: str | None) -> ErrorDetails:
+    def details(self, event_id: str | None = None) -> ErrorDetails:
         return ErrorDetails(
-            type="invalid_request_error", code=self.code, message=str(self), param=self.param, event_id=event_id
+            type="invalid_request_error",
+            code=self.code,
+            message=str(self),
+            param=self.param,
+            event_id=event_id or self.event_id,
         )

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from omniloom.serving.realtime.limits import Limits, RequestError
-from omniloom.serving.realtime.protocol import CLIENT_EVENTS, Changes, ClientEvent, event_type
+from omniloom.serving.realtime.protocol import CLIENT_EVENTS, Changes, event_type
 
 Settings = TypeVar("Settings", bound=Changes)
 
-EVENTS_BY_TYPE: dict[str, type[ClientEvent]] = {event_type(event): event for event in CLIENT_EVENTS}
+Event = TypeVar("Event", bound=Changes)
+
+
+def events_by_type(events: Iterable[type[Event]]) -> dict[str, type[Event]]:
+    """Event classes by the `type` that they have on the wire."""
+    return {event_type(event): event for event in events}
+
+
+EVENTS_BY_TYPE = events_by_type(CLIENT_EVENTS)
+
+
+def read_message(message: str | bytes, limits: Limits, events: Mapping[str, type[Event]]) -> Event:
+    """The typed event in a client's message.
+
+    Raises:
+        RequestError: If there is none; with the event's `event_id` where that could be read.
+    """
+    data = read_json(message, limits)
+    try:
+        return read_event(data, events)
+    except RequestError as error:
+        event_id = data.get("event_id")
+        error.event_id = event_id[:512] if isinstance(event_id, str) else None
+        raise
 
 
 def read_json(message: str | bytes, limits: Limits) -> dict[str, Any]:
@@ -37,7 +60,7 @@ def read_json(message: str | bytes, limits: Limits) -> dict[str, Any]:
     return data
 
 
-def read_event(data: Mapping[str, Any]) -> ClientEvent:
+def read_event(data: Mapping[str, Any], events: Mapping[str, type[Event]]) -> Event:
     """The typed event.
 
     Raises:
@@ -46,12 +69,12 @@ def read_event(data: Mapping[str, Any]) -> ClientEvent:
     name = data.get("type")
     if not isinstance(name, str):
         raise RequestError("the event has no type", code="missing_type", param="type")
-    if name not in EVENTS_BY_TYPE:
-        near = difflib.get_close_matches(name, EVENTS_BY_TYPE, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(EVENTS_BY_TYPE)}"
+    if name not in events:
+        near = difflib.get_close_matches(name, events, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(events)}"
         raise RequestError(f"unknown event type {name[:80]!r}{hint}", code="unknown_event_type", param="type")
     try:
-        return EVENTS_BY_TYPE[name].model_validate(data)
+        return events[name].model_validate(data)
     except ValidationError as error:
         raise _as_request_error(error, data) from error
 
@@ -77,10 +100,10 @@ def _merge(old: Any, new: Any) -> Any:
 
 def _as_request_error(error: ValidationError, data: Mapping[str, Any]) -> RequestError:
     first = error.errors(include_url=False)[0]
-    param = _param(first["loc"], data)
+    param = _param(first["loc"], data, is_missing=first["type"] == "missing")
     if first["type"] in ("extra_forbidden", "none_required"):
         remedy = "leave it out" if first["type"] == "extra_forbidden" else "send null or leave it out"
-        message = f"{param} is not served here; {remedy} (docs/talk.md lists what is)"
+        message = f"{param} is not served here; {remedy} (docs/protocol.md lists what is)"
         return RequestError(message, code="unsupported_field", param=param)
     if first["type"] == "union_tag_invalid":
         context = first["ctx"]
@@ -90,14 +113,14 @@ def _as_request_error(error: ValidationError, data: Mapping[str, Any]) -> Reques
     return RequestError(f"{param}: {first['msg']}{given}", code="invalid_value", param=param)
 
 
-def _param(location: Sequence[str | int], data: Any) -> str:
+def _param(location: Sequence[str | int], data: Any, *, is_missing: bool) -> str:
     """The field's path as the client wrote it: of unions the location also names the member that was tried."""
     path = []
     for place, step in enumerate(location):
-        is_last = place == len(location) - 1
+        is_absent_field = is_missing and place == len(location) - 1
         if _holds(data, step):
             data = data[step]
-        elif not is_last:
+        elif not is_absent_field:
             continue
         path.append(str(step))
     return ".".join(path)

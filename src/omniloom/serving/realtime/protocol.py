@@ -126,6 +126,7 @@ from omniloom.serving.realtime.wire.settings import SemanticVad as SemanticVad
 from omniloom.serving.realtime.wire.settings import ServerVad as ServerVad
 from omniloom.serving.realtime.wire.settings import Session as Session
 from omniloom.serving.realtime.wire.settings import SessionSettings as SessionSettings
+from omniloom.serving.realtime.wire.settings import Temperature as Temperature
 from omniloom.serving.realtime.wire.settings import TokenLimits as TokenLimits
 from omniloom.serving.realtime.wire.settings import ToolChoice as ToolChoice
 from omniloom.serving.realtime.wire.settings import ToolChoiceFunction as ToolChoiceFunction
@@ -138,7 +139,7 @@ from omniloom.serving.realtime.wire.settings import Truncation as Truncation
 from omniloom.serving.realtime.wire.settings import TurnDetection as TurnDetection
 
 
-def event_type(event: type[ClientEvent] | type[ServerEvent]) -> str:
+def event_type(event: type[Wire]) -> str:
     """The `type` by which an event class is known on the wire."""
     literal: Any = event.model_fields["type"].annotation
     return str(literal.__args__[0])

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from omniloom.generation import AudioDelta, ImageDelta, ImageDone, TextDelta
+from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, TextDelta
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.media import WIRE_RATE_HZ, Resampler, encode_image, encode_pcm
 from omniloom.stream.parts import Image
@@ -135,3 +135,19 @@ class OutgoingResponse:
         self._emit(p.ContentPartDone(part=self._content(), **self._where()))
         self._parts.append(done)
         self._open = None
+
+
+def usage_of(done: Done | None) -> p.Usage | None:
+    """What a reply took, as the wire tells it."""
+    if done is None:
+        return None
+    used = done.usage
+    return p.Usage(
+        total_tokens=used.prompt_tokens + used.reply_tokens,
+        input_tokens=used.prompt_tokens,
+        output_tokens=used.reply_tokens,
+        input_token_details=p.InputTokenDetails(cached_tokens=used.cached_tokens),
+        output_token_details=p.TokenDetails(
+            text_tokens=used.text_tokens, audio_tokens=used.audio_tokens, image_tokens=used.image_tokens
+        ),
+    )

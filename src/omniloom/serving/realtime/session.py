@@ -11,6 +11,7 @@ the one to tell, and in the outbox; a lock guards each of the first two.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from omniloom.generation import CallDelta, Conversation, Done, Omni
+from omniloom.generation import CallDelta, Conversation, Done, Omni, Sampling
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import Limits, RequestError
 from omniloom.serving.realtime.media import MODEL_RATE_HZ, WIRE_RATE_HZ, Resampler, decode_image, decode_pcm, to_audio
-from omniloom.serving.realtime.outbox import Outbox
-from omniloom.serving.realtime.parsing import change_settings, read_event, read_json
-from omniloom.serving.realtime.response import OutgoingResponse
+from omniloom.serving.realtime.outbox import EventSink
+from omniloom.serving.realtime.parsing import EVENTS_BY_TYPE, change_settings, read_message
+from omniloom.serving.realtime.response import OutgoingResponse, usage_of
 from omniloom.serving.realtime.turns import (
     Heard,
     Signal,
@@ -60,7 +61,7 @@ class RealtimeSession:
         self,
         omni: Omni,
         *,
-        outbox: Outbox,
+        outbox: EventSink,
         model_name: str,
         limits: Limits = Limits(),
         turns_remembered: int | None = None,
@@ -103,20 +104,26 @@ class RealtimeSession:
 
     def handle(self, message: str | bytes) -> None:
         """Follow one client event; whatever is wrong with it becomes one `error` event."""
-        event_id: str | None = None
         try:
-            data = read_json(message, self._limits)
-            event_id = data["event_id"][:512] if isinstance(data.get("event_id"), str) else None
-            event = read_event(data)
+            event = read_message(message, self._limits, EVENTS_BY_TYPE)
+        except RequestError as error:
+            self._outbox.put(p.Error(error=error.details()))
+        else:
+            self.follow(event)
+
+    def follow(self, event: p.ClientEvent) -> None:
+        """The same for an event that has been read."""
+        try:
             if type(event) not in self._handlers:
-                raise RequestError(f"{data['type']} is not served yet", code="unsupported_event", param="type")
+                name = p.event_type(type(event))
+                raise RequestError(f"{name} is not served yet", code="unsupported_event", param="type")
             with self._handling:
                 self._handlers[type(event)](event)
         except RequestError as error:
-            self._outbox.put(p.Error(error=error.details(event_id)))
+            self._outbox.put(p.Error(error=error.details(event.event_id)))
         except Exception:  # A bug in one event must not end the session.
             LOGGER.exception("a client event failed unexpectedly")
-            self._outbox.put(p.Error(error=_internal_error(event_id)))
+            self._outbox.put(p.Error(error=_internal_error(event.event_id)))
 
     @property
     def is_answering(self) -> bool:
@@ -347,6 +354,7 @@ class RealtimeSession:
             status="in_progress",
             output_modalities=asked.output_modalities or self._session.output_modalities,
             max_output_tokens=max_tokens,
+            temperature=self._session.temperature if asked.temperature is None else asked.temperature,
             metadata=asked.metadata,
         )
         limit = self._limits.response_tokens
@@ -396,7 +404,7 @@ class RealtimeSession:
             outgoing.finish("failed", error=p.ResponseError(type=told.type, code=told.code, message=told.message))
             return
         self._end(running)
-        usage = _usage(done)
+        usage = usage_of(done)
         if running.reason is not None:
             outgoing.finish("cancelled", reason=running.reason, usage=usage)
         elif done is not None and done.finish_reason == "length":
@@ -408,7 +416,13 @@ class RealtimeSession:
     def _generate(self, running: _Running, outgoing: OutgoingResponse) -> Done | None:
         """Tell what the model generates until it ends or is cancelled; after a cancel nothing more is told."""
         conversation = self._conversation
-        pieces = conversation.reply(want=wanted(running.response.output_modalities), max_tokens=running.max_tokens)
+        asked = running.response
+        pieces = conversation.reply(
+            want=wanted(asked.output_modalities),
+            sampling=Sampling(temperature=asked.temperature),
+            seed=secrets.randbits(32),
+            max_tokens=running.max_tokens,
+        )
         with self._lock:
             running.conversation = conversation
         has_stopped = False
@@ -481,18 +495,3 @@ def _num_bytes(part: Part) -> int:
 def _internal_error(event_id: str | None) -> p.ErrorDetails:
     message = "something failed inside the server; its log says what. The session goes on."
     return p.ErrorDetails(type="server_error", code="internal_error", message=message, event_id=event_id)
-
-
-def _usage(done: Done | None) -> p.Usage | None:
-    if done is None:
-        return None
-    used = done.usage
-    return p.Usage(
-        total_tokens=used.prompt_tokens + used.reply_tokens,
-        input_tokens=used.prompt_tokens,
-        output_tokens=used.reply_tokens,
-        input_token_details=p.InputTokenDetails(cached_tokens=used.cached_tokens),
-        output_token_details=p.TokenDetails(
-            text_tokens=used.text_tokens, audio_tokens=used.audio_tokens, image_tokens=used.image_tokens
-        ),
-    )

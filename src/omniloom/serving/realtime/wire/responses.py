@@ -15,6 +15,7 @@ from omniloom.serving.realtime.wire.settings import (
     Metadata,
     Modalities,
     ResponseAudio,
+    Temperature,
     ToolChoice,
     Tools,
 )
@@ -37,6 +38,7 @@ class ResponseSettings(Changes):
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: MaxOutputTokens | None = None
+    temperature: Temperature | None = Field(default=None, description="Extension: see the session.")
     metadata: Metadata | None = None
     prompt: None = None
     reasoning: None = None
@@ -103,5 +105,6 @@ class Response(Wire):
     output_modalities: list[OutputModality]
     audio: SpokenAudio | None = None
     max_output_tokens: MaxOutputTokens = "inf"
+    temperature: float = 0.0
     usage: Usage | None = None
     metadata: dict[str, str] | None = None

@@ -16,10 +16,10 @@ from omniloom.serving.realtime.wire.base import Changes, OutputModality, Wire
 
 
 class PcmFormat(Changes):
-    """Signed 16-bit little-endian mono samples, 24,000 a second."""
+    """Signed 16-bit little-endian mono samples."""
 
     type: Literal["audio/pcm"] = "audio/pcm"
-    rate: Literal[24000] = 24000
+    rate: Literal[16000, 24000] = Field(default=24000, description="Samples a second; extension: 16000.")
 
 
 class PcmuFormat(Wire):
@@ -144,6 +144,7 @@ Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
 ]
 Instructions = Annotated[str, Field(max_length=32_768)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
 Include = Annotated[list[Literal["item.input_audio_transcription.logprobs"]], Field(max_length=0)]
 
 
@@ -185,6 +186,9 @@ class SessionSettings(Changes):
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool | None = Field(default=None, description="A response holds at most one call either way.")
     max_output_tokens: MaxOutputTokens = "inf"
+    temperature: Temperature = Field(
+        default=0.0, description="Extension: how text and speech are drawn; 0 takes the likeliest token each time."
+    )
     truncation: Truncation = Field(
         default="auto", description="What gives way when the context is full: the oldest turns, or the request."
     )

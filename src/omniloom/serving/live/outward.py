@@ -1,0 +1,215 @@
+"""What a realtime session tells, in Live's words: sound, transcripts with their times, function calls and usage."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from omniloom.serving.live import protocol as w
+from omniloom.serving.live.pacing import Cut, PacedOutbox, Playback, bytes_per_ms
+from omniloom.serving.realtime import protocol as p
+from omniloom.serving.realtime.limits import RequestError
+from omniloom.serving.realtime.media import Resampler, decode_pcm
+
+FIXTURE_RATE_HZ = 24_000
+MAX_SPANS = 64
+"""Turns of the user whose times are kept for their transcripts."""
+PARAMS = {
+    "item.content.0.text": "content",
+    "item.content": "content",
+    "session.audio.input.format": "session.audio.format",
+    "session.audio.output.format": "session.audio.format",
+    "session.tools": "session.delegation.responses.tools",
+    "session.tool_choice": "session.delegation.responses.tool_choice",
+}
+"""Fields of the realtime protocol that Live calls otherwise."""
+
+
+class LiveEvents:
+    """Puts into an outbox what a session tells; knows who is speaking."""
+
+    def __init__(self, outbox: PacedOutbox, format: w.AudioFormat, *, context_tokens: int | None) -> None:
+        self.is_user_speaking = False
+        self.is_generating = False
+        self._outbox = outbox
+        self._format = format
+        self._context_tokens = context_tokens
+        self.playback = Playback(outbox, format, started_s=outbox.clock())
+        self._input_ms = 0.0
+        self._input_offset_ms = 0.0
+        self._spans: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._cut: Cut | None = None
+        self._deaf_until_s = 0.0
+        self._tellers: dict[type[p.ServerEvent], Callable[[Any], None]] = {
+            p.Error: self._error,
+            p.SpeechStarted: self._speech_started,
+            p.SpeechStopped: self._speech_stopped,
+            p.InputAudioBufferCleared: self._speech_cleared,
+            p.TranscriptionDelta: self._input_transcript,
+            p.TranscriptionFailed: self._transcription_failed,
+            p.ResponseCreated: self._response_created,
+            p.OutputAudioTranscriptDelta: self._output_transcript,
+            p.OutputAudioDelta: self._output_audio,
+            p.OutputItemDone: self._item_done,
+            p.ResponseDone: self._response_done,
+        }
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the user speaks, or an answer is generated or about to be."""
+        return self.is_user_speaking or self.is_generating
+
+    def expect_answer(self) -> None:
+        """An answer has been asked for."""
+        self.is_generating = True
+
+    @property
+    def usage(self) -> w.Usage:
+        return w.Usage(seconds=max(0, self.playback.now_ms()) / 1000)
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether a fixture plays, during which nothing is heard."""
+        return self._outbox.clock() < self._deaf_until_s
+
+    def tell(self, event: p.ServerEvent) -> None:
+        teller = self._tellers.get(type(event))
+        if teller is not None:
+            teller(event)
+
+    def interrupt(self) -> None:
+        """Send no more of what is being said."""
+        self._cut = self.playback.interrupt() or self._cut
+
+    def take_cut(self) -> Cut | None:
+        """What is to be cut from the model's memory, once it has ended generating it."""
+        if self.is_generating:
+            return None
+        cut, self._cut = self._cut, None
+        return cut
+
+    def count_input(self, encoded: str) -> None:
+        """Place more sound of the user on the timeline; after a pause it begins now, not where the last piece ended."""
+        lasts_ms = len(encoded) * 3 / 4 / bytes_per_ms(self._format)
+        now_ms = self.playback.now_ms()
+        if self._input_offset_ms + self._input_ms + lasts_ms < now_ms - 500:
+            self._input_offset_ms = now_ms - lasts_ms - self._input_ms
+        self._input_ms += lasts_ms
+
+    # A fixture
+
+    def read_fixture(self, encoded: str, *, max_s: float) -> np.ndarray:
+        """The samples of a fixture.
+
+        Raises:
+            RequestError: If they cannot be played.
+        """
+        samples = decode_pcm(encoded, param="audio")
+        lasts_s = len(samples) / FIXTURE_RATE_HZ
+        if not 0 < lasts_s <= max_s:
+            message = f"audio lasts {lasts_s:.1f} s; a fixture lasts up to {max_s:.0f} s"
+            raise RequestError(message, code="invalid_audio", param="audio")
+        return samples
+
+    def play_fixture(self, samples: np.ndarray, *, client_event_id: str | None) -> None:
+        """Play samples (24 kHz) to the user; until they have ended nothing is heard."""
+        rate_hz = self._format.rate
+        sound = encode(Resampler(FIXTURE_RATE_HZ, rate_hz).push(samples, is_last=True), self._format)
+        now_s = self._outbox.clock()
+        self._deaf_until_s = now_s + len(samples) / FIXTURE_RATE_HZ
+        self._outbox.put(w.OutputAudioFixturePlaying(client_event_id=client_event_id))
+        self.playback.add_sound(sound, (p.new_id("fixture"), 0))
+        self._outbox.put_at(w.OutputAudioFixturePlayed(client_event_id=client_event_id), self._deaf_until_s)
+
+    # The user
+
+    def _speech_started(self, event: p.SpeechStarted) -> None:
+        self.is_user_speaking = True
+        start_ms = self._on_timeline(event.audio_start_ms)
+        self._spans[event.item_id] = (start_ms, start_ms)
+        while len(self._spans) > MAX_SPANS:
+            self._spans.popitem(last=False)
+
+    def _speech_stopped(self, event: p.SpeechStopped) -> None:
+        self.is_user_speaking = False
+        self.expect_answer()
+        start_ms, _ = self._spans.get(event.item_id, (0, 0))
+        self._spans[event.item_id] = (start_ms, self._on_timeline(event.audio_end_ms))
+
+    def _speech_cleared(self, event: p.InputAudioBufferCleared) -> None:
+        self.is_user_speaking = False
+
+    def _on_timeline(self, input_ms: int) -> int:
+        return max(0, round(self._input_offset_ms + input_ms))
+
+    def _input_transcript(self, event: p.TranscriptionDelta) -> None:
+        start_ms, end_ms = self._spans.get(event.item_id, (self.playback.now_ms(),) * 2)
+        self._outbox.put(w.InputTranscriptDelta(delta=event.delta, start_ms=start_ms, end_ms=max(start_ms, end_ms)))
+
+    def _transcription_failed(self, event: p.TranscriptionFailed) -> None:
+        self._outbox.put(w.Info(code=event.error.code, message=event.error.message))
+
+    # The model
+
+    def _response_created(self, event: p.ResponseCreated) -> None:
+        self.is_generating = True
+
+    def _output_transcript(self, event: p.OutputAudioTranscriptDelta) -> None:
+        self.playback.add_text(event.delta, (event.item_id, event.content_index))
+
+    def _output_audio(self, event: p.OutputAudioDelta) -> None:
+        self.playback.add_sound(event.delta, (event.item_id, event.content_index))
+
+    def _item_done(self, event: p.OutputItemDone) -> None:
+        if not isinstance(event.item, p.FunctionCall) or event.item.status != "completed":
+            return
+        response = {"id": event.response_id, "object": "response", "status": "in_progress", "output": []}
+        item = event.item.model_dump(exclude={"object"})
+        self._outbox.put(_wrapped("response.created", response=response))
+        self._outbox.put(_wrapped("response.output_item.added", output_index=0, item={**item, "arguments": ""}))
+        self._outbox.put(_wrapped("response.output_item.done", output_index=0, item=item))
+        self._outbox.put(_wrapped("response.completed", response={**response, "status": "completed"}))
+
+    def _response_done(self, event: p.ResponseDone) -> None:
+        self.is_generating = False
+        self.playback.finish()
+        response = event.response
+        if response.status == "failed" and response.status_details is not None:
+            failed = response.status_details.error
+            assert failed is not None
+            kind: Any = failed.type if failed.type == "invalid_request_error" else "server_error"
+            self._outbox.put(w.Error(error=w.ErrorDetails(type=kind, code=failed.code, message=failed.message)))
+        window = None
+        if self._context_tokens and response.usage is not None:
+            window = w.ContextWindow(usage_ratio=min(1.0, response.usage.total_tokens / self._context_tokens))
+        self._outbox.put(w.UsageUpdated(usage=self.usage, context_window=window))
+
+    def _error(self, event: p.Error) -> None:
+        found = event.error
+        if found.code == "nothing_to_answer":
+            self.is_generating = False
+        details = w.ErrorDetails(
+            type=found.type,
+            code=found.code,
+            message=found.message,
+            param=PARAMS.get(found.param, found.param) if found.param is not None else None,
+            client_event_id=found.event_id,
+        )
+        self._outbox.put(w.Error(error=details, client_event_id=found.event_id))
+
+
+def _wrapped(kind: str, **fields: Any) -> w.ResponseEvent:
+    if "response" in fields:
+        fields["response"] = {"created_at": int(time.time()), **fields["response"]}
+    return w.ResponseEvent(event={"type": kind, **fields})
+
+
+def encode(samples: np.ndarray, format: w.AudioFormat) -> str:
+    """Base64 of the samples in a format, at its own rate."""
+    assert isinstance(format, w.PcmFormat)
+    return base64.b64encode((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes()).decode()

@@ -1,0 +1,221 @@
+"""A Live session over the stand-in: what the official package's models take, said at the pace of its playback."""
+
+from __future__ import annotations
+
+import base64
+import json
+from itertools import pairwise
+
+import pytest
+from openai.types.live import ClientEvent, ServerEvent
+
+from omniloom.serving.live import LiveSession, PacedOutbox
+from omniloom.serving.live import protocol as w
+from omniloom.serving.realtime import RealtimeSession
+from omniloom.serving.realtime import protocol as p
+
+
+def literals_of(union):
+    """The `type` of each event in one of the official package's unions."""
+    return {member.model_fields["type"].annotation.__args__[0] for member in union.__args__[0].__args__}
+
+
+def test_every_event_is_of_the_official_package():
+    not_served = {"decision.create", "decision.item.create", "decision.item.delete"}
+    assert {p.event_type(event) for event in w.CLIENT_EVENTS} == literals_of(ClientEvent) - not_served
+    assert {p.event_type(event) for event in w.SERVER_EVENTS} < literals_of(ServerEvent)
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def __call__(self):
+        return self.now_s
+
+
+@pytest.fixture
+def live(omni, check_official, sound):
+    """A session of the Live protocol whose time stands still until `wait_ms`."""
+
+    class Live:
+        def __init__(self):
+            self.clock = Clock()
+            self.outbox = PacedOutbox(limit_bytes=1 << 24, clock=self.clock)
+
+            def new_session(outbox):
+                return RealtimeSession(
+                    omni,
+                    outbox=outbox,
+                    model_name="fake",
+                    new_probability=lambda: lambda window: float(abs(window).max() > 0.05),
+                )
+
+            self.session = LiveSession(
+                new_session, outbox=self.outbox, model_name="fake", turn_detection=p.ServerVad(silence_duration_ms=200)
+            )
+
+        def send(self, type, **event):
+            self.session.handle(json.dumps({"type": type, **event}))
+
+        def next(self):
+            event = json.loads(self.outbox.get(timeout_s=5))
+            check_official(ServerEvent, event)
+            return event
+
+        def now(self):
+            """All that may be sent at this moment."""
+            events = []
+            while (text := self.outbox.pop()) is not None:
+                events.append(json.loads(text))
+                check_official(ServerEvent, events[-1])
+            return events
+
+        def until(self, kind):
+            events = [self.next()]
+            while events[-1]["type"] != kind:
+                events.append(self.next())
+            return events
+
+        def wait_ms(self, ms):
+            self.clock.now_s += ms / 1000
+
+        def start(self, **session):
+            self.send("session.start", event_id="start", session={"model": "fake", **session})
+            return self.next()
+
+        def say_something(self):
+            for _ in range(10):
+                self.send("session.input_audio.append", audio=sound(40))
+            for _ in range(10):
+                self.send("session.input_audio.append", audio=sound(40, loud=False))
+
+    made = Live()
+    yield made
+    omni.release()
+    made.session.close()
+    assert made.session.join(timeout_s=5)
+
+
+def ms_of(events):
+    """How long the sound in some events lasts."""
+    return sum(
+        len(base64.b64decode(event["delta"])) / 48 for event in events if event["type"] == "session.output_audio.delta"
+    )
+
+
+def words_of(events):
+    return "".join(event["delta"] for event in events if event["type"] == "session.output_transcript.delta")
+
+
+def test_it_starts_first_and_says_how(live):
+    live.send("session.input_audio.mute", event_id="early")
+    error = live.next()
+    assert (error["error"]["code"], error["client_event_id"]) == ("session_not_started", "early")
+    started = live.start(instructions="be kind", safety_identifier="someone")
+    assert (started["type"], started["client_event_id"]) == ("session.started", "start")
+    session = started["session"]
+    assert (session["model"], session["status"], session["instructions"]) == ("fake", "active", "be kind")
+    assert session["audio"] == {"format": {"type": "audio/pcm", "rate": 24000}, "output": {"voice": "loom"}}
+    assert live.start()["error"]["code"] == "session_already_started"
+
+
+@pytest.mark.parametrize(
+    ("session", "param"),
+    [
+        ({"model": "gpt-live-1"}, "session.model"),
+        ({"audio": {"format": {"type": "audio/pcm", "rate": 8000}}}, "session.audio.format.rate"),
+        ({"store": True}, "session.store"),
+        ({"triggers": [{}]}, "session.triggers"),
+        ({"delegation": {"type": "decisions"}}, "session.delegation"),
+        ({"delegation": {"type": "responses", "responses": {"model": "gpt-5"}}}, "session.delegation.responses.model"),
+        ({"client": {"data_channel": {}}}, "session.client"),
+        ({"temperature": 1}, "session.temperature"),
+    ],
+)
+def test_what_it_cannot_be_started_with_is_named(live, session, param):
+    error = live.start(**session)
+    assert (error["type"], error["error"]["param"], error["client_event_id"]) == ("error", param, "start")
+    assert live.start()["type"] == "session.started"
+
+
+def test_what_is_heard_is_answered_at_the_pace_of_playback(live):
+    live.start()
+    live.say_something()
+    first = [*live.until("session.usage.updated"), *live.now()]
+    assert 200 <= ms_of(first) <= 300, "no more than a fifth of a second, and the piece that is begun, is sent ahead"
+    live.wait_ms(300)
+    second = live.now()
+    assert 250 <= ms_of(second) <= 350
+    live.wait_ms(10_000)
+    rest = live.now()
+    spoken = [*first, *second, *rest]
+    assert words_of(spoken).startswith("heard")
+    assert ms_of(spoken) == pytest.approx(3 * 240, abs=1)
+    times = [(e["start_ms"], e["end_ms"]) for e in spoken if e["type"] == "session.output_transcript.delta"]
+    assert all(end == start for (_, end), (start, _) in pairwise(times))
+
+
+def test_speaking_stops_what_is_being_said(live):
+    live.start()
+    live.say_something()
+    live.until("session.usage.updated")
+    live.now()
+    live.wait_ms(100)
+    for _ in range(5):
+        live.send("session.input_audio.append", audio=base64.b64encode(b"\x00\x40\x00\xc0" * 480).decode())
+    live.wait_ms(10_000)
+    assert ms_of(live.now()) == 0
+
+
+def test_nothing_is_heard_while_muted(live, omni):
+    live.start()
+    live.send("session.input_audio.mute", event_id="m")
+    assert (live.next()["type"], live.outbox.pop()) == ("session.input_audio.muted", None)
+    live.say_something()
+    live.send("session.input_audio.unmute")
+    assert live.next()["type"] == "session.input_audio.unmuted"
+    assert all(not conversation.heard_s for conversation in omni.conversations)
+    live.say_something()
+    live.until("session.usage.updated")
+
+
+def test_commentary_is_spoken_about_after_what_is_being_said(live):
+    live.start()
+    for number, word in enumerate(("one", "two")):
+        live.send("session.commentary.append", content=word, delegation_id=None, event_id=f"c{number}")
+    events = live.until("session.usage.updated")
+    events += live.until("session.usage.updated")
+    live.wait_ms(10_000)
+    events += live.now()
+    appended = [event["client_event_id"] for event in events if event["type"] == "session.commentary.appended"]
+    assert appended == ["c0", "c1"]
+    assert words_of(events) == "onetwo"
+    assert ms_of(events) == pytest.approx(2 * 240, abs=1)
+
+
+def test_a_fixture_is_played_and_nothing_is_heard_meanwhile(live, sound):
+    live.start()
+    live.send("session.output_audio.fixture.play", audio=sound(500), event_id="f")
+    assert (live.next()["type"], round(ms_of(live.now()))) == ("session.output_audio.fixture.playing", 300)
+    live.send("session.thinking.append", content="a", delegation_id=None)
+    assert live.next()["error"]["code"] == "fixture_active"
+    live.say_something()
+    live.wait_ms(501)
+    rest = live.now()
+    assert (round(ms_of(rest)), rest[-1]["type"]) == (200, "session.output_audio.fixture.played")
+    live.say_something()
+    assert words_of(live.until("session.output_transcript.delta")).startswith("heard")
+
+
+def test_it_closes_with_its_usage_and_takes_nothing_more(live):
+    live.start()
+    live.wait_ms(2500)
+    live.send("session.close", event_id="bye")
+    closed = live.next()
+    assert (closed["reason"], closed["client_event_id"], closed["usage"]["seconds"]) == ("close_requested", "bye", 2.5)
+    assert live.outbox.close_code == 1000
+    live.send("session.input_audio.mute")
+    assert live.outbox.pop() is None
