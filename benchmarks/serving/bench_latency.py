@@ -196,7 +196,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="other turns")
     parser.add_argument("--server-core", type=int, help="the core that the server is kept on (default: any)")
     parser.add_argument("--client-core", type=int, help="the core of the client")
-    parser.add_argument("--command", choices=("talk", "serve"), default="talk", help="what starts the server")
+    parser.add_argument("--command", choices=("talk", "serve"), default="serve", help="what starts the server")
     parser.add_argument("--url", help="of a server that runs already")
     parser.add_argument("--fresh", action="store_true", help="forget the turns that OUT has")
     return parser.parse_args()

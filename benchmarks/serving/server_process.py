@@ -58,7 +58,7 @@ class Server:
 
 
 @contextmanager
-def running_server(*, core: int | None = None, command: str = "talk", options: Sequence[str] = ()) -> Iterator[Server]:
+def running_server(*, core: int | None = None, command: str = "serve", options: Sequence[str] = ()) -> Iterator[Server]:
     """Serve the shipped model for a while, on one core if it is given; OMP_NUM_THREADS=1.
 
     Raises:

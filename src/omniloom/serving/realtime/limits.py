@@ -30,6 +30,8 @@ class Limits:
     """Pieces of input that wait for the model."""
     waiting_bytes: int = 128 * 1024 * 1024
     """Sound and pixels, decoded, that wait for the model: two pictures of the largest size."""
+    session_threads: int = 64
+    """Threads for all sessions: answers at once; a session that has nothing for the model holds none."""
     response_tokens: int = 512
     """Longest reply where the session says "inf"."""
     session_s: float = 3600.0

@@ -36,7 +36,7 @@ from omniloom.serving.realtime.turns import (
     TurnEnd,
     trim_silence,
 )
-from omniloom.serving.realtime.worker import Worker
+from omniloom.serving.realtime.worker import Worker, threads_of
 from omniloom.stream.message import Message, wanted
 from omniloom.stream.parts import Audio, Image, Part, Text, Video
 
@@ -79,7 +79,8 @@ class RealtimeSession:
         self._conversation = omni.conversation()
         self._before_speech: tuple[Message, ...] = ()
         self._conversation_id = p.new_id("conv")
-        self._worker = Worker(name=f"omniloom-{self.id}", limit=limits.waiting_jobs, limit_bytes=limits.waiting_bytes)
+        threads = threads_of(limits.session_threads)
+        self._worker = Worker(threads=threads, limit=limits.waiting_jobs, limit_bytes=limits.waiting_bytes)
         self._lock = threading.Lock()
         self._handling = threading.RLock()
         self._running: _Running | None = None

@@ -32,10 +32,11 @@ from omniloom.serving.realtime.turns.silero import WINDOW
 
 WINDOW_MS = WINDOW * 1000 // MODEL_RATE_HZ
 START_WINDOWS = 2
-WAITS = ((0.97, 60), (0.4, 280), (0.1, 320))
-"""From this probability of the turn's end, so many milliseconds of silence end it; below, the setting's longest wait.
+WAITS = ((1, 0.98, 60), (4, 0.3, 280), (4, 0.1, 400))
+"""Where the model gave so many frames at least this probability of the end, so many milliseconds of silence end it.
 
-Chosen for the shipped model on voices and takes of training by `benchmarks/serving/bench_turn_ends.py`.
+Where none holds, the setting's longest wait does. Chosen for the shipped model on voices and takes of training by
+`benchmarks/serving/choose_waits.py`.
 """
 HYSTERESIS = 0.15
 """Once speaking, speech is believed down to this much below the threshold (as silero's own iterator does)."""
@@ -74,17 +75,23 @@ class TurnEnd:
     """What the model says of the end of the turn: told frame by frame in its thread, asked in the detector's."""
 
     def __init__(self) -> None:
-        self.probability = 0.0
-        """After the newest frame that was heard."""
+        self._newest: deque[float] = deque(maxlen=max(num_frames for num_frames, _, _ in WAITS))
 
     def tell(self, probabilities: Iterable[float]) -> None:
         """How likely it is, after each of more frames, that the turn has ended."""
-        for probability in probabilities:
-            self.probability = probability
+        self._newest.extend(probabilities)
 
     def forget(self) -> None:
         """Speech begins anew."""
-        self.probability = 0.0
+        self._newest.clear()
+
+    def wait_ms(self, longest_ms: int) -> int:
+        """How much silence ends the turn by now."""
+        newest = list(self._newest)
+        for num_frames, least, wait_ms in WAITS:
+            if len(newest) >= num_frames and min(newest[-num_frames:]) >= least:
+                return min(wait_ms, longest_ms)
+        return longest_ms
 
 
 class TurnDetector:
@@ -155,7 +162,8 @@ class TurnDetector:
         """Whether the turn is over by what the model has said of it meanwhile."""
         if self._turn_end is None or not self.is_speaking:
             return
-        is_over = self._silence_ms >= self._wait_ms(self._turn_end.probability)
+        assert isinstance(self._settings, SemanticVad)
+        is_over = self.silence_ms >= self._turn_end.wait_ms(self._settings.max_wait_ms)
         if is_over or self._num_heard >= self._max_windows:
             yield self._stopped()
 
@@ -165,13 +173,9 @@ class TurnDetector:
             yield self._stopped()
 
     @property
-    def _silence_ms(self) -> int:
+    def silence_ms(self) -> int:
+        """For how long nobody has been heard by now."""
         return max(self._quiet.lasts_ms, self._num_silent * WINDOW_MS)
-
-    def _wait_ms(self, probability: float) -> int:
-        assert isinstance(self._settings, SemanticVad)
-        longest = self._settings.max_wait_ms
-        return next((wait_ms for least, wait_ms in WAITS if probability >= least), longest)
 
     def _while_silent(self, window: Window, probability: float) -> Iterator[Signal]:
         self._prefix.append(window)
@@ -198,7 +202,7 @@ class TurnDetector:
             yield Heard(np.concatenate(self._held))
             self._held = []
         # Both must say so: a soft end of a word is quiet, and to silero still speech.
-        is_silent = self._num_silent > 0 and self._silence_ms >= self._settings.silence_duration_ms
+        is_silent = self._num_silent > 0 and self.silence_ms >= self._settings.silence_duration_ms
         if is_silent or self._num_heard >= self._max_windows:
             yield self._stopped()
 
