@@ -125,6 +125,7 @@ class FakeOmni:
         self.last_history_length = 0
         self.sampled: list[float] = []
         self.reads_turn_end = False
+        self.scores: dict[str, Any] = {}
         self.context = 1_024
 
     def hold(self, *, after_words: int) -> None:

@@ -64,6 +64,14 @@ def data_folder(source: PublicSource) -> Path:
     return folder
 
 
+def is_at_hand(source: PublicSource | PublicFiles) -> bool:
+    """Whether a set is on this machine, so that using it downloads nothing; of single files, whether any is."""
+    mirror = os.environ.get("OMNILOOM_DATA")
+    release = source.sha256[:12] if isinstance(source, PublicSource) else source.version
+    folders = [Path(mirror) / source.name] if mirror else []
+    return any(folder.is_dir() for folder in (*folders, cache_folder() / f"{source.name}-{release}"))
+
+
 def read_files(source: PublicFiles, checksums: Mapping[str, str]) -> dict[str, bytes]:
     """The content of files by path, each taken from the mirror, else the cache, else downloaded first.
 

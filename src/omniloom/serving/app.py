@@ -64,7 +64,7 @@ def create_app(
     add_error_handlers(app)
     add_guards(app, limits=limits, is_local=is_local, names=names, keys=keys, drain=drain, metrics=metrics)
     app.include_router(status_routes(health=health, drain=drain, metrics=metrics, needs_key=keys is not None))
-    app.include_router(page_routes())
+    app.include_router(page_routes(scores=omni.scores, reads_turn_end=omni.reads_turn_end))
     app.include_router(http_routes(omni, model_name=model_name, limits=limits))
     app.add_api_websocket_route("/v1/realtime", sockets.serve)
     app.add_api_websocket_route("/v1/live/sessions", sockets.serve_live)

@@ -1,19 +1,45 @@
 // The page: what the user does becomes events to the server, and its events become what the user sees and hears.
 
-import { Loudspeaker, toSamples } from "./audio.js";
+import { Answers } from "./answers.js";
+import { Attachments, takeFiles } from "./attachments.js";
+import { Loudspeaker, toBase64 } from "./audio.js";
+import { Camera } from "./camera.js";
 import { Conversation } from "./conversation.js";
-import { showExamples } from "./examples.js";
+import { at, openDialog } from "./elements.js";
+import { Examples } from "./examples.js";
+import { LatencyHistory, Timing } from "./latency.js";
 import { Palette } from "./palette.js";
-import { readPicture, scenePicture, takePictures } from "./pictures.js";
+import { fetchPicture } from "./pictures.js";
 import { Realtime } from "./realtime.js";
+import { Settings } from "./settings.js";
+import { obeyKeys } from "./shortcuts.js";
+import { readSound } from "./sounds.js";
 import { Talking } from "./talking.js";
 import { followTheme } from "./theme.js";
 
-const at = (id) => document.getElementById(id);
+const announce = (words) => (at("announce").textContent = words);
+const showLatency = () => openDialog(at("latency"));
 const realtime = new Realtime();
-const loudspeaker = new Loudspeaker({ onStart: refresh, onEnd: refresh });
-const view = new Conversation({ log: at("log"), onReplay: replay, onUsePicture: attach });
-const palette = new Palette({ onUse: attach, onProblem: notify });
+const loudspeaker = new Loudspeaker({});
+const history = new LatencyHistory({ chart: at("latency-chart"), words: at("latency-words"), table: at("latency-table") });
+const view = new Conversation({
+  log: at("log"),
+  announce,
+  onReplay: (samples) => answers.replay(samples),
+  onUsePicture: show,
+  onShowLatency: showLatency,
+});
+const answers = new Answers({ realtime, loudspeaker, view, history, onChange: refresh });
+const attachments = new Attachments({
+  list: at("attachments"),
+  onChange: refresh,
+  onProblem: notify,
+  onEmptied: () => at("message").focus(),
+});
+const palette = new Palette({ onUse: show, onProblem: notify });
+const camera = new Camera({ dialog: at("camera"), onUse: show });
+const examples = new Examples({ place: at("examples"), onChoose: askExample });
+const settings = new Settings({ dialog: at("settings"), onChange: tellSettings, onTurns: setHandsFree });
 const talking = new Talking({
   realtime,
   button: at("talk"),
@@ -23,14 +49,8 @@ const talking = new Talking({
   onProblem: notify,
 });
 
-const state = {
-  connection: "connecting", // connecting, open, lost
-  lostText: "",
-  picture: null, // data URI that goes with the next message
-  running: null, // the id of the response being made
-  turn: null, // the model's turn that is being filled
-  waiting: null, // {since, after}: what the next answer is measured from
-};
+let connection = "connecting"; // connecting, open, lost
+let wasLost = false;
 
 // What is going on, in words
 
@@ -39,26 +59,23 @@ function refresh() {
   at("state").dataset.state = name;
   at("state").lastElementChild.textContent = words;
   document.title = name === "ready" || name === "connecting" ? "omniloom" : `${words} · omniloom`;
-  at("send").ariaLabel = isBusy() && !hasMessage() ? "Stop the answer" : "Send";
-  at("send").querySelector("use").setAttribute("href", isBusy() && !hasMessage() ? "#i-stop" : "#i-send");
+  const stops = answers.isBusy && !hasMessage();
+  at("send").ariaLabel = stops ? "Stop the answer" : "Send";
+  at("send").querySelector("use").setAttribute("href", stops ? "#i-stop" : "#i-send");
   at("talk").ariaPressed = String(talking.held !== null);
   at("talk").querySelector("span").textContent = talking.label;
   at("hint").textContent = talking.hint;
+  at("handsfree").checked = talking.isHandsFree;
 }
 
-const isBusy = () => state.running !== null || loudspeaker.isPlaying;
-const hasMessage = () => at("message").value.trim() !== "" || state.picture !== null;
+const hasMessage = () => at("message").value.trim() !== "" || !attachments.isEmpty;
+const DOING = { speaking: "Speaking", writing: "Writing", drawing: "Drawing", thinking: "Thinking" };
 
 function describe() {
-  if (state.connection === "lost") return ["lost", state.lostText];
-  if (state.connection === "connecting") return ["connecting", "Connecting…"];
+  if (connection === "lost") return ["lost", "Not connected"];
+  if (connection === "connecting") return ["connecting", "Connecting…"];
   if (talking.isHearing) return ["hearing", "Hearing you"];
-  if (loudspeaker.isPlaying) return ["speaking", "Speaking"];
-  if (state.running) {
-    const form = state.turn?.firstMs == null ? null : state.turn.form;
-    const doing = { text: ["writing", "Writing"], audio: ["speaking", "Speaking"], image: ["drawing", "Drawing"] };
-    return doing[form] ?? ["thinking", "Thinking"];
-  }
+  if (answers.doing) return [answers.doing, DOING[answers.doing]];
   return talking.isHandsFree ? ["listening", "Listening"] : ["ready", "Ready"];
 }
 
@@ -67,7 +84,14 @@ function notify(words) {
   at("notice").textContent = words;
   at("notice").hidden = !words;
   clearTimeout(noticeTimer);
-  noticeTimer = setTimeout(() => (at("notice").hidden = true), 10000);
+  noticeTimer = setTimeout(() => (at("notice").hidden = true), 12000);
+}
+
+function showExamples(isShown) {
+  at("welcome").hidden = !isShown;
+  at("greeting").hidden = !view.isEmpty;
+  at("ideas").ariaExpanded = String(isShown);
+  if (isShown && !view.isEmpty) view.scroll();
 }
 
 // Asking
@@ -75,76 +99,75 @@ function notify(words) {
 const chosenForm = () => document.querySelector("input[name=form]:checked").value;
 
 function tellSettings() {
-  const audio = { input: { turn_detection: talking.turnDetection } };
-  realtime.send({ type: "session.update", session: { type: "realtime", output_modalities: [chosenForm()], audio } });
+  realtime.send({ type: "session.update", session: settings.sessionFor(chosenForm()) });
+}
+
+function contentOf({ words, pictures = [], sounds = [] }) {
+  const content = pictures.map((picture) => ({ type: "input_image", image_url: picture }));
+  for (const { samples } of sounds) {
+    const pcm = Int16Array.from(samples, (sample) => Math.max(-1, Math.min(1, sample)) * 32767);
+    content.push({ type: "input_audio", audio: toBase64(new Uint8Array(pcm.buffer)) });
+  }
+  if (words) content.push({ type: "input_text", text: words });
+  return content;
 }
 
 function send(content) {
   const isSent = realtime.send({ type: "conversation.item.create", item: { type: "message", role: "user", content } });
-  if (isSent) at("welcome").hidden = true;
-  else notify("There is no connection to the server. Your message was not sent.");
+  if (isSent) showExamples(false);
+  else notify("There is no connection to the server. Your message is kept; send it when the connection is back.");
   return isSent;
 }
 
-function answer(waiting, form = chosenForm()) {
-  state.waiting = waiting;
+function answer({ timing, expected, onRetry, form = chosenForm() }) {
+  answers.expect({ timing, expected, onRetry });
   realtime.send({ type: "response.create", response: { output_modalities: [form] } });
 }
 
-function ask({ words, picture, form }) {
+/** Whether it could be asked: words, pictures and sounds in any mix. */
+function ask({ words, pictures, sounds, form, expected }) {
   loudspeaker.open();
   interrupt();
-  const content = [];
-  if (picture) content.push({ type: "input_image", image_url: picture });
-  if (words) content.push({ type: "input_text", text: words });
-  if (!send(content)) return false;
-  view.addUser({ words, picture });
-  answer({ since: performance.now(), after: "sending" }, form);
+  const timing = new Timing({ after: "sending" });
+  if (!send(contentOf({ words, pictures, sounds }))) return false;
+  view.addUser({ words, pictures, sounds });
+  answer({ timing, expected, form, onRetry: () => ask({ words, pictures, sounds, form, expected }) });
   return true;
 }
 
 /** The user said something: hands-free the server answers by itself, otherwise it is asked to. */
-function onSpoken({ levels, since, after, isAnswered }) {
-  at("welcome").hidden = true;
-  if (!isAnswered && state.picture) send([{ type: "input_image", image_url: state.picture }]);
-  view.addUser({ picture: isAnswered ? null : state.picture, levels });
+function onSpoken({ levels, since, noticedAt, after, isAnswered, itemId }) {
+  const timing = new Timing({ since, noticedAt, after });
+  const pictures = isAnswered ? [] : attachments.pictures;
+  if (pictures.length) send(contentOf({ pictures }));
+  showExamples(false);
+  view.addUser({ pictures, levels, itemId });
   if (isAnswered) {
-    state.waiting = { since, after };
+    answers.expect({ timing });
   } else {
-    detach();
+    attachments.clear();
     realtime.send({ type: "input_audio_buffer.commit" });
-    answer({ since, after });
+    answer({ timing });
   }
 }
 
-/** Stop what is being said or made, here and on the server. */
 function interrupt() {
   loudspeaker.open();
-  fallSilent();
-  if (state.running) realtime.send({ type: "response.cancel", response_id: state.running });
-  state.running = null;
-  refresh();
+  answers.interrupt();
 }
 
-function fallSilent() {
-  if (loudspeaker.isPlaying) state.turn?.interrupt();
-  loudspeaker.clear();
-}
-
-function replay(samples) {
-  interrupt();
-  for (const piece of samples) loudspeaker.play(piece);
-  loudspeaker.end();
+function stop() {
+  if (!talking.drop()) interrupt();
 }
 
 at("composer").onsubmit = (event) => {
   event.preventDefault();
   const words = at("message").value.trim();
   if (!hasMessage()) {
-    if (isBusy()) interrupt();
-  } else if (ask({ words, picture: state.picture, form: chosenForm() })) {
+    if (answers.isBusy) interrupt();
+  } else if (ask({ words, pictures: attachments.pictures, sounds: attachments.sounds, form: chosenForm() })) {
     at("message").value = "";
-    detach();
+    attachments.clear();
     grow();
   }
   at("message").focus();
@@ -163,158 +186,182 @@ at("message").onkeydown = (event) => {
     at("composer").requestSubmit();
   }
 };
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !at("palette").open && !talking.drop()) interrupt();
-});
 
 for (const input of document.querySelectorAll("input[name=form]")) input.onchange = tellSettings;
 
-at("handsfree").onchange = async () => {
-  loudspeaker.open();
-  const isOn = at("handsfree").checked;
-  at("handsfree").checked = isOn === (await talking.setHandsFree(isOn)) && isOn;
-  tellSettings();
-  if (talking.isHandsFree && state.picture) {
-    const picture = state.picture;
-    detach();
-    attach(picture);
-  }
-};
-
-showExamples(at("examples"), async ({ words, form, scene, seed }) => {
-  loudspeaker.open();
+function chooseForm(form) {
   document.querySelector(`input[name=form][value=${form}]`).checked = true;
   tellSettings();
+}
+
+async function setHandsFree(isOn) {
+  loudspeaker.open();
+  settings.setHandsFree((await talking.setHandsFree(isOn)) && isOn);
+  tellSettings();
+  refresh();
+  if (!talking.isHandsFree) return;
+  const { pictures } = attachments;
+  attachments.clear();
+  pictures.forEach(show);
+}
+
+at("handsfree").onchange = () => setHandsFree(at("handsfree").checked);
+
+async function askExample({ words, form, picture, sound, answer: expected }) {
+  loudspeaker.open();
+  chooseForm(form);
   try {
-    ask({ words, form, picture: scene ? await scenePicture(scene, seed) : null });
+    const pictures = picture ? [await fetchPicture(picture)] : [];
+    const sounds = sound ? [await readSound(await (await fetch(sound)).blob(), "a recorded voice")] : [];
+    ask({ words, form, pictures, sounds, expected });
   } catch (problem) {
     notify(problem.message);
   }
-});
+}
 
-// Pictures
+// Pictures and sounds
 
 /** Keep a picture for the next message; hands-free there is no moment of sending, so it is shown at once. */
-function attach(picture) {
+function show(picture) {
   if (talking.isHandsFree) {
-    if (send([{ type: "input_image", image_url: picture }])) view.addUser({ picture });
+    if (send(contentOf({ pictures: [picture] }))) view.addUser({ pictures: [picture] });
     return;
   }
-  state.picture = picture;
-  at("attachment").hidden = false;
-  at("attachment").querySelector("img").src = picture;
+  attachments.addPicture(picture);
   at("message").focus();
-  refresh();
 }
 
-function detach() {
-  state.picture = null;
-  at("attachment").hidden = true;
-  refresh();
-}
-
-async function take(file) {
-  try {
-    attach(await readPicture(file));
-  } catch (problem) {
-    notify(problem.message);
-  }
-}
-
-takePictures({ input: at("file"), sign: at("dropping"), onFile: take, onProblem: notify });
+takeFiles({ input: at("file"), sign: at("dropping"), onFiles: (files) => attachments.addFiles(files) });
 at("attach").onclick = () => at("file").click();
 at("make").onclick = () => palette.open();
-at("attachment").querySelector("button").onclick = () => {
-  detach();
-  at("message").focus();
-};
+at("open-camera").onclick = () => camera.open();
+at("ideas").onclick = () => showExamples(at("welcome").hidden);
+at("open-latency").onclick = showLatency;
+at("open-settings").onclick = () => openDialog(at("settings"));
+at("open-help").onclick = () => openDialog(at("help"));
+at("help-from-settings").onclick = () => openDialog(at("help"));
 
-// Answers
+// What the user said, as the server heard it
 
-realtime.on("input_audio_buffer.speech_started", () => {
-  fallSilent();
-  state.running = null;
-  refresh();
-});
-
-realtime.on("response.created", ({ response }) => {
-  const form = response.output_modalities.includes("audio") ? "audio" : response.output_modalities.at(-1);
-  state.running = response.id;
-  state.turn = view.addModel({ id: response.id, form, ...state.waiting });
-  refresh();
-});
-
-/** Do something with the turn that an event belongs to, unless it was interrupted. */
-function onTurn(type, act) {
-  realtime.on(type, (event) => {
-    if (state.running !== event.response_id) return;
-    act(state.turn, event);
-    refresh();
-  });
-}
-
-onTurn("response.output_text.delta", (turn, { delta }) => turn.addWords(delta));
-onTurn("response.output_audio_transcript.delta", (turn, { delta }) => turn.addWords(delta));
-onTurn("response.output_audio.delta", (turn, { delta }) => {
-  const samples = toSamples(delta);
-  turn.addSound(samples);
-  loudspeaker.play(samples);
-});
-onTurn("response.output_audio.done", () => loudspeaker.end());
-onTurn("response.output_image.delta", (turn, { delta }) => turn.showPicture(delta, false));
-onTurn("response.output_image.done", (turn, { image }) => turn.showPicture(image, true));
-
-realtime.on("response.done", ({ response }) => {
-  if (state.turn?.id === response.id) state.turn.finish(response);
-  if (state.running === response.id) state.running = null;
-  refresh();
-});
+realtime.on("input_audio_buffer.committed", ({ item_id: itemId }) => view.committed(itemId));
+realtime.on("conversation.item.input_audio_transcription.delta", ({ item_id: itemId, delta }) => view.transcribed(itemId, { delta }));
+realtime.on("conversation.item.input_audio_transcription.completed", ({ item_id: itemId, transcript }) =>
+  view.transcribed(itemId, { whole: transcript }),
+);
 
 // The connection
 
-function forgetSession() {
-  talking.reset();
-  loudspeaker.clear();
-  state.running = null;
-}
-
-realtime.on("session.created", () => {
-  if (state.connection === "lost") notify("Connected again. The model remembers nothing from before.");
-  state.connection = "open";
+realtime.on("session.created", ({ session }) => {
+  settings.told(session);
+  connection = "open";
+  at("lost").hidden = true;
+  clearInterval(countdown);
+  if (wasLost) {
+    const words = "Connected again. The model has forgotten what stands above.";
+    if (view.isEmpty) announce("Connected again.");
+    else view.divide(words);
+  }
+  wasLost = false;
   tellSettings();
   refresh();
 });
 
-realtime.on("closed", ({ reason, seconds }) => {
-  forgetSession();
-  state.connection = "lost";
-  state.lostText = `Not connected. Trying again in ${seconds} s`;
-  if (reason) notify(`The server closed the connection: ${reason}`);
+let countdown = 0;
+realtime.on("lost", ({ why, words, seconds }) => {
+  clearInterval(countdown);
+  if (connection === "open") {
+    talking.reset();
+    answers.lose();
+  }
+  if (!wasLost) announce(words);
+  connection = "lost";
+  wasLost = true;
+  let left = seconds;
+  const tell = () => {
+    const when = seconds === undefined ? "" : left > 0 ? ` Trying again in ${left} s.` : " Trying now…";
+    at("lost").firstElementChild.textContent = words + when;
+    left -= 1;
+  };
+  tell();
+  if (seconds !== undefined) countdown = setInterval(tell, 1000);
+  at("retry").textContent = why === "key" ? "Enter the key" : "Try now";
+  at("retry").onclick = why === "key" ? askKey : () => realtime.retry();
+  at("lost").hidden = false;
+  if (why === "key") askKey();
   refresh();
 });
 
+function askKey() {
+  if (realtime.key) at("key-words").textContent = "The key that was given is not accepted. Is it written right?";
+  if (!at("key").open) openDialog(at("key"));
+}
+
+at("key-form").onsubmit = () => {
+  realtime.key = at("key-input").value.trim();
+  at("key-input").value = "";
+  realtime.retry();
+};
+at("key-later").onclick = () => at("key").close();
+
+// A cancel or a truncation may cross the end of the answer on the wire; nothing is wrong then.
+const isHarmless = ({ code, event_id: eventId }) =>
+  code === "response_cancel_not_active" || Boolean(eventId?.startsWith("truncate_"));
 realtime.on("error", ({ error }) => {
-  // A cancel may cross the end of the answer on the wire; nothing is wrong then.
-  if (error.code !== "response_cancel_not_active") notify(error.message);
+  if (!isHarmless(error)) notify(error.message);
 });
 
-at("new").onclick = () => {
+function startAnew() {
   interrupt();
-  forgetSession();
+  talking.reset();
+  answers.forget();
   view.clear();
-  detach();
-  state.turn = null;
-  state.connection = "connecting";
-  at("welcome").hidden = false;
+  attachments.clear();
+  connection = "connecting";
+  showExamples(true);
   realtime.restart();
   refresh();
   at("message").focus();
-};
+}
+at("new").onclick = startAnew;
+
+// Keys
+
+const press = (id) => () => at(id).click();
+obeyKeys({
+  place: at("keys"),
+  shown: [
+    ["Enter", "send the message"],
+    ["Shift+Enter", "a new line"],
+    ["Space", "talk while it is held, when the focus is in no field; tap to start and to send"],
+  ],
+  keys: [
+    { name: "Escape", key: "Escape", always: true, words: "stop the answer, or drop what you are saying", act: stop },
+    { name: "/", key: "/", words: "to the message field", act: () => at("message").focus() },
+    { name: "?", key: "?", words: "this help", act: press("open-help") },
+    { name: "Alt+1", code: "Digit1", alt: true, words: "answer in text", act: () => chooseForm("text") },
+    { name: "Alt+2", code: "Digit2", alt: true, words: "answer in speech", act: () => chooseForm("audio") },
+    { name: "Alt+3", code: "Digit3", alt: true, words: "answer in a picture", act: () => chooseForm("image") },
+    { name: "Alt+H", code: "KeyH", alt: true, words: "hands-free on or off", act: press("handsfree") },
+    { name: "Alt+A", code: "KeyA", alt: true, words: "attach pictures or sounds", act: press("attach") },
+    { name: "Alt+C", code: "KeyC", alt: true, words: "take a picture with the camera", act: press("open-camera") },
+    { name: "Alt+P", code: "KeyP", alt: true, words: "make a picture of shapes", act: press("make") },
+    { name: "Alt+E", code: "KeyE", alt: true, words: "examples of what to ask", act: press("ideas") },
+    { name: "Alt+L", code: "KeyL", alt: true, words: "how soon it answers", act: showLatency },
+    { name: "Alt+S", code: "KeyS", alt: true, words: "settings", act: press("open-settings") },
+    { name: "Alt+N", code: "KeyN", alt: true, words: "a new conversation", act: startAnew },
+  ],
+});
 
 fetch("/health")
   .then((response) => response.json())
-  .then(({ turns_remembered: turns }) => (at("memory").hidden = turns !== 0));
+  .then(({ turns_remembered: turns }) => (at("memory").hidden = turns !== 0))
+  .catch(() => {}); // told by the connection
+fetch("/world.json")
+  .then((response) => response.json())
+  .then((world) => settings.offered(world))
+  .catch(() => {});
 
-followTheme(at("theme"));
+followTheme({ button: at("theme"), radios: document.querySelectorAll("input[name=theme]") });
+examples.load();
 realtime.connect();
 refresh();

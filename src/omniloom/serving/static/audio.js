@@ -68,8 +68,12 @@ const PROBLEMS = {
   NotReadableError: "The microphone is used by another program. Close that program, then try again.",
 };
 
-/** Plays replies; `clear` falls silent at once. */
+/** Plays replies and knows what was heard of them; `clear` falls silent at once. */
 export class Loudspeaker {
+  #last = { played: 0, at: 0 }; // what the worklet told last, in samples and in seconds of its clock
+  #given = 0; // samples of this sound that were given to play
+
+  /** `onStart(heardAtMs)` when a sound begins, by the page's clock, and `onEnd()` when it is over. */
   constructor({ onStart, onEnd }) {
     this.onStart = onStart;
     this.onEnd = onEnd;
@@ -89,13 +93,35 @@ export class Loudspeaker {
     await this.context.audioWorklet.addModule("/static/player-worklet.js");
     this.node = new AudioWorkletNode(this.context, "player", { numberOfInputs: 0, outputChannelCount: [1] });
     this.node.connect(this.context.destination);
-    this.node.port.onmessage = ({ data }) => {
-      this.isPlaying = data === "started";
-      (this.isPlaying ? this.onStart : this.onEnd)();
-    };
+    this.node.port.onmessage = ({ data }) => this.#onTold(data);
+  }
+
+  #onTold({ what, played, at }) {
+    this.#last = { played, at };
+    if (what === "started") {
+      this.isPlaying = true;
+      this.onStart(performance.now() + (at - this.context.currentTime + this.#latency) * 1000);
+    } else if (what === "ended") {
+      this.isPlaying = false;
+      this.onEnd();
+    }
+  }
+
+  /** Seconds between a sample's leaving the page and its being heard. */
+  get #latency() {
+    return this.context.outputLatency || this.context.baseLatency || 0;
+  }
+
+  /** How much of this sound has been heard. */
+  get heardMs() {
+    if (!this.context || !this.#given) return 0;
+    const since = this.isPlaying ? this.context.currentTime - this.#last.at - this.#latency : 0;
+    const samples = Math.min(this.#given, Math.max(0, this.#last.played + since * RATE));
+    return Math.floor((samples * 1000) / RATE);
   }
 
   async play(samples) {
+    this.#given += samples.length;
     await this.open();
     this.node.port.postMessage({ samples });
   }
@@ -105,8 +131,11 @@ export class Loudspeaker {
     this.node.port.postMessage({ end: true });
   }
 
+  /** Fall silent, and forget the sound: what is played next is another. */
   clear() {
     this.node?.port.postMessage({ clear: true });
     this.isPlaying = false;
+    this.#given = 0;
+    this.#last = { played: 0, at: 0 };
   }
 }

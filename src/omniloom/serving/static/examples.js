@@ -1,31 +1,52 @@
-// What to try first: one example of each way in and out.
+// What to try: questions of the model's own problems, in groups, from the server that knows what the model is good at.
 
-import { element, icon } from "./conversation.js";
-import { sceneAddress } from "./pictures.js";
+import { element, icon } from "./elements.js";
 
-const EXAMPLES = [
-  { words: "I see a green circle. What colour is the circle?", note: "reading, in text", form: "text" },
-  { words: "say red star", note: "the model speaks", form: "audio" },
-  { words: "draw a big red circle at the top left", note: "the model draws", form: "image" },
-  { words: "what is this?", note: "about this picture, aloud", form: "audio", scene: "big blue star top left", seed: 3 },
-  { words: "make it blue", note: "this picture, drawn anew", form: "image", scene: "big red heart bottom right", seed: 5 },
-  {
-    words: "how many shapes are there?",
-    note: "about this picture, in text",
-    form: "text",
-    scene: "big green circle top left and small orange ring top right and big pink square bottom left",
-    seed: 8,
-  },
-];
+const FORM_WORDS = { text: "answered in text", audio: "answered aloud", image: "answered with a picture" };
 
-export function showExamples(place, onChoose) {
-  for (const example of EXAMPLES) {
-    const sign = example.scene
-      ? element("img", { className: "thumb", src: sceneAddress(example.scene, example.seed), alt: "" })
-      : element("i", { className: "glyph" }, icon(example.form));
-    const words = element("span", { text: `“${example.words}”` }, element("small", { text: example.note }));
-    const button = element("button", { type: "button", className: `example ${example.form}` }, sign, words);
-    button.onclick = () => onChoose(example);
-    place.append(button);
+export class Examples {
+  /** `onChoose({words, form, picture, sound, answer})` when one is pressed. */
+  constructor({ place, onChoose }) {
+    Object.assign(this, { place, onChoose });
+    this.seed = Math.floor(Math.random() * 1000);
+  }
+
+  async load(seed = this.seed) {
+    let groups;
+    try {
+      const answer = await fetch(`/tasks.json?seed=${seed}`);
+      if (!answer.ok) throw new Error(answer.statusText);
+      ({ groups } = await answer.json());
+    } catch {
+      const words = "The examples could not be loaded. ";
+      const again = element("button", { type: "button", text: "Try again", onclick: () => this.load(seed) });
+      this.place.replaceChildren(element("p", { className: "empty", text: words }, again));
+      return;
+    }
+    this.seed = seed;
+    const others = element("button", { type: "button", className: "quiet others", text: "Show others" });
+    others.onclick = async () => {
+      await this.load(seed + 1);
+      this.place.querySelector(".others").focus();
+    };
+    this.place.replaceChildren(...groups.map((group) => this.#group(group)), others);
+  }
+
+  #group({ title, examples }) {
+    const heading = element("h2", { text: title });
+    const chips = examples.map((example) => element("li", {}, this.#chip(example)));
+    return element("section", { className: "group" }, heading, element("ul", {}, ...chips));
+  }
+
+  #chip(example) {
+    const { words, form, picture, sound, score } = example;
+    const sign = picture ? element("img", { className: "thumb", src: picture, alt: "with a picture" }) : null;
+    const heard = sound ? element("span", { className: "glyph", title: "with a recorded voice" }, icon("mic")) : null;
+    const measured = score === null ? "" : `; right ${Math.round(score * 100)} % of the time`;
+    const chip = element("button", { type: "button", className: "example", title: `${FORM_WORDS[form]}${measured}` });
+    const hint = element("span", { className: "unseen", text: `${sound ? ", with a recorded voice" : ""}, ${FORM_WORDS[form]}` });
+    chip.append(...[sign, heard, element("span", { className: "said", text: words }), hint, icon(form)].filter(Boolean));
+    chip.onclick = () => this.onChoose(example);
+    return chip;
   }
 }

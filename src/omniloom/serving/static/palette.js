@@ -1,7 +1,7 @@
 // The dialog in which someone without pictures makes one: shapes of the model's world, one in each corner.
 
-import { element } from "./conversation.js";
-import { sceneAddress, scenePicture } from "./pictures.js";
+import { element, openDialog } from "./elements.js";
+import { sceneAddress, fetchPicture } from "./pictures.js";
 
 const EMPTY = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'/%3E";
 
@@ -30,7 +30,7 @@ export class Palette {
     }
     this.seed = Math.floor(Math.random() * 1e6);
     this.#show();
-    this.dialog.showModal();
+    openDialog(this.dialog);
   }
 
   async #prepare() {
@@ -115,7 +115,7 @@ export class Palette {
 
   async #finish() {
     try {
-      const picture = await scenePicture(this.#description, this.seed);
+      const picture = await fetchPicture(sceneAddress(this.#description, this.seed));
       this.dialog.close();
       this.onUse(picture);
     } catch (problem) {

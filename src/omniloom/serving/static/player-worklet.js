@@ -1,12 +1,11 @@
 // Plays pieces of sound one after another. A little is gathered before the first, so that late pieces leave no gap.
+// It tells how many samples have been played, so that the page knows at any moment what was heard.
+const TOLD_EVERY = 1024;
+
 class Player extends AudioWorkletProcessor {
   constructor() {
     super();
-    this.pieces = [];
-    this.offset = 0;
-    this.waiting = 0;
-    this.isPlaying = false;
-    this.isWhole = false;
+    this.reset();
     this.port.onmessage = ({ data }) => {
       if (data.samples) {
         this.pieces.push(data.samples);
@@ -14,11 +13,15 @@ class Player extends AudioWorkletProcessor {
       } else if (data.end) {
         this.isWhole = true;
       } else if (data.clear) {
-        this.pieces = [];
-        this.offset = this.waiting = 0;
-        this.isPlaying = this.isWhole = false;
+        this.reset();
       }
     };
+  }
+
+  reset() {
+    this.pieces = [];
+    this.offset = this.waiting = this.played = this.told = 0;
+    this.isPlaying = this.isWhole = this.wasStarted = false;
   }
 
   process(_inputs, [output]) {
@@ -30,7 +33,8 @@ class Player extends AudioWorkletProcessor {
         return true;
       }
       this.isPlaying = true;
-      this.port.postMessage("started");
+      if (!this.wasStarted) this.tell("started");
+      this.wasStarted = true;
     }
     let at = 0;
     while (at < out.length && this.pieces.length) {
@@ -39,22 +43,29 @@ class Player extends AudioWorkletProcessor {
       out.set(piece.subarray(this.offset, this.offset + count), at);
       at += count;
       this.offset += count;
-      this.waiting -= count;
       if (this.offset === piece.length) {
         this.pieces.shift();
         this.offset = 0;
       }
     }
+    this.waiting -= at;
+    this.played += at;
     if (!this.pieces.length) {
       if (this.isWhole) this.stop();
       else this.isPlaying = false;
     }
+    if (this.played - this.told >= TOLD_EVERY) this.tell("played");
     return true;
   }
 
+  tell(what) {
+    this.told = this.played;
+    this.port.postMessage({ what, played: this.played, at: currentTime });
+  }
+
   stop() {
-    this.isPlaying = this.isWhole = false;
-    this.port.postMessage("ended");
+    this.isPlaying = this.isWhole = this.wasStarted = false;
+    this.tell("ended");
   }
 }
 

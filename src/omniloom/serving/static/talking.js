@@ -5,14 +5,15 @@ import { Microphone, toBase64 } from "./audio.js";
 const TAP_MS = 350; // a shorter press starts talking and leaves it on until the next press
 const PRE_ROLL = 10; // pieces from before the press: people speak as they press
 const SHORTEST_MS = 200;
-const SILENCE_MS = 500;
+const MOST_HEARD = 3000; // pieces whose loudness is kept: a minute
+const MOST_SHOWN = 1500; // pieces of a turn that are shown: the longest turn
 const PIECE_MS = 20;
 const MIC_REST_MS = 30000;
 
 export class Talking {
   /**
-   * `onStart` is called before sound is sent, `onSpoken({levels, since, after, isAnswered})` when a turn is over, where
-   * `isAnswered` says that the server answers by itself, and `onChange` when what `isHearing` and the like say changed.
+   * `onStart` is called before sound is sent, `onSpoken({levels, since, after, isAnswered, itemId})` when a turn is over,
+   * where `isAnswered` says that the server answers by itself, and `onChange` when `isHearing` and the like changed.
    */
   constructor({ realtime, button, onStart, onSpoken, onChange, onProblem }) {
     Object.assign(this, { realtime, button, onStart, onSpoken, onChange, onProblem });
@@ -26,17 +27,12 @@ export class Talking {
   }
 
   #recent; // the last pieces, in case a press follows
-  #heard; // loudness of every piece since hands-free began
-  #heardSince = 0;
-  #speechStartMs = null;
+  #heard; // {level, at} of the pieces that were sent hands-free since the last turn
+  #isSpeech = false; // the server hears speech
   #restTimer = 0;
 
   get isHearing() {
-    return this.held !== null || this.#speechStartMs !== null;
-  }
-
-  get turnDetection() {
-    return this.isHandsFree ? { type: "server_vad", silence_duration_ms: SILENCE_MS } : null;
+    return this.held !== null || this.#isSpeech;
   }
 
   get label() {
@@ -55,16 +51,15 @@ export class Talking {
   reset() {
     this.held = null;
     this.#heard = [];
-    this.#speechStartMs = null;
+    this.#isSpeech = false;
   }
 
   async setHandsFree(isOn) {
     if (isOn) {
       this.isHandsFree = await this.#open();
-      this.#heard = [];
     } else {
       this.isHandsFree = false;
-      this.#speechStartMs = null;
+      this.#isSpeech = false;
       this.#showLevel(0);
       await this.microphone.close();
     }
@@ -128,7 +123,7 @@ export class Talking {
       this.realtime.send({ type: "input_audio_buffer.clear" });
       if (!isDropped) this.onProblem("Nothing was heard. Hold the button for as long as you speak.");
     } else {
-      this.onSpoken({ levels, since: performance.now(), after: "you let go", isAnswered: false });
+      this.onSpoken({ levels, since: performance.now(), noticedAt: null, after: "you let go", isAnswered: false });
     }
     this.onChange();
   }
@@ -136,8 +131,7 @@ export class Talking {
   #onPiece(piece, level) {
     this.#showLevel(level);
     if (this.isHandsFree) {
-      if (!this.#heard.length) this.#heardSince = performance.now() - PIECE_MS;
-      this.#heard.push(level);
+      this.#keepLevel(level);
     } else if (this.held) {
       this.held.levels.push(level);
     } else {
@@ -160,7 +154,7 @@ export class Talking {
       this.press();
     };
     this.button.onpointerup = this.button.onpointercancel = () => this.release();
-    const isElsewhere = (target) => target.closest("input, textarea, dialog, a, button") ?? this.button;
+    const isElsewhere = (target) => target.closest("input, textarea, dialog, a, button, [tabindex]") ?? this.button;
     const isTalkKey = ({ key, target }) =>
       isElsewhere(target) === this.button && (key === " " || (key === "Enter" && target === this.button));
     document.addEventListener("keydown", (event) => {
@@ -172,18 +166,37 @@ export class Talking {
   }
 
   #listenToServer() {
-    this.realtime.on("input_audio_buffer.speech_started", ({ audio_start_ms: startMs }) => {
+    this.realtime.on("input_audio_buffer.speech_started", () => {
       if (!this.isHandsFree) return;
-      this.#speechStartMs = startMs;
+      this.#isSpeech = true;
       this.onChange();
     });
-    this.realtime.on("input_audio_buffer.speech_stopped", ({ audio_end_ms: stopMs }) => {
-      if (this.#speechStartMs === null) return;
-      const endMs = stopMs - SILENCE_MS;
-      const levels = this.#heard.slice(this.#speechStartMs / PIECE_MS, endMs / PIECE_MS);
-      this.#speechStartMs = null;
-      this.onSpoken({ levels, since: this.#heardSince + endMs, after: "your last word", isAnswered: true });
+    this.realtime.on("input_audio_buffer.speech_stopped", ({ item_id: itemId }) => {
+      if (!this.#isSpeech) return;
+      const noticedAt = performance.now();
+      const { levels, endedAt } = spokenPart(this.#heard);
+      this.#isSpeech = false;
+      this.#heard = [];
+      this.onSpoken({ levels, since: endedAt ?? noticedAt, noticedAt, after: "your last word", isAnswered: true, itemId });
       this.onChange();
     });
   }
+
+  #keepLevel(level) {
+    this.#heard.push({ level, at: performance.now() });
+    if (this.#heard.length > MOST_HEARD) this.#heard = this.#heard.slice(MOST_HEARD / 2);
+  }
+}
+
+/**
+ * The loudness of what was spoken since the turn before, and when the last piece clearly louder than the room was heard:
+ * by the microphone and not by the server's word, which comes after it has waited.
+ */
+function spokenPart(heard) {
+  const room = heard.map(({ level }) => level).sort((a, b) => a - b);
+  const quiet = room[Math.floor(room.length / 5)] ?? 0;
+  const isLoud = ({ level }) => level > Math.max(2.5 * quiet, 0.08 * room.at(-1));
+  const last = heard.findLastIndex(isLoud);
+  const first = Math.max(heard.findIndex(isLoud), last - MOST_SHOWN);
+  return { levels: heard.slice(first, last + 1).map(({ level }) => level), endedAt: heard[last]?.at };
 }
