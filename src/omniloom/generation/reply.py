@@ -159,7 +159,7 @@ class _Run:
     image: Image | None = None
 
 
-def _shown_after(picture: CodecSpec) -> frozenset[int]:
+def shown_after(picture: CodecSpec) -> frozenset[int]:
     """The numbers of codes after which something new can be seen: blocks, or the first plane and then single codes."""
     sizes = [len(group) for group in picture.groups]
     # What comes before the first block, the paper, is nothing to see yet.
@@ -189,7 +189,7 @@ class ReplyBuilder:
         self._audio_stream = codecs.audio.decoder_stream()
         self._audio, self._picture = vocabulary.specs["audio"], vocabulary.specs["image"]
         self._frame_codes = self._audio.elements_per_cycle
-        self._shown_after = _shown_after(self._picture)
+        self._shown_after = shown_after(self._picture)
         self._num_unheard = 0  # codes of the last run that no chunk holds yet
         self._num_chunks = 0
 

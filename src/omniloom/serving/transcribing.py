@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import cast
 
 from omniloom.data.problems.wording import PHRASE_WORDINGS
-from omniloom.data.speech.words import Language
 from omniloom.generation import Omni, Sampling, TextDelta
 from omniloom.stream.parts import Audio
 
 MAX_TEXT_TOKENS = 256
 """Longest text of one turn; thirty seconds of quick speech are some 120 words."""
+
+
+def question(language: str) -> str:
+    """What the model is asked for the text of a sound.
+
+    Raises:
+        ValueError: If the model does not write that language.
+    """
+    wordings = {str(name): wording for name, wording in PHRASE_WORDINGS.items()}
+    if language not in wordings:
+        raise ValueError(f"language must be one of {', '.join(wordings)}, got {language[:40]!r}")
+    return f"{wordings[language].transcribe.cores[0]}?".capitalize()
 
 
 def transcribe(omni: Omni, audio: Audio, *, language: str = "en", sampling: Sampling = Sampling()) -> Iterator[str]:
@@ -25,10 +35,7 @@ def transcribe(omni: Omni, audio: Audio, *, language: str = "en", sampling: Samp
     Raises:
         ValueError: If the model does not write that language, or the sound does not fit its context.
     """
-    if language not in PHRASE_WORDINGS:
-        raise ValueError(f"language must be one of {', '.join(PHRASE_WORDINGS)}, got {language[:40]!r}")
-    question = f"{PHRASE_WORDINGS[cast(Language, language)].transcribe.cores[0]}?"
-    return _pieces(omni, [question.capitalize(), audio], sampling)
+    return _pieces(omni, [question(language), audio], sampling)
 
 
 def _pieces(omni: Omni, prompt: list[str | Audio], sampling: Sampling) -> Iterator[str]:

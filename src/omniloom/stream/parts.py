@@ -363,7 +363,9 @@ def _reading_picture(name: str, remedy: str) -> Iterator[None]:
     """Turns Pillow's many errors into one that names the file and the remedy."""
     try:
         yield
-    except (UnidentifiedImageError, PillowImage.DecompressionBombError, OSError, SyntaxError) as error:
+    except UnidentifiedImageError as error:  # its own message holds an address of the buffer
+        raise ValueError(f"{name} is not a picture that can be read (of no known format, or cut); {remedy}") from error
+    except (PillowImage.DecompressionBombError, OSError, SyntaxError) as error:
         raise ValueError(f"{name} is not a picture that can be read ({error}); {remedy}") from error
 
 

@@ -13,10 +13,21 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from omniloom.serving.http.audio.speech import SpeechAudioDelta, SpeechAudioDone
+from omniloom.serving.http.audio.transcriptions import TranscriptTextDelta, TranscriptTextDone
 from omniloom.serving.http.chat.wire import ChatChunk
+from omniloom.serving.http.images import CompletedImage, PartialImage
 
 REF = "#/components/schemas/{model}"
-STREAMED: tuple[type[BaseModel], ...] = (ChatChunk,)
+STREAMED: tuple[type[BaseModel], ...] = (
+    ChatChunk,
+    CompletedImage,
+    PartialImage,
+    SpeechAudioDelta,
+    SpeechAudioDone,
+    TranscriptTextDelta,
+    TranscriptTextDone,
+)
 
 DESCRIPTION = (
     "Text, sound, pictures and films in; text, speech and pictures out; in the types of OpenAI's interface. "

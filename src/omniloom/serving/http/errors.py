@@ -7,7 +7,7 @@ does not exist) is put into the same shape here, so that no client ever meets a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -147,7 +147,7 @@ def _path(steps: Sequence[str | int], body: Any) -> str:
     path: list[str] = []
     for place, step in enumerate(steps):
         is_last = place == len(steps) - 1
-        if isinstance(body, dict) and (step in body or is_last):
+        if isinstance(body, Mapping) and (step in body or is_last):
             body = body.get(step)
         elif isinstance(body, list) and isinstance(step, int) and step < len(body):
             body = body[step]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omniloom.generation import Usage
+from omniloom.generation import TokenCounts, Usage
 
 
 class Request(BaseModel):
@@ -65,6 +65,9 @@ class PromptTokens(Answer):
     """Of a prompt; each request is read from its beginning, so none is in the model's memory already."""
 
     cached_tokens: Literal[0] = 0
+    text_tokens: int = 0
+    audio_tokens: int = 0
+    image_tokens: int = 0
 
 
 class CompletionTokens(Answer):
@@ -88,12 +91,16 @@ class CompletionUsage(Answer):
 
 def completion_usage(usages: list[Usage]) -> CompletionUsage:
     """What several answers to one prompt took together; the prompt counts once."""
-    prompt = usages[0].prompt_tokens if usages else 0
+    counts = usages[0].prompt if usages else TokenCounts()
+    prompt = counts.total
     reply = sum(usage.reply_tokens for usage in usages)
     return CompletionUsage(
         prompt_tokens=prompt,
         completion_tokens=reply,
         total_tokens=prompt + reply,
+        prompt_tokens_details=PromptTokens(
+            text_tokens=counts.text, audio_tokens=counts.audio, image_tokens=counts.image
+        ),
         completion_tokens_details=CompletionTokens(
             text_tokens=sum(usage.text_tokens for usage in usages),
             audio_tokens=sum(usage.audio_tokens for usage in usages),
