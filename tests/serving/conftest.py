@@ -128,6 +128,9 @@ class FakeOmni:
         self.scores: dict[str, Any] = {}
         self.context = 1_024
 
+    def on_usage(self, tell: Callable[[Any], None]) -> None:
+        """Replies of the stand-in take nothing."""
+
     def hold(self, *, after_words: int) -> None:
         self.steps = threading.Semaphore(after_words)
 
@@ -231,10 +234,10 @@ def sound() -> Callable[..., str]:
 
 
 @contextmanager
-def running_server(model: Any, *, model_name: str) -> Iterator[str]:
+def running_server(model: Any, *, model_name: str, limits: Limits = Limits()) -> Iterator[str]:
     """A real server on loopback; its "host:port"."""
     listener = listen("127.0.0.1", 0)
-    running = make_server(model, model_name=model_name, turns_remembered=0)
+    running = make_server(model, model_name=model_name, turns_remembered=0, limits=limits)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -23,6 +23,7 @@ from torch import Tensor
 from omniloom.generation.batch import Row, merged, take_position
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.guide import guide_prompt
+from omniloom.generation.reply import Usage
 from omniloom.kernels import CacheRow, IdRange, Scratch
 from omniloom.stream import vocabulary as v
 from omniloom.stream.folding import Position
@@ -114,6 +115,8 @@ class Engine:
         self._work: list[Work] = []
         self._is_stepping = False
         self.num_steps = 0
+        self.on_usage: Callable[[Usage], None] = lambda usage: None
+        """Told what each reply took once it has ended, in the thread that reads it."""
 
     def feed(self, row: RowDecoder, *, ids: Sequence[int] = ()) -> Float[Tensor, "T ids"]:
         """Feed what waits in a row; the scores of these ids after each position."""

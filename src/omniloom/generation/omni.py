@@ -7,7 +7,7 @@ print(reply.text)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from omniloom.generation.batch import FinishedRow, decode_rows
 from omniloom.generation.conversation import MAX_REPLY_TOKENS, Conversation, encode, finished
 from omniloom.generation.decoder import PreparedModel
 from omniloom.generation.engine import Engine
-from omniloom.generation.reply import Event, Reply, ReplyBuilder
+from omniloom.generation.reply import Event, Reply, ReplyBuilder, Usage
 from omniloom.generation.rules import Rulebook, TextRules
 from omniloom.generation.sampling import Sampling
 from omniloom.generation.turns import TurnCodec
@@ -84,6 +84,10 @@ class Omni:
     def reads_turn_end(self) -> bool:
         """Whether `Conversation.hear` tells how likely the speaker has finished."""
         return self.vocabulary.has_turn_end
+
+    def on_usage(self, tell: Callable[[Usage], None]) -> None:
+        """Have `tell` called with what each reply took, once it has ended, in the thread that reads it."""
+        self._engine.on_usage = tell
 
     def conversation(self, history: Sequence[Message] = ()) -> Conversation:
         """A new conversation, or one that goes on from these messages."""

@@ -7,7 +7,7 @@ Thin on purpose: what the page shows is in `page`, what a socket carries in `soc
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -16,10 +16,12 @@ from omniloom.generation import Omni
 from omniloom.serving.guard.drain import Drain
 from omniloom.serving.guard.keys import KeyRing
 from omniloom.serving.guard.stack import add_guards
+from omniloom.serving.guard.visit import count_usage, current_visit
 from omniloom.serving.http import add_error_handlers, describe, http_routes
 from omniloom.serving.page import STATIC, page_routes
-from omniloom.serving.realtime import Limits, RealtimeSession
+from omniloom.serving.realtime import Limits, Outbox, RealtimeSession
 from omniloom.serving.socket import SessionSockets
+from omniloom.serving.telemetry.meter import MeteredSink
 from omniloom.serving.telemetry.metrics import Metrics
 from omniloom.serving.telemetry.status import status_routes
 
@@ -45,15 +47,20 @@ def create_app(
     need one. Whoever runs the application begins `drain` before stopping it.
     """
     drain, metrics = drain or Drain(), metrics or Metrics()
-    session = partial(
-        new_session,
-        omni,
-        model_name=model_name,
-        limits=limits,
-        turns_remembered=turns_remembered,
-        reads_turn_end=reads_turn_end,
-    )
-    sockets = SessionSockets(session, model_name=model_name, limits=limits, drain=drain)
+    omni.on_usage(count_usage)
+
+    def metered_session(*, outbox: Outbox, **options: Any) -> RealtimeSession:
+        return new_session(
+            omni,
+            outbox=MeteredSink(outbox, current_visit()),
+            model_name=model_name,
+            limits=limits,
+            turns_remembered=turns_remembered,
+            reads_turn_end=reads_turn_end,
+            **options,
+        )
+
+    sockets = SessionSockets(metered_session, model_name=model_name, limits=limits, drain=drain)
     metrics.watch("sessions", "Sessions that are open.", lambda: sockets.num_sessions)
 
     def health() -> dict[str, object]:

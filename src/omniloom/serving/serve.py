@@ -84,6 +84,7 @@ def serve(options: ServeOptions) -> int:
         torch.set_num_threads(1)
         server = make_server(options, Omni.load(options.checkpoint))
         server.on_ready = lambda: console.print(greeting(options, address))
+        server.owns_process = True
         server.run(sockets=[listener])
     return 0
 
@@ -102,6 +103,7 @@ def work() -> None:
     except (ValueError, OSError) as error:
         print(f"omniloom: error: {error}", file=sys.stderr)
         sys.exit(EXIT_ERROR)
+    server.owns_process = True
     leash.lead(server)
     server.run(sockets=[socket.socket(fileno=given["listener"])])
 

@@ -30,6 +30,8 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self.on_ready: Callable[[], object] = lambda: None
         self.on_second: Callable[[], object] = lambda: None
+        self.owns_process = False
+        """Nothing else runs in the process, so it may be ended where a thread does not let it."""
         self.is_supervised = False
         """A supervisor says when to leave; signals, which a service manager sends to every process, never end it."""
         self._drain = drain
@@ -75,9 +77,10 @@ class DrainingServer(uvicorn.Server):
 
     def _begin_to_leave(self) -> None:
         self._drain.begin()
-        watchdog = threading.Timer(self._drain_s + AFTER_DRAIN_S, os._exit, (1,))
-        watchdog.daemon = True
-        watchdog.start()
+        if self.owns_process:
+            watchdog = threading.Timer(self._drain_s + AFTER_DRAIN_S, os._exit, (1,))
+            watchdog.daemon = True
+            watchdog.start()
         self._leaving = asyncio.get_running_loop().create_task(self._leave())
 
     async def _leave(self) -> None:

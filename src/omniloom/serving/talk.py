@@ -12,7 +12,6 @@ import webbrowser
 from pathlib import Path
 
 import torch
-import uvicorn
 from rich.console import Console
 
 from omniloom.generation import Omni
@@ -20,6 +19,7 @@ from omniloom.serving import serve
 from omniloom.serving.listening import listen as listen
 from omniloom.serving.listening import page_address as page_address
 from omniloom.serving.realtime.limits import Limits
+from omniloom.serving.server import DrainingServer
 from omniloom.serving.telemetry.logs import write_logs
 
 
@@ -62,6 +62,7 @@ def talk(
         )
         if open_browser:
             threading.Timer(0.5, webbrowser.open, (address,)).start()
+        server.owns_process = True
         server.run(sockets=[listener])
 
 
@@ -72,7 +73,7 @@ def make_server(
     is_local: bool = True,
     turns_remembered: int | None = None,
     limits: Limits = Limits(),
-) -> uvicorn.Server:
+) -> DrainingServer:
     """A server that is not running yet; `run(sockets=[…])` runs it."""
     options = serve.ServeOptions(
         checkpoint=model_name,

@@ -52,6 +52,9 @@ class HeldOmni:
         self.made: list[HeldConversation] = []
         self.is_made = threading.Semaphore(0)
 
+    def on_usage(self, tell: object) -> None:
+        """Its replies take nothing."""
+
     def conversation(self, history: list[Message]) -> HeldConversation:
         self.made.append(HeldConversation())
         self.is_made.release()

@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,13 +31,14 @@ COUNTED_FOLDER = "/v1/"
 """The page's files and the probes cost nothing worth counting."""
 
 Clock = Callable[[], float]
+LimitName = Literal["requests", "tokens"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """Where a client stands with one limit."""
 
-    name: str
+    name: LimitName
     limit: int
     remaining: int
     reset_s: float
@@ -78,8 +80,8 @@ class Allowance:
     def take(self) -> Refusal | None:
         """Begin one request or response; where there is no room, the refusal that says when there will be."""
         with self._guard:
-            for name, bucket in (("requests", self._requests), ("tokens", self._tokens)):
-                if bucket is not None and (wait_s := bucket.wait_s(1.0)) > 0:
+            for name, bucket in self._buckets():
+                if (wait_s := bucket.wait_s(1.0)) > 0:
                     return _too_many(name, bucket.per_minute, wait_s)
             if self._requests is not None:
                 self._requests.spend(1.0)
@@ -100,12 +102,17 @@ class Allowance:
                     remaining=max(0, math.floor(bucket.level())),
                     reset_s=bucket.wait_s(bucket.per_minute),
                 )
-                for name, bucket in (("requests", self._requests), ("tokens", self._tokens))
-                if bucket is not None
+                for name, bucket in self._buckets()
             ]
 
     def is_full(self) -> bool:
         return all(standing.reset_s == 0 for standing in self.standing())
+
+    def _buckets(self) -> Iterator[tuple[LimitName, Bucket]]:
+        if self._requests is not None:
+            yield "requests", self._requests
+        if self._tokens is not None:
+            yield "tokens", self._tokens
 
     def headers(self) -> Iterator[tuple[str, str]]:
         for standing in self.standing():

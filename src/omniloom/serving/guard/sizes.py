@@ -18,9 +18,7 @@ from omniloom.serving.realtime.limits import Limits
 
 
 class _Refused(Exception):
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
+    """Ends the reading of a body."""
 
 
 class Sizes:
@@ -50,7 +48,12 @@ class Sizes:
         if num_bytes > self._limits.head_bytes:
             message = f"address and headers have {num_bytes:,} bytes, at most {self._limits.head_bytes:,} are taken"
             return Refusal(status=431, code="headers_too_large", message=message, headers=(("connection", "close"),))
-        length = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        if length and "transfer-encoding" in headers:
+            # What is in front may go by the other one and take the rest of the body for a request.
+            message = "a body has a content-length or a transfer-encoding, not both"
+            return Refusal(status=400, code="invalid_http", message=message, headers=(("connection", "close"),))
         if length.isdigit() and int(length) > self._limits.body_bytes:
             return self._too_large()
         return None
@@ -66,35 +69,41 @@ class Sizes:
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         num_bytes = 0
         is_whole = has_started = False
+        refusal: Refusal | None = None
         deadline = asyncio.get_running_loop().time() + self._limits.body_s
 
         async def receive_bounded() -> Message:
-            nonlocal num_bytes, is_whole
+            nonlocal num_bytes, is_whole, refusal
             try:
                 async with asyncio.timeout_at(None if is_whole else deadline):
                     message = await receive()
             except TimeoutError:
-                raise _Refused(self._too_slow()) from None
+                refusal = self._too_slow()
+                raise _Refused from None
             if message["type"] == "http.request":
                 num_bytes += len(message.get("body", b""))
                 is_whole = not message.get("more_body", False)
                 if num_bytes > self._limits.body_bytes:
-                    raise _Refused(self._too_large())
+                    refusal = self._too_large()
+                    raise _Refused
             return message
 
-        async def send_watched(message: Message) -> None:
+        async def send_unless_refused(message: Message) -> None:
+            # FastAPI answers 400 to whatever goes wrong with a body; ours says what it was.
             nonlocal has_started
-            has_started = True
-            await send(message)
+            if refusal is None or has_started:
+                has_started = True
+                await send(message)
 
         try:
-            await self._app(scope, receive_bounded, send_watched)
-        except _Refused as error:
+            await self._app(scope, receive_bounded, send_unless_refused)
+        except _Refused:
             if has_started:
                 raise
-            if not is_whole and error.refusal.status == 413:
+        if refusal is not None and not has_started:
+            if refusal.status == 413 and not is_whole:
                 await self._throw_away(receive)
-            await error.refusal.send(scope, receive, send)
+            await refusal.send(scope, receive, send)
 
     async def _throw_away(self, receive: Receive) -> None:
         """Read what is still coming, as much again at most: a client hears the answer only once it has sent its own."""

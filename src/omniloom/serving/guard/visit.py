@@ -1,14 +1,18 @@
-"""Who a request or a session is from, carried in its scope: whom to count and to charge.
+"""Who a request or a session is from: whom to count and to charge what the model does for it.
 
-The guards fill it in; endpoints and sockets tell it what an answer took (`visit_of(scope).took(...)`), and it reaches
-the metrics and the client's allowance from there. Without guards it stands for an anonymous client without limits.
+The guards note it in the scope and in the context, which threads that work for a request or a session take over; the
+model tells what each reply took in the thread that reads it (`Omni.on_usage`), and so it reaches the right client from
+every endpoint, without any of them saying so. Outside of a server nobody is counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from omniloom.generation import Usage
 
 if TYPE_CHECKING:
     from omniloom.serving.guard.rates import Allowance
@@ -28,17 +32,35 @@ class Visit:
     metrics: Metrics | None = None
     allowance: Allowance | None = None
 
-    def took(self, *, input: int = 0, cached: int = 0, text: int = 0, audio: int = 0, image: int = 0) -> None:
-        """Tell what one answer took, in tokens: of the input those that were `cached`, of the output by kind."""
+    def took(self, usage: Usage) -> None:
+        """Count one reply; what the model had read already costs nothing."""
+        read = usage.prompt_tokens - usage.cached_tokens
         if self.metrics is not None:
-            kinds = {"input": input - cached, "cached_input": cached, "text": text, "audio": audio, "image": image}
+            kinds = {"input": read, "cached_input": usage.cached_tokens}
+            kinds |= {"text": usage.text_tokens, "audio": usage.audio_tokens, "image": usage.image_tokens}
             self.metrics.add_tokens(kinds)
         if self.allowance is not None:
-            self.allowance.spend(input - cached + text + audio + image)
+            self.allowance.spend(read + usage.reply_tokens)
+
+
+_CURRENT: ContextVar[Visit | None] = ContextVar("omniloom_visit", default=None)
 
 
 def visit_of(scope: MutableMapping[str, Any]) -> Visit:
-    """The visit that a scope belongs to; made where there is none yet."""
-    visit = scope.setdefault(SCOPE_KEY, Visit())
+    """The visit that a scope belongs to; made where there is none yet, and from then on the context's too."""
+    visit = scope.get(SCOPE_KEY)
+    if visit is None:
+        visit = scope[SCOPE_KEY] = Visit()
+        _CURRENT.set(visit)
     assert isinstance(visit, Visit)
     return visit
+
+
+def current_visit() -> Visit:
+    """The visit that this code runs for; an anonymous one without limits where it runs for none."""
+    return _CURRENT.get() or Visit()
+
+
+def count_usage(usage: Usage) -> None:
+    """Count a reply for whoever it is; what `Omni.on_usage` is given."""
+    current_visit().took(usage)

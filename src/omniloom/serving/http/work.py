@@ -9,6 +9,7 @@ waits is never more than one reply, and beyond `MAX_UNREAD` pieces the job ends.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -113,7 +114,8 @@ class ModelWork:
                 raise ApiError("the reply was not read", status=CLIENT_GONE, code="slow_reader")
             loop.call_soon_threadsafe(queue.put_nowait, item)
 
-        future = self._pool.submit(_run, job, put)
+        # In the request's context, so that the reply is counted for its client.
+        future = self._pool.submit(contextvars.copy_context().run, _run, job, put)
         future.add_done_callback(self._release)
         try:
             while (item := await queue.get()) is not None:

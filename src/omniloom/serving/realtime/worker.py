@@ -10,11 +10,12 @@ ever where one of them waits for a client.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 LOGGER = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ class Worker:
         self._bytes = 0
         self._changed = threading.Condition()
         self._is_running = self._is_stopped = False
+        # Whoever opened the session is who its answers are counted for, whatever thread they run in.
+        self._context = contextvars.copy_context()
 
     def submit(self, job: Job, *, num_bytes: int = 0) -> bool:
         """Queue a job that holds so much sound or pictures; False where too many or too much wait already."""
@@ -97,7 +100,7 @@ class Worker:
             self._bytes += num_bytes
             is_first, self._is_running = not self._is_running, True
         if is_first:
-            self._threads.run(self._run)
+            self._threads.run(partial(self._context.copy().run, self._run))
         return True
 
     def stop(self) -> None:
