@@ -61,7 +61,8 @@ class TurnRow:
     worst_late_ms: float
     """The client's own worst delay in giving a piece of sound."""
     status: str | None
-    is_right: bool
+    is_right: bool | None
+    """None where nobody listened."""
     is_right_alone: bool | None
     """Of the model's reply in this process to the same sound."""
 
@@ -96,7 +97,7 @@ def speak(client: Client, turn: SpokenTurn, setting: Setting) -> tuple[int, Micr
 
 
 def measured(
-    client: Client, turn: SpokenTurn, setting: Setting, *, listener: Transcriber, is_right_alone: bool | None
+    client: Client, turn: SpokenTurn, setting: Setting, *, listener: Transcriber | None, is_right_alone: bool | None
 ) -> TurnRow:
     """Say a turn and tell what it came to."""
     first, microphone, committed_s = speak(client, turn, setting)
@@ -130,7 +131,7 @@ def measured(
         ping_ms=client.ping_ms(),
         worst_late_ms=microphone.worst_late_ms,
         status=done.event["response"]["status"] if done else None,
-        is_right=_is_right(turn, own, listener),
+        is_right=None if listener is None else _is_right(turn, own, listener),
         is_right_alone=is_right_alone,
     )
 
