@@ -29,9 +29,12 @@ from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.image import ImageCodec
 from omniloom.codecs.text import TextCodec
 from omniloom.generation import AudioDelta, Omni
+from omniloom.generation.cache import CacheBudget
 from omniloom.generation.decoder import PreparedModel, decoder_weights
+from omniloom.generation.steps import PagedMemory, PagedRow, Share, TorchStep
 from omniloom.kernels import CacheRow, DecodeStep, instruction_sets
 from omniloom.models import OmniConfig, OmniModel
+from omniloom.stream.folding import Position
 from omniloom.stream.grammar import ReplyLimits
 from omniloom.stream.parts import Audio
 
@@ -117,16 +120,14 @@ def decoding(prepared: PreparedModel, *, position: int, rows: int = 1, prompt: i
 
 def eager(prepared: PreparedModel, *, position: int) -> Callable[[], None]:
     """The torch model with its cache, one token."""
-    from omniloom.generation.cache import RowCache
-
-    cache = RowCache(prepared.config)
-    cache.length = position
-    token, slot, positions = torch.tensor([[40]]), torch.tensor([[1]]), torch.tensor([[position]])
-    visible = torch.ones(1, 1, 1, position + 1, dtype=torch.bool)
+    memory = PagedMemory(prepared.config, CacheBudget(2**30), torch.device("cpu"))
+    step, row = TorchStep(prepared.model, memory, table=prepared.table, output=prepared.output), PagedRow(memory)
+    row.reserve(position + 1)
+    row.length = position
+    shares = [Share(row, [Position((40,), 1)], 1)]
 
     def run() -> None:
-        states = prepared.model(token, slot, positions=positions, visible=visible, cache=cache, table=prepared.table)
-        prepared.model.logits(states.last[:, -1], table=prepared.table)
+        step(shares, [(0, len(prepared.output))])
 
     return run
 

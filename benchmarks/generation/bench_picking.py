@@ -191,7 +191,7 @@ def compare_together(
     firsts = [place for place, state in enumerate(recording.states) if not grammar.is_inside(state)]
     places = [firsts[row * len(firsts) // num_rows] for row in range(num_rows)]
     states, scores = [recording.states[place] for place in places], torch.stack([recording.scores[p] for p in places])
-    limits: dict[str, Any] = dict(prompt=(), num_positions=0, max_tokens=10**9, max_positions=10**9)
+    limits: dict[str, Any] = dict(written=grammar, num_positions=0, max_tokens=10**9, max_positions=10**9)
     ours = [
         Row(wants=recording.wants, grammar=grammar, picker=Picker(sampling, seed=seed), **limits)
         for seed in range(num_rows)

@@ -7,6 +7,7 @@ import torch
 
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.engine import Engine
+from omniloom.generation.steps import NativeStep
 from omniloom.stream import vocabulary as v
 from omniloom.stream.folding import fold
 from omniloom.stream.layout import Piece, prompt_ids
@@ -75,7 +76,7 @@ def test_cached_equals_uncached(sizes):
 
 
 def test_long_prompts_are_cut(monkeypatch):
-    monkeypatch.setattr("omniloom.generation.engine.STEP_POSITIONS", 16)
+    monkeypatch.setattr(NativeStep, "max_positions", 16)
     row = RowDecoder(PREPARED)
     row.append(some_ids(60))
     assert_equal(last_scores(row), uncached(some_ids(60)))
@@ -111,7 +112,7 @@ def test_half_a_position_is_forgotten_too():
 
 @pytest.mark.parametrize("piece", [4, 128])
 def test_scores_after_every_position(piece, monkeypatch):
-    monkeypatch.setattr("omniloom.generation.engine.STEP_POSITIONS", piece)
+    monkeypatch.setattr(NativeStep, "max_positions", piece)
     ids, row, alone = some_ids(12), RowDecoder(PREPARED), RowDecoder(PREPARED)
     row.append(ids)
     scores = feed(row, [v.TURN_END, 40])

@@ -1,6 +1,8 @@
 """Using a model: loading, conversations with a KV cache, streaming, batches, sampling."""
 
+from omniloom.generation.cache import OutOfCache as OutOfCache
 from omniloom.generation.conversation import Conversation as Conversation
+from omniloom.generation.engine import EngineStats as EngineStats
 from omniloom.generation.loading import Checkpoint as Checkpoint
 from omniloom.generation.loading import load as load
 from omniloom.generation.loading import save_for_use as save_for_use

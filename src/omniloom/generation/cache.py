@@ -1,104 +1,158 @@
-"""Key/value caches: memory for one row that grows by appending, and for a batch of rows of different lengths.
+"""Memory for the keys and values of rows: a budget that all rows of a model share, and one row's part of it.
 
-Rows of a batch are padded on the right and each has its own length, so a token's position is its place in its own row
-and a padded slot is simply written over by the row's next token. Padding on the left was rejected: it shifts every
-position, and a row's floats would depend on its neighbours' lengths.
+A row of the native decode step has addresses for the whole context, and memory only for the positions that it holds:
+the system's own pages do what a table of blocks would, and the step reads each head's keys in one stretch. So growing
+copies nothing, and what a row forgets goes back to the system at once. Rejected: an ordinary tensor, whose memory the
+allocator keeps once it has been touched; and slots of equal size, of which an idle session would hold a whole one.
 """
 
 from __future__ import annotations
 
+import mmap
+import threading
+from collections import deque
+from typing import Protocol
+
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from omniloom.kernels import CacheRow
 from omniloom.models.omni import OmniConfig
 
-GROWTH = 128
-"""Positions that a batch's memory grows by: about the length of a reply."""
+BLOCK = 64
+"""Positions that a row's memory grows by: a few words, or two and a half seconds of sound."""
+
+DEFAULT_CACHE_BYTES = 2**30
+"""Room for 170 conversations of the shipped model that fill its context, or 2,000 of a few turns."""
+
+
+class OutOfCache(ValueError):
+    """All memory for keys and values is taken: nothing was added, and the same may be tried again later."""
+
+
+class CacheBudget:
+    """Bytes that the rows of one model may hold together; safe to use from several threads."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        if budget_bytes < 1:
+            raise ValueError(f"cache_bytes must be at least 1, got {budget_bytes}")
+        self.budget_bytes = budget_bytes
+        self._used = 0
+        self._lock = threading.Lock()
+        # Given back by finalizers too, which may run anywhere, even where this thread holds the lock.
+        self._given: deque[int] = deque()
+
+    @property
+    def used_bytes(self) -> int:
+        with self._lock:
+            return self._settled()
+
+    def take(self, num_bytes: int) -> None:
+        """
+        Raises:
+            OutOfCache: If there is no room; nothing is taken then.
+        """
+        with self._lock:
+            used = self._settled()
+            if used + num_bytes > self.budget_bytes:
+                raise OutOfCache(
+                    f"{used:,} of {self.budget_bytes:,} bytes for keys and values are taken and {num_bytes:,} more are "
+                    "needed; end a conversation, try again later, or load the model with larger cache_bytes"
+                )
+            self._used += num_bytes
+
+    def give(self, num_bytes: int) -> None:
+        self._given.append(num_bytes)
+
+    def _settled(self) -> int:
+        while self._given:
+            self._used -= self._given.popleft()
+        return self._used
+
+
+class Cache(Protocol):
+    """One row's keys and values, wherever they lie: `length` positions of them, with room for `capacity`."""
+
+    length: int
+
+    @property
+    def capacity(self) -> int: ...
+
+    def reserve(self, num_positions: int) -> None:
+        """Make room for so many positions in all.
+
+        Raises:
+            OutOfCache: If the budget does not allow it.
+        """
+        ...
+
+    def release(self, num_positions: int) -> None:
+        """Give back what is not needed for so many positions."""
+        ...
+
+
+def blocks_for(num_positions: int) -> int:
+    return -(-num_positions // BLOCK)
+
+
+def position_bytes(config: OmniConfig) -> int:
+    """Of one position's keys and values in float32."""
+    return 2 * config.depth * config.attention.num_kv_heads * config.attention.head_width * 4
 
 
 class RowCache:
-    """One row, up to the context's length. Memory is taken by the system only as it is touched."""
+    """One row of the native decode step, up to the context's length."""
 
-    def __init__(self, config: OmniConfig) -> None:
-        attention = config.attention
-        shape = (config.depth, 1, attention.num_kv_heads, config.context, attention.head_width)
-        self.keys, self.values = torch.empty(shape), torch.empty(shape)
-        self.row = CacheRow(self.keys[:, 0], self.values[:, 0])
+    def __init__(self, config: OmniConfig, budget: CacheBudget) -> None:
         self.length = 0
-
-    def extend(
-        self, layer: int, key: Float[Tensor, "1 G T E"], value: Float[Tensor, "1 G T E"]
-    ) -> tuple[Float[Tensor, "1 G S E"], Float[Tensor, "1 G S E"]]:
-        """Store behind the tokens held; `length` is the caller's to move once all layers are through."""
-        stop = self.length + key.shape[2]
-        self.keys[layer, :, :, self.length : stop] = key
-        self.values[layer, :, :, self.length : stop] = value
-        return self.keys[layer, :, :, :stop], self.values[layer, :, :, :stop]
-
-
-class BatchCache:
-    """Rows of different lengths."""
-
-    def __init__(self, config: OmniConfig, *, num_rows: int, capacity: int) -> None:
-        attention = config.attention
-        shape = (config.depth, num_rows, attention.num_kv_heads, capacity, attention.head_width)
-        # Zeros, as what a mask hides is still multiplied, by 0, and chance bits may be infinite.
-        self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
-        self.lengths: Int[Tensor, " B"] = torch.zeros(num_rows, dtype=torch.long)
-        self.rows = self._rows()
+        self.capacity = 0
+        self._config = config
+        self._budget = budget
+        self._memory: mmap.mmap | None = None
+        self._row: CacheRow | None = None
 
     @property
-    def num_rows(self) -> int:
-        return self.lengths.shape[0]
+    def row(self) -> CacheRow:
+        assert self._row is not None, "a row without positions has no memory"
+        return self._row
 
-    @property
-    def num_visible(self) -> int:
-        """Positions that one more token of any row may look at."""
-        return int(self.lengths.max()) + 1
+    def reserve(self, num_positions: int) -> None:
+        if num_positions <= self.capacity:
+            return
+        capacity = blocks_for(num_positions) * BLOCK
+        self._budget.take((capacity - self.capacity) * position_bytes(self._config))
+        self.capacity = capacity
+        if self._row is None:
+            self._row = CacheRow(*self._mapped())
 
-    def extend(
-        self, layer: int, key: Float[Tensor, "B G T E"], value: Float[Tensor, "B G T E"]
-    ) -> tuple[Float[Tensor, "B G S E"], Float[Tensor, "B G S E"]]:
-        """Store prompts in empty rows, or one token behind each row's own."""
-        tokens = key.shape[2]
-        if tokens > 1 or self.num_visible == 1:
-            assert self.num_visible == 1, "prompts go into empty rows"
-            self.keys[layer, :, :, :tokens], self.values[layer, :, :, :tokens] = key, value
-            return key, value
-        rows = torch.arange(self.num_rows)
-        self.keys[layer, rows, :, self.lengths] = key[:, :, 0]
-        self.values[layer, rows, :, self.lengths] = value[:, :, 0]
-        visible = self.num_visible
-        return self.keys[layer, :, :, :visible], self.values[layer, :, :, :visible]
+    def release(self, num_positions: int) -> None:
+        capacity = blocks_for(num_positions) * BLOCK
+        if capacity >= self.capacity or self._memory is None:
+            return
+        self._budget.give((self.capacity - capacity) * position_bytes(self._config))
+        self.capacity = capacity
+        if not hasattr(mmap, "MADV_DONTNEED"):  # Windows gives back when the conversation ends.
+            return
+        width = self._config.attention.head_width * 4
+        stretch = self._config.context * width
+        for first in range(0, len(self._memory), stretch):
+            start = -(-(first + capacity * width) // mmap.PAGESIZE) * mmap.PAGESIZE
+            stop = (first + stretch) // mmap.PAGESIZE * mmap.PAGESIZE
+            if start < stop:
+                self._memory.madvise(mmap.MADV_DONTNEED, start, stop - start)
 
-    def visible(self) -> Bool[Tensor, "B 1 1 S"]:
-        """What one more token of each row sees: its row up to and with itself."""
-        return (torch.arange(self.num_visible) <= self.lengths[:, None])[:, None, None]
+    def _mapped(self) -> tuple[Tensor, Tensor]:
+        attention = self._config.attention
+        shape = (2, self._config.depth, attention.num_kv_heads, self._config.context, attention.head_width)
+        num_bytes = position_bytes(self._config) * self._config.context
+        # Private: what is shared, as `mmap` would have it, is not given back.
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+        self._memory = mmap.mmap(-1, num_bytes, **private)
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):  # A huge page would hold the next heads' positions, too.
+            self._memory.madvise(mmap.MADV_NOHUGEPAGE)
+        keys, values = torch.frombuffer(self._memory, dtype=torch.float32).view(shape)
+        return keys, values
 
-    def reserve(self) -> None:
-        """Make room for one more token in every row."""
-        capacity = self.keys.shape[3]
-        if self.num_visible > capacity:
-            self.keys, self.values = (_grown(memory, capacity + GROWTH) for memory in (self.keys, self.values))
-            self.rows = self._rows()
-
-    def keep(self, rows: Int[Tensor, " kept"]) -> None:
-        """Drop all other rows, and the memory they held."""
-        used = int(self.lengths[rows].max())
-        self.lengths = self.lengths[rows]
-        self.keys, self.values = (
-            _grown(memory[:, rows, :, :used], used + GROWTH) for memory in (self.keys, self.values)
-        )
-        self.rows = self._rows()
-
-    def _rows(self) -> list[CacheRow]:
-        return [CacheRow(*row) for row in zip(self.keys.unbind(1), self.values.unbind(1), strict=True)]
-
-
-def _grown(memory: Tensor, capacity: int) -> Tensor:
-    """The same rows with room for `capacity` positions."""
-    larger = memory.new_zeros((*memory.shape[:3], capacity, memory.shape[4]))
-    larger[:, :, :, : memory.shape[3]] = memory
-    return larger
+    def __del__(self) -> None:
+        if self.capacity:
+            self._budget.give(self.capacity * position_bytes(self._config))

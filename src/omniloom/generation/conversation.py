@@ -188,8 +188,11 @@ class Conversation:
         seed: int = 0,
         max_tokens: int = MAX_REPLY_TOKENS,
         rules: TextRules | None = None,
+        is_live: bool = True,
     ) -> Iterator[Event]:
         """Answer the user's turn: events as they come, `Done` the last. Leaving the iterator early cancels.
+
+        Without `is_live` only `Done` comes, and the codecs decode the whole reply at once, which is cheaper.
 
         Raises:
             ValueError: If there is nothing to answer, `want` is unknown, the context is full, or the rules cannot be
@@ -211,7 +214,7 @@ class Conversation:
             )
         self._cancelled.clear()
         picker = Picker(sampling, seed=seed)
-        asked = _Asked(wants=wants, picker=picker, max_tokens=max_tokens, rules=rules, ruling=ruling)
+        asked = _Asked(wants=wants, picker=picker, max_tokens=max_tokens, rules=rules, ruling=ruling, is_live=is_live)
         events = self._events(asked, num_cached=num_cached)
         self._reply = weakref.ref(events)
         return events
@@ -228,11 +231,11 @@ class Conversation:
         self._num_read = 0
         first = len(self._row.ids)
         prompt, cached = self._row.counts(self.num_tokens), self._row.counts(num_cached)
-        builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=True, rules=asked.rules)
+        builder = ReplyBuilder(self._codecs, self._prepared.vocabulary, is_live=asked.is_live, rules=asked.rules)
         reason: FinishReason = "cancelled"
         last_events: list[Event] = []
         try:
-            for step in self._tokens(asked):
+            for step in self._tokens(asked, builder):
                 if step.reason is None:
                     yield from builder.push(step.token, step.scores)
                 else:
@@ -252,8 +255,8 @@ class Conversation:
             self._settle(base, first, "cancelled" if reply is None else reason, asked.wants, parts)
         yield from last_events
 
-    def _tokens(self, asked: _Asked) -> Iterator[_Step]:
-        """The reply's tokens, which the engine adds to the row; then why it ended."""
+    def _tokens(self, asked: _Asked, builder: ReplyBuilder) -> Iterator[_Step]:
+        """The reply's tokens, which the engine adds to the row and the builder waits for; then why it ended."""
         reply = Row(
             wants=asked.wants,
             grammar=self._prepared.grammar(asked.wants),
@@ -265,12 +268,14 @@ class Conversation:
             max_positions=self._prepared.config.context - 1,  # <end> must fit after a cut
         )
         generation = self._generation = Generation(row=self._row, reply=reply, is_stopped=self._cancelled.is_set())
+        generation.num_awaited, generation.awaited = builder.awaited
         for token in self._engine.generate(generation):
             if self._cancelled.is_set():
                 break
             self._num_read += 1
             scores = asked.ruling.token_scores[self._num_read - 1] if asked.ruling is not None else None
             yield _Step(token=token, scores=scores)
+            generation.num_awaited, generation.awaited = builder.awaited
         if asked.ruling is not None and asked.ruling.fault is not None:
             raise asked.ruling.fault
         is_whole = reply.is_finished and self._num_read == len(reply.ids)
@@ -374,6 +379,7 @@ class _Asked:
     max_tokens: int
     rules: TextRules | None
     ruling: Ruling | None
+    is_live: bool
 
 
 @dataclass(frozen=True, kw_only=True)

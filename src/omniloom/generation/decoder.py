@@ -4,34 +4,31 @@ A row holds the flat stream; what goes through the model are its positions (`str
 several ids. After each the model gives all scores of the next one: of every id as its first, then of those beside it
 (`ReplyGrammar.scores`). Positions go through the native decode step, one or a whole prompt of them: the step gives each
 the same to the last bit however many go at once. `benchmarks/generation/bench_decode.py` times it beside eager torch.
-Where it is not built, prompts go through the torch model and single positions through the step's reference; they write
-the same cache.
+Where it is not built, or the model lies on another device, they go through the torch model (`steps`).
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import cast
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from omniloom.generation.cache import RowCache
+from omniloom.generation.cache import DEFAULT_CACHE_BYTES, Cache, CacheBudget, RowCache
 from omniloom.generation.reply import TokenCounts
-from omniloom.kernels import REFERENCE, CacheRow, DecoderWeights, DecodeStep, IdRange, LayerWeights
+from omniloom.generation.steps import NativeStep, PagedMemory, PagedRow, Step, TorchStep
+from omniloom.kernels import REFERENCE, DecoderWeights, DecodeStep, LayerWeights, chosen_instruction_set
 from omniloom.layers.norm import NORM_EPSILON
 from omniloom.models import OmniModel
 from omniloom.models.omni import Block
-from omniloom.stream import vocabulary as v
 from omniloom.stream.folding import Folder, Position
 from omniloom.stream.grammar import ReplyGrammar, ReplyLimits
 from omniloom.stream.message import Want
 from omniloom.stream.vocabulary import Vocabulary
-
-PIECE_TOKENS = 128
-"""Most positions of a prompt that are fed at once: enough for full speed, little working memory."""
 
 
 def decoder_weights(model: OmniModel, table: Float[Tensor, "V D"]) -> DecoderWeights:
@@ -65,17 +62,31 @@ def _layer_weights(block: Block) -> LayerWeights:
 
 
 class PreparedModel:
-    """A model that no longer changes, with all that its rows share; safe to use from several threads."""
+    """A model that no longer changes, with all that its rows share; safe to use from several threads.
 
-    def __init__(self, model: OmniModel, *, limits: ReplyLimits | None = None) -> None:
-        self.model = model.eval().requires_grad_(False)
+    `device` is where it computes; None leaves it where it lies. `cache_bytes` is what its rows may hold together.
+    """
+
+    def __init__(
+        self,
+        model: OmniModel,
+        *,
+        limits: ReplyLimits | None = None,
+        device: str | torch.device | None = None,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        self.model = model.eval().requires_grad_(False).to(device)
         self.config = model.config
         self.vocabulary: Vocabulary = model.vocabulary
+        self.budget = CacheBudget(cache_bytes)
         self.table = model.embedding.table()
         weights = decoder_weights(model, self.table)
         self.output = weights.output
-        self.decode_step = DecodeStep(weights, context=self.config.context)
-        self.is_native = self.decode_step.instruction_set != REFERENCE
+        is_on_cpu = self.table.device.type == "cpu"
+        self.instruction_set = chosen_instruction_set() if is_on_cpu else REFERENCE
+        self.is_native = self.instruction_set != REFERENCE
+        self._decode_step = DecodeStep(weights, context=self.config.context) if self.is_native else None
+        self._memory = None if self.is_native else PagedMemory(self.config, self.budget, self.table.device)
         self._limits = limits
         self._grammars: dict[frozenset[Want], ReplyGrammar] = {}
         self._lock = threading.Lock()
@@ -86,19 +97,33 @@ class PreparedModel:
                 self._grammars[wants] = ReplyGrammar(self.vocabulary, wants, limits=self._limits)
             return self._grammars[wants]
 
+    @property
+    def max_lanes(self) -> int:
+        """Steps that may run at a time. More than two have not been measured: what Python does between is serial."""
+        return min(len(os.sched_getaffinity(0)), 2) if self.is_native and hasattr(os, "sched_getaffinity") else 1
+
+    def new_cache(self) -> Cache:
+        return RowCache(self.config, self.budget) if self._memory is None else PagedRow(self._memory)
+
+    def new_step(self) -> Step:
+        if self._decode_step is not None:
+            return NativeStep(self._decode_step)
+        assert self._memory is not None
+        return TorchStep(self.model, self._memory, table=self.table, output=self.output)
+
 
 class RowDecoder:
     """A row of ids, and the positions they fold to: those fed to the model, and behind them those that wait.
 
-    `Engine` feeds them.
+    `Engine` feeds them. There is always memory for one position more: a reply that is cut can be ended.
     """
 
     def __init__(self, prepared: PreparedModel) -> None:
         self.prepared = prepared
+        self.cache = prepared.new_cache()
         self.ids: list[int] = []
         self._positions: list[Position] = []
         self._folder = Folder(prepared.vocabulary)
-        self._cache = RowCache(prepared.config)
 
     @property
     def num_positions(self) -> int:
@@ -111,7 +136,12 @@ class RowDecoder:
 
     @property
     def num_fed(self) -> int:
-        return self._cache.length
+        return self.cache.length
+
+    @property
+    def num_waiting(self) -> int:
+        """Positions that are still to be fed."""
+        return len(self._positions) - self.cache.length
 
     @property
     def last(self) -> Position:
@@ -122,6 +152,7 @@ class RowDecoder:
         """Add ids, which wait to be fed.
 
         Raises:
+            OutOfCache: If there is no memory for them; nothing is added then.
             ValueError: If they do not fit the context; nothing is added then.
         """
         folder = self._folder.copy()
@@ -132,8 +163,19 @@ class RowDecoder:
                 f"{len(self._positions)} tokens and {len(found)} more do not fit the model's context of {context}; "
                 "give shorter parts or start a new conversation"
             )
+        self.cache.reserve(min(len(self._positions) + len(found) + 1, context))
         self._folder = folder
         self._positions += found
+        self.ids += ids
+
+    def append_picked(self, ids: Sequence[int]) -> None:
+        """Add one more position of a reply: by its grammar it is whole, and by its limits it fits the context.
+
+        Raises:
+            OutOfCache: If there is no memory for it; nothing is added then.
+        """
+        self.cache.reserve(min(len(self._positions) + len(ids) + 1, self.prepared.config.context))
+        self._positions += self._folder.push(ids)
         self.ids += ids
 
     def truncate(self, length: int) -> None:
@@ -144,62 +186,9 @@ class RowDecoder:
         # A part of a stream folds to a part of its positions, so what is cached of them stays true.
         self._folder = Folder(self.prepared.vocabulary)
         self._positions = self._folder.push(self.ids)
-        self._cache.length = min(self._cache.length, len(self._positions))
+        self.cache.length = min(self.cache.length, len(self._positions))
+        self.cache.release(len(self._positions) + 1)
 
-    @property
-    def waiting(self) -> list[Position]:
-        """Positions that are still to be fed."""
-        return self._positions[self.num_fed :]
-
-    @property
-    def cache(self) -> CacheRow:
-        return self._cache.row
-
-    def note_fed(self, count: int) -> None:
-        """So many more positions are in the cache now."""
-        self._cache.length += count
-
-    def feed_by_torch(
-        self, count: int, ranges: Sequence[IdRange], *, num_logits: int
-    ) -> Float[Tensor, "logits scores"]:
-        """Feed `count` positions through the torch model, and note it; the scores in `ranges` after the last ones."""
-        start, positions = self.num_fed, self.waiting[:count]
-        logits = self._through_torch(start, positions, ranges, num_logits)
-        self.note_fed(count)
-        return logits
-
-    def _through_torch(
-        self, start: int, positions: Sequence[Position], ranges: Sequence[IdRange], num_logits: int
-    ) -> Float[Tensor, "logits scores"]:
-        stop = start + len(positions)
-        states = self.prepared.model(
-            torch.tensor([[position.ids[0] for position in positions]]),
-            torch.tensor([[position.slot for position in positions]]),
-            more=more_of([positions], self.prepared.vocabulary),
-            positions=torch.arange(start, stop)[None],
-            visible=_visible_from(start, stop),
-            cache=self._cache,
-            table=self.prepared.table,
-        )
-        logits = torch.full((num_logits, self.prepared.vocabulary.num_scores), -torch.inf)
-        for first, last in ranges:
-            logits[:, first:last] = states.last[0, len(positions) - num_logits :] @ self.prepared.output[first:last].T
-        return logits
-
-
-def more_of(rows: Sequence[Sequence[Position]], vocabulary: Vocabulary) -> Int[Tensor, "B T K"] | None:
-    """The ids beside the first of each position, rows and groups filled up; None where no position holds several."""
-    if all(len(position.ids) == 1 for row in rows for position in row):
-        return None
-    more = torch.full((len(rows), max(map(len, rows)), vocabulary.max_group - 1), v.PAD)
-    for number, row in enumerate(rows):
-        for place, position in enumerate(row):
-            more[number, place, : len(position.ids) - 1] = torch.tensor(position.ids[1:])
-    return more
-
-
-def _visible_from(start: int, stop: int) -> Bool[Tensor, "1 1 T S"] | None:
-    """Tokens from `start` to `stop` see all up to themselves; None where that is plain causal."""
-    if start == 0:
-        return None
-    return (torch.arange(stop) <= torch.arange(start, stop)[:, None])[None, None]
+    def waiting(self, count: int) -> list[Position]:
+        """The next `count` positions to be fed."""
+        return self._positions[self.num_fed : self.num_fed + count]

@@ -1,12 +1,16 @@
 """The steps of all conversations on one model, taken together.
 
-A conversation wants ids to be fed, or a reply's tokens; whatever all of them want goes into one call of the decode
-step: one position of each reply, and slices of what waits of prompts. A row's scores are the same to the last bit
-whatever stands beside it, so a reply equals the one it would be alone.
+A conversation wants ids to be fed, or a reply's tokens; whatever all of them want goes into one call of the model: one
+position of each reply, and slices of what waits of prompts. A row's scores are the same to the last bit whatever stands
+beside it (natively; through torch up to rounding), so a reply equals the one it would be alone.
 
-There is no thread of its own: whoever waits for something takes the steps, for everybody, until it has it; others wait
-meanwhile and then take over. One conversation alone therefore costs nothing more, and many share the model without
-anyone in the middle. What a reader has not asked for yet is decoded ahead of it, up to `MAX_AHEAD` tokens.
+There is no thread of its own: whoever waits for something takes the steps, for everybody, until it has it, and then
+hands over to the one who has waited longest. One conversation alone therefore costs nothing more, and many share the
+model without anyone in the middle. Where there are cores, several lanes take steps at a time, each of other rows.
+
+Who waits is woken only by what it waits for, a chunk of sound and not each of its tokens: eight threads that all woke
+after every step took more time than the step. What a reader has not asked for yet is decoded ahead of it, up to
+`MAX_AHEAD` tokens.
 """
 
 from __future__ import annotations
@@ -14,107 +18,152 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from omniloom.generation.batch import Row, merged, take_position
+from omniloom.generation.batch import Row, guide_prompt, merged, take_position
+from omniloom.generation.cache import OutOfCache
 from omniloom.generation.decoder import PreparedModel, RowDecoder
-from omniloom.generation.guide import guide_prompt
 from omniloom.generation.reply import Usage
-from omniloom.kernels import CacheRow, IdRange, Scratch
+from omniloom.generation.steps import Share, Step
+from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
-from omniloom.stream.folding import Position
 
-STEP_POSITIONS = 128
-"""Most positions of a step: enough for full speed, few enough that nobody waits long for the next one."""
+SLICES = 4
+"""Where replies share a step with prompts, these get this part of the positions that a step could have: nobody who is
+being answered waits longer for its next token than such a slice takes, natively about as much as 32 replies' tokens."""
+
+MAX_ROWS = 256
+"""Rows of a step; where there are more, they take turns."""
+
+LANE_ROWS = 4
+"""Rows that one lane takes before another has any: with fewer, what two lanes read twice costs more than it saves."""
 
 MAX_AHEAD = 64
 """Tokens that a reply is decoded ahead of its reader."""
-
-
-@dataclass(eq=False, kw_only=True)
-class Feeding:
-    """Positions of a row to be fed; after each the scores of a few ids, if any are asked for."""
-
-    row: RowDecoder
-    ids: Sequence[int] = ()
-    found: list[Tensor] = field(default_factory=list)
-    is_done: bool = False
-    error: BaseException | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        return self.error is not None or not self.row.waiting
-
-    @property
-    def ranges(self) -> list[IdRange]:
-        return [(token, token + 1) for token in self.ids]
-
-    def num_scored(self, count: int) -> int:
-        """After how many of the next `count` positions scores are wanted."""
-        return count if self.ids else 0
-
-    def scores(self) -> Float[Tensor, "T ids"]:
-        return torch.cat([torch.zeros(0, len(self.ids)), *self.found])
-
-
-@dataclass(eq=False, kw_only=True)
-class Generation:
-    """A reply in the making: its row, which its tokens are added to as they are picked, and the tokens not yet read."""
-
-    row: RowDecoder
-    reply: Row
-    guide: RowDecoder | None = None
-    unread: deque[int] = field(default_factory=deque)
-    is_stopped: bool = False
-    is_done: bool = False
-    error: BaseException | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        return self.is_stopped or self.error is not None or self.reply.is_finished
-
-    def append(self, ids: Sequence[int]) -> None:
-        """One more position has been picked. A guide follows from where the picture begins."""
-        self.row.append(ids)
-        self.unread += ids
-        if not self.reply.guidance:
-            return
-        if v.IMAGE in ids:
-            self.guide = RowDecoder(self.row.prepared)
-            self.guide.append(guide_prompt(self.reply.wants))
-        elif self.guide is not None:
-            self.guide.append(ids)
-
-    @property
-    def ranges(self) -> list[IdRange]:
-        return self.reply.grammar.score_ranges(self.reply.state)
-
-    def num_scored(self, count: int) -> int:
-        """After the last of what waits the next token's scores are wanted."""
-        return int(count == len(self.row.waiting))
-
-
-Work = Feeding | Generation
 
 
 class StepError(RuntimeError):
     """A step of the model failed, and with it what was in it; other rows go on."""
 
 
+@dataclass(eq=False, kw_only=True)
+class Work:
+    """What a row wants from the engine, until it is done; `error` is why it ended, if it failed."""
+
+    row: RowDecoder
+    is_done: bool = False  # only the engine says so, between steps
+    is_stopped: bool = False
+    error: BaseException | None = None
+
+
+@dataclass(eq=False, kw_only=True)
+class Feeding(Work):
+    """Positions of a row to be fed; after each the scores of a few ids, if any are asked for."""
+
+    ids: Sequence[int] = ()
+    found: list[Tensor] = field(default_factory=list)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.error is not None or not self.row.num_waiting
+
+    @property
+    def is_ready(self) -> bool:
+        return True
+
+    @property
+    def ranges(self) -> list[IdRange]:
+        return [(token, token + 1) for token in self.ids]
+
+    def scores(self) -> Float[Tensor, "T ids"]:
+        return torch.cat([torch.zeros(0, len(self.ids)), *self.found])
+
+
+@dataclass(eq=False, kw_only=True)
+class Generation(Work):
+    """A reply in the making: its row, which its tokens are added to as they are picked, and the tokens not yet read.
+
+    Its reader, if it `is_read` while it is made, is woken by `num_awaited` tokens, or by any that is none of `awaited`.
+    """
+
+    reply: Row
+    guide: RowDecoder | None = None
+    is_read: bool = True
+    unread: deque[int] = field(default_factory=deque)
+    num_awaited: int = 1
+    awaited: range = range(0)
+
+    def __post_init__(self) -> None:
+        self.prompt = self.row.counts(self.row.num_positions)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.is_stopped or self.error is not None or self.reply.is_finished
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.is_stopped and len(self.unread) < MAX_AHEAD
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the reader has what it waits for."""
+        if self.is_done or self.is_stopped:
+            return True
+        unread, awaited = self.unread, self.awaited
+        is_enough = len(unread) >= min(self.num_awaited, MAX_AHEAD)
+        return is_enough or not all(token in awaited for token in unread)
+
+    @property
+    def ranges(self) -> list[IdRange]:
+        return self.reply.grammar.score_ranges(self.reply.state)
+
+    def append(self, ids: Sequence[int]) -> None:
+        """One more position has been picked. A guide follows from where the picture begins."""
+        self.row.append_picked(ids)
+        if self.is_read:
+            self.unread += ids
+        if not self.reply.guidance:
+            return
+        if v.IMAGE in ids:
+            self.guide = RowDecoder(self.row.prepared)
+            self.guide.append(guide_prompt(self.reply.wants))
+        elif self.guide is not None:
+            self.guide.append_picked(ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineStats:
+    """What an engine has in hand and has done."""
+
+    num_replies: int
+    num_prompts: int
+    num_positions_waiting: int
+    num_readers_waiting: int
+    num_steps: int
+    num_positions: int
+    num_tokens: int
+    cache_bytes: int
+    cache_budget_bytes: int
+
+
 class Engine:
     """What all rows of one prepared model want, step by step; safe to use from several threads."""
 
-    def __init__(self, prepared: PreparedModel) -> None:
+    def __init__(self, prepared: PreparedModel, *, num_lanes: int | None = None) -> None:
+        """`num_lanes` steps may run at a time, each of other rows; without it as many as `prepared` allows."""
         self.prepared = prepared
-        self._scratch = prepared.decode_step.scratch()
-        self._changed = threading.Condition()
-        self._work: list[Work] = []
-        self._is_stepping = False
-        self.num_steps = 0
+        self._lock = threading.Lock()
+        self._work: dict[Feeding | Generation, None] = {}
+        self._num_lanes = num_lanes or prepared.max_lanes
+        self._lanes = [prepared.new_step() for _ in range(self._num_lanes)]
+        self._stepping: dict[Feeding | Generation, list[threading.Event]] = {}
+        self._waiting: deque[_Waiting] = deque()
+        self._num_steps = self._num_positions = self._num_tokens = 0
         self.on_usage: Callable[[Usage], None] = lambda usage: None
         """Told what each reply took once it has ended, in the thread that reads it."""
 
@@ -130,164 +179,258 @@ class Engine:
     def generate(self, generation: Generation) -> Iterator[int]:
         """The reply's tokens as they are picked. Left early, the reply ends within the step that is being taken."""
         self._begin(generation)
+        unread = generation.unread
         try:
             while True:
-                self._run_until(lambda: bool(generation.unread) or generation.is_done)
-                while generation.unread:
-                    yield generation.unread.popleft()
+                self._run_until(lambda: generation.has_news)
+                while unread:
+                    yield unread.popleft()
                 if generation.error is not None:
                     raise generation.error
-                if generation.is_done:
+                if generation.is_done or generation.is_stopped:
                     return
         finally:
             self.stop(generation)
 
-    def stop(self, work: Work) -> None:
-        """Leave off; when this returns, no step touches the row any more. Safe from any thread."""
-        with self._changed:
-            if isinstance(work, Generation):
-                work.is_stopped = work.is_done = True
-            if work in self._work:
-                self._work.remove(work)
-            self._changed.wait_for(lambda: not self._is_stepping)
+    def complete(self, begin: Sequence[Callable[[], Generation]], *, at_most: int) -> list[Generation]:
+        """Begin so many replies that nobody reads while they are made; a reply that ends makes room for the next.
 
-    def _begin(self, work: Work) -> None:
-        with self._changed:
+        Raises:
+            OutOfCache: If there is not even memory for one of them. Where others run, it waits for their end.
+        """
+        found: list[Generation] = []
+        running: set[Generation] = set()
+        try:
+            while len(found) < len(begin) or running:
+                while len(found) < len(begin) and len(running) < at_most:
+                    try:
+                        found.append(begin[len(found)]())
+                    except OutOfCache:
+                        if not running:
+                            raise
+                        break
+                    running.add(found[-1])
+                    self._begin(found[-1])
+                self._run_until(lambda: any(generation.is_done for generation in running))
+                for generation in [generation for generation in running if generation.is_done]:
+                    running.remove(generation)
+                    generation.row.cache.release(0)
+                    generation.guide = None
+                    if generation.error is not None:
+                        raise generation.error
+        finally:
+            for generation in running:
+                self.stop(generation)
+        return found
+
+    def stop(self, work: Feeding | Generation) -> None:
+        """Leave off; when this returns, no step touches the row any more. Safe from any thread."""
+        work.is_stopped = True
+        with self._lock:
+            self._work.pop(work, None)
+            if work not in self._stepping:
+                work.is_done = True
+                return
+            is_over = threading.Event()
+            self._stepping[work].append(is_over)
+        is_over.wait()
+
+    def stats(self) -> EngineStats:
+        """Cheap, and safe from any thread."""
+        with self._lock:
+            work, num_readers = [*self._work], len(self._waiting)
+        prompts = [item for item in work if isinstance(item, Feeding)]
+        return EngineStats(
+            num_replies=len(work) - len(prompts),
+            num_prompts=len(prompts),
+            num_positions_waiting=sum(item.row.num_waiting for item in work),
+            num_readers_waiting=num_readers,
+            num_steps=self._num_steps,
+            num_positions=self._num_positions,
+            num_tokens=self._num_tokens,
+            cache_bytes=self.prepared.budget.used_bytes,
+            cache_budget_bytes=self.prepared.budget.budget_bytes,
+        )
+
+    def _begin(self, work: Feeding | Generation) -> None:
+        with self._lock:
             work.is_done = work.has_ended
             if not work.is_done:
-                self._work.append(work)
+                self._work[work] = None
 
     def _run_until(self, is_reached: Callable[[], bool]) -> None:
-        """Take steps, or wait while another does, until that holds."""
+        """Take steps, or wait while others do, until that holds."""
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: is_reached() or not self._is_stepping)
+            with self._lock:
                 if is_reached():
+                    self._hand_over()
                     return
-                self._is_stepping = True
-                work = [item for item in self._work if _is_ready(item)]
-            try:
-                self._step(work)
-            except Exception as error:
-                _fail(work, error)
-            except BaseException as error:  # An interrupt is this thread's own; who else was in the step must know too.
-                _fail(work, error)
-                raise
-            finally:
-                with self._changed:
-                    self._is_stepping = False
-                    for item in self._work:  # Only here: within a step a row may have its last token and not show it.
-                        item.is_done = item.has_ended
-                    self._work = [item for item in self._work if not item.is_done]
-                    self._changed.notify_all()
+                work = self._next_work()
+                if work:
+                    lane = self._lanes.pop()
+                    self._stepping |= {item: [] for item in work}
+                    self._hand_over()
+                else:
+                    waiting = _Waiting(is_reached)
+                    self._waiting.append(waiting)
+            if work:
+                self._take_step(lane, work)
+            else:
+                self._wait(waiting)
+
+    def _wait(self, waiting: _Waiting) -> None:
+        try:
+            waiting.wait()
+        except BaseException:
+            with self._lock:
+                with suppress(ValueError):
+                    self._waiting.remove(waiting)
+                self._hand_over()
+            raise
+
+    def _hand_over(self) -> None:
+        """Let the one who has waited longest take steps, if a lane is free and somebody ready; the lock is held."""
+        if self._waiting and self._lanes and any(self._is_free(item) for item in self._work):
+            self._waiting.popleft().wake()
+
+    def _is_free(self, item: Feeding | Generation) -> bool:
+        return item.is_ready and item not in self._stepping
+
+    def _next_work(self) -> list[Feeding | Generation]:
+        """What goes into a step now: a lane's part of what is in hand, those first that have waited longest."""
+        if not self._lanes:
+            return []
+        free = [item for item in self._work if self._is_free(item)]
+        part = -(-(len(free) + len(self._stepping)) // self._num_lanes)
+        found = free[: min(max(part, LANE_ROWS), MAX_ROWS)]
+        if len(found) < len(free):
+            for item in found:
+                del self._work[item]
+                self._work[item] = None
+        return found
+
+    def _take_step(self, lane: Step, work: Sequence[Feeding | Generation]) -> None:
+        try:
+            self._run(lane, work)
+        except Exception as error:
+            _fail(work, error)
+        except BaseException as error:  # An interrupt is this thread's own; who else was in the step must know too.
+            _fail(work, error)
+            raise
+        finally:
+            with self._lock:
+                self._lanes.append(lane)
+                self._settle(work)
+
+    def _settle(self, work: Sequence[Feeding | Generation]) -> None:
+        """After a step: who is done, and who has what it waits for; the lock is held."""
+        for item in work:
+            # Only here: within a step a row may have its last token and not show it yet.
+            if item.has_ended:
+                item.is_done = True
+                self._work.pop(item, None)
+            for is_over in self._stepping.pop(item):
+                is_over.set()
+        for waiting in [waiting for waiting in self._waiting if waiting.is_reached()]:
+            self._waiting.remove(waiting)
+            waiting.wake()
 
     @torch.inference_mode()
-    def _step(self, work: Sequence[Work]) -> None:
-        """One call of the decode step: a position of each reply, and a fair share of each prompt."""
-        shares = _shares([len(item.row.waiting) for item in work])
-        step = _Step()
-        for item, share in zip(work, shares, strict=True):
-            step.add(item, share)
-        logits = step.run(self.prepared, self._scratch)
-        self.num_steps += 1
-        step.settle(logits)
+    def _run(self, step: Step, work: Sequence[Feeding | Generation]) -> None:
+        """One call of the model: a position of each reply and of its guide, and a fair share of each prompt."""
+        replies = [item for item in work if isinstance(item, Generation)]
+        feedings = [item for item in work if isinstance(item, Feeding)]
+        counts = _counts(replies, feedings, step.max_positions)
+        shares = [
+            Share(item.row.cache, item.row.waiting(count), int(count == item.row.num_waiting))
+            for item, count in zip(replies, counts, strict=False)
+        ]
+        picking = [item for item, share in zip(replies, shares, strict=True) if share.num_scored]
+        guides = [item.guide for item in picking if item.guide is not None and item.guide.num_waiting]
+        shares += [Share(guide.cache, guide.waiting(guide.num_waiting), 1) for guide in guides]
+        for item, count in zip(feedings, counts[len(replies) :], strict=True):
+            shares.append(Share(item.row.cache, item.row.waiting(count), count if item.ids else 0))
+        ranges = [pair for item in picking for pair in item.ranges]
+        ranges += [pair for feeding in feedings for pair in feeding.ranges]
+        logits = step(shares, merged(ranges))
+        for share in shares:
+            share.cache.length += len(share.positions)
+        num_tokens = self._pick(picking, guides, logits)
+        _hear(feedings, shares[len(replies) + len(guides) :], logits[len(picking) + len(guides) :])
+        with self._lock:
+            self._num_steps += 1
+            self._num_positions += sum(len(share.positions) for share in shares)
+            self._num_tokens += num_tokens
 
-
-class _Step:
-    """Positions of one call. Those after which scores are wanted come last, as the decode step asks."""
-
-    def __init__(self) -> None:
-        self._plain: list[tuple[Position, int, CacheRow]] = []
-        self._scored: list[tuple[Position, int, CacheRow]] = []
-        self._taken: list[
-            tuple[RowDecoder, int, int]
-        ] = []  # positions of each row, and after how many scores are wanted
-        self._replies: list[tuple[Generation, int, int]] = []  # where the scores of each and of its guide are
-        self._feedings: list[tuple[Feeding, slice]] = []
-        self._ranges: list[IdRange] = []
-
-    def add(self, work: Work, share: int) -> None:
-        scored = self._add_row(work.row, share, work.num_scored(share))
-        if scored.start == scored.stop:
-            return
-        self._ranges += work.ranges
-        if isinstance(work, Feeding):
-            self._feedings.append((work, scored))
-            return
-        guided = scored
-        if work.guide is not None and work.guide.waiting:
-            guided = self._add_row(work.guide, len(work.guide.waiting), 1)
-        self._replies.append((work, scored.start, guided.start))
-
-    def _add_row(self, row: RowDecoder, count: int, num_scored: int) -> slice:
-        start = row.num_fed
-        entries = [(position, start + place, row.cache) for place, position in enumerate(row.waiting[:count])]
-        self._plain += entries[: count - num_scored]
-        first = len(self._scored)
-        self._scored += entries[count - num_scored :]
-        self._taken.append((row, count, num_scored))
-        return slice(first, len(self._scored))
-
-    def run(self, prepared: PreparedModel, scratch: Scratch) -> Float[Tensor, "logits scores"]:
-        """Feed all of it; the scores after the positions that want them."""
-        ranges = merged(self._ranges)
-        if not prepared.is_native:
-            found = [row.feed_by_torch(count, ranges, num_logits=scored) for row, count, scored in self._taken]
-            return torch.cat(found)
-        positions, places, caches = zip(*self._plain, *self._scored, strict=True)
-        logits = prepared.decode_step(
-            scratch,
-            tokens=[position.ids[0] for position in positions],
-            slots=[position.slot for position in positions],
-            positions=places,
-            caches=caches,
-            more=[position.ids[1:] for position in positions],
-            ranges=ranges,
-            num_logits=len(self._scored),
-        )
-        for row, count, _ in self._taken:
-            row.note_fed(count)
-        return logits
-
-    def settle(self, logits: Float[Tensor, "logits scores"]) -> None:
-        """Give everybody what came of it."""
-        for feeding, where in self._feedings:
-            feeding.found.append(logits[where][:, list(feeding.ids)])
-        if not self._replies:
-            return
-        own = logits[[place for _, place, _ in self._replies]]
-        guides = logits[[place for _, _, place in self._replies]]
-        rows = [generation.reply for generation, *_ in self._replies]
-        for (generation, *_), ids in zip(self._replies, take_position(rows, own, guides), strict=True):
+    def _pick(self, picking: Sequence[Generation], guides: Sequence[RowDecoder], logits: Tensor) -> int:
+        """Pick the next position of each, and how many tokens that makes."""
+        own, guide_logits = logits[: len(picking)], None
+        if guides:
+            places = {id(guide): len(picking) + place for place, guide in enumerate(guides)}
+            guide_logits = logits[[places.get(id(item.guide), place) for place, item in enumerate(picking)]]
+        found = take_position([item.reply for item in picking], own, guide_logits)
+        for item, ids in zip(picking, found, strict=True):
             try:
-                generation.append(ids)
+                item.append(ids)
             except Exception as error:  # A row's own error is its reader's; the others go on.
-                generation.error = error
+                item.error = error
+        return sum(map(len, found))
 
 
-def _fail(work: Sequence[Work], cause: BaseException) -> None:
+class _Waiting:
+    """A thread that waits; a plain lock wakes one in a third of the time of a condition."""
+
+    __slots__ = ("_gate", "is_reached")
+
+    def __init__(self, is_reached: Callable[[], bool]) -> None:
+        self.is_reached = is_reached
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def wait(self) -> None:
+        self._gate.acquire()
+
+    def wake(self) -> None:
+        self._gate.release()
+
+
+def _hear(feedings: Sequence[Feeding], shares: Sequence[Share], logits: Float[Tensor, "logits scores"]) -> None:
+    """Give prompts the scores that they asked for."""
+    first = 0
+    for item, share in zip(feedings, shares, strict=True):
+        if share.num_scored:
+            item.found.append(logits[first : first + share.num_scored][:, list(item.ids)])
+            first += share.num_scored
+
+
+def _fail(work: Sequence[Feeding | Generation], cause: BaseException) -> None:
     """What a step did to its rows is not known when it fails: none of them goes on."""
     for item in work:
-        if not item.is_done:
+        if not item.has_ended:
             item.error = StepError(f"a step of the model failed: {cause!r}")
             item.error.__cause__ = cause
 
 
-def _is_ready(work: Work) -> bool:
-    return not work.is_done and (isinstance(work, Feeding) or len(work.unread) < MAX_AHEAD)
+def _counts(replies: Sequence[Generation], feedings: Sequence[Feeding], most: int) -> list[int]:
+    """How many positions of each go into a step: one of each, and of prompts as many as fit, as evenly as it goes.
 
-
-def _shares(waiting: Sequence[int]) -> list[int]:
-    """How many positions of each row go into a step: one of each that has one, and the rest as evenly as it goes."""
-    shares = [min(count, 1) for count in waiting]
-    left = STEP_POSITIONS - sum(shares)
+    A reply's own opening, and a prompt that is answered at once, wait to be fed as prompts do.
+    """
+    waiting = [item.row.num_waiting for item in (*replies, *feedings)]
+    counts = [min(count, 1) for count in waiting]
+    if sum(counts) == sum(waiting):
+        return counts
+    left = most - sum(counts)
+    num_picking = sum(count == 1 for count in waiting[: len(replies)])
+    if num_picking:
+        left = min(left, most // SLICES - (sum(counts) - num_picking))
     while left > 0:
-        short = [place for place, count in enumerate(waiting) if shares[place] < count]
+        short = [place for place, count in enumerate(waiting) if counts[place] < count]
         if not short:
             break
         each = max(left // len(short), 1)
         for place in short[:left]:
-            more = min(each, waiting[place] - shares[place])
-            shares[place] += more
+            more = min(each, waiting[place] - counts[place])
+            counts[place] += more
             left -= more
-    return shares
+    return counts

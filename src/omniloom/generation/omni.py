@@ -8,18 +8,20 @@ print(reply.text)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omniloom.codecs.bundle import CodecSet
 from omniloom.generation import loading
-from omniloom.generation.batch import FinishedRow, decode_rows
+from omniloom.generation.batch import WRITTEN, Row
+from omniloom.generation.cache import DEFAULT_CACHE_BYTES
 from omniloom.generation.conversation import MAX_REPLY_TOKENS, Conversation, encode, finished
-from omniloom.generation.decoder import PreparedModel
-from omniloom.generation.engine import Engine
+from omniloom.generation.decoder import PreparedModel, RowDecoder
+from omniloom.generation.engine import Engine, EngineStats, Generation
 from omniloom.generation.reply import Event, Reply, ReplyBuilder, Usage
-from omniloom.generation.rules import Rulebook, TextRules
-from omniloom.generation.sampling import Sampling
+from omniloom.generation.rules import Rulebook, Ruling, TextRules
+from omniloom.generation.sampling import Picker, Sampling
 from omniloom.generation.turns import TurnCodec
 from omniloom.models import OmniModel
 from omniloom.stream.folding import fold
@@ -44,27 +46,41 @@ class Omni:
         scores: dict[str, Any] | None = None,
         card: str = "",
         limits: ReplyLimits | None = None,
+        device: str | None = None,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
-        """`limits` bounds the runs of a reply; without it, the grammar's own do."""
+        """`limits` bounds the runs of a reply; without it, the grammar's own do. The rest as for `load`."""
         model.vocabulary.require(codecs.specs)
         self.model = model
         self.codecs = codecs
         self.scores = scores or {}
         self.card = card
-        self._prepared = PreparedModel(model, limits=limits)
+        self._prepared = PreparedModel(model, limits=limits, device=device, cache_bytes=cache_bytes)
         self._engine = Engine(self._prepared)
         self._rulebook = Rulebook(model.vocabulary, codecs.text)
         self.turns = TurnCodec(codecs, model.vocabulary)
 
     @classmethod
-    def load(cls, name_or_folder: str | Path = "tiny") -> Omni:
+    def load(
+        cls,
+        name_or_folder: str | Path = "tiny",
+        *,
+        device: str | None = None,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> Omni:
         """The model of that name that comes with the package, or that in a checkpoint folder.
+
+        `device` is where its transformer computes, as torch names it ("cuda"); codecs stay on the CPU, where without a
+        device all is. All conversations together hold keys and values of at most `cache_bytes`; where they are taken,
+        whatever needs more raises `OutOfCache`, a `ValueError`, and may be tried again later.
 
         Raises:
             ValueError: If there is none, or the folder is torn, foreign or does not fit its codecs.
         """
         found = loading.load(name_or_folder)
-        return cls(found.model, found.codecs, scores=found.scores, card=found.card)
+        return cls(
+            found.model, found.codecs, scores=found.scores, card=found.card, device=device, cache_bytes=cache_bytes
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -77,13 +93,17 @@ class Omni:
 
     @property
     def instruction_set(self) -> str:
-        """What single tokens are decoded with: avx512, avx2, portable, or the slow torch reference."""
-        return self._prepared.decode_step.instruction_set
+        """What tokens are decoded with: avx512, avx2, portable, or torch, which is "reference"."""
+        return self._prepared.instruction_set
 
     @property
     def reads_turn_end(self) -> bool:
         """Whether `Conversation.hear` tells how likely the speaker has finished."""
         return self.vocabulary.has_turn_end
+
+    def stats(self) -> EngineStats:
+        """What the model has in hand for all conversations and has done so far; cheap, and safe from any thread."""
+        return self._engine.stats()
 
     def on_usage(self, tell: Callable[[Usage], None]) -> None:
         """Have `tell` called with what each reply took, once it has ended, in the thread that reads it."""
@@ -123,7 +143,11 @@ class Omni:
             ValueError: If a part cannot be taken, `want` is unknown, the prompt leaves no room in the context, or the
                 rules for the text cannot be kept.
         """
-        return finished(self.stream(prompt, want, sampling=sampling, seed=seed, max_tokens=max_tokens, rules=rules))
+        conversation = self.conversation(as_messages(prompt))
+        events = conversation.reply(
+            want, sampling=sampling, seed=seed, max_tokens=max_tokens, rules=rules, is_live=False
+        )
+        return finished(events)
 
     def reply_batch(
         self,
@@ -136,11 +160,16 @@ class Omni:
         batch_rows: int = 64,
         rules: TextRules | Sequence[TextRules | None] | None = None,
     ) -> list[Reply]:
-        """A reply to each prompt, as `reply` gives it, but decoded together.
+        """A reply to each prompt, as `reply` gives it, but decoded together, `batch_rows` at a time.
 
-        `benchmarks/generation/bench_decode.py` times a token of 64 rows together beside one alone.
+        A reply that ends makes room for the next. `benchmarks/generation/bench_engine.py` times them beside one alone.
 
         `want` is one for all, or a list with a frozenset for each; so are `seed` and `rules`.
+
+        Raises:
+            ValueError: If a part cannot be taken, a `want` is unknown, a prompt leaves no room in the context, or rules
+                cannot be kept.
+            OutOfCache: If there is no memory for a single row.
         """
         if not prompts:
             return []
@@ -148,17 +177,44 @@ class Omni:
         demands = [rules] * len(prompts) if rules is None or isinstance(rules, TextRules) else list(rules)
         seeds = [seed] * len(prompts) if isinstance(seed, int) else list(seed)
         rows = [self._prompt_ids(prompt, row_wants) for prompt, row_wants in zip(prompts, wants, strict=True)]
-        decoded = decode_rows(
-            self._prepared,
-            rows,
-            wants,
-            sampling=sampling,
-            seeds=seeds,
+        pickers = [Picker(sampling, seed=own) for own in seeds]
+        rulings = [self._rulebook.ruling(own, row_wants) for own, row_wants in zip(demands, wants, strict=True)]
+        asked = [
+            partial(self._begun, ids, row_wants, picker, ruling, max_tokens)
+            for ids, row_wants, picker, ruling in zip(rows, wants, pickers, rulings, strict=True)
+        ]
+        # The longest first, so that none is left to be decoded alone.
+        order = sorted(range(len(rows)), key=lambda place: len(rows[place]), reverse=True)
+        done = self._engine.complete([asked[place] for place in order], at_most=batch_rows)
+        faults = [ruling.fault for ruling in rulings if ruling is not None and ruling.fault is not None]
+        if faults:
+            raise faults[0]
+        found = {place: self._whole(own, demands[place]) for place, own in zip(order, done, strict=True)}
+        return [found[place] for place in range(len(rows))]
+
+    def _begun(
+        self,
+        ids: Sequence[int],
+        wants: frozenset[Want],
+        picker: Picker,
+        ruling: Ruling | None,
+        max_tokens: int,
+    ) -> Generation:
+        """A reply of a batch; memory for its longest form is taken before it begins."""
+        row = RowDecoder(self._prepared)
+        row.append(ids)
+        row.cache.reserve(min(row.num_positions + max_tokens + 1, self.context))
+        reply = Row(
+            wants=wants,
+            grammar=self._prepared.grammar(wants),
+            written=self._prepared.grammar(WRITTEN),
+            ruling=ruling,
+            picker=picker,
+            num_positions=row.num_positions,
             max_tokens=max_tokens,
-            batch_rows=batch_rows,
-            rulings=[self._rulebook.ruling(own, row_wants) for own, row_wants in zip(demands, wants, strict=True)],
+            max_positions=self.context - 1,  # <end> must fit after a cut, as in a conversation
         )
-        return [self._whole(row, own) for row, own in zip(decoded, demands, strict=True)]
+        return Generation(row=row, reply=reply, is_read=False)
 
     def _prompt_ids(self, prompt: Prompt, wants: frozenset[Want]) -> list[int]:
         messages = [encode(message, self.codecs) for message in as_messages(prompt)]
@@ -170,11 +226,12 @@ class Omni:
             )
         return ids
 
-    def _whole(self, row: FinishedRow, rules: TextRules | None) -> Reply:
-        builder = ReplyBuilder(self.codecs, self.vocabulary, is_live=False, rules=rules)
-        for token, scores in zip(row.ids, row.token_scores, strict=True):
-            builder.push(token, scores)
-        return finished(builder.finish(row.finish_reason, prompt=row.prompt))
+    def _whole(self, generation: Generation, rules: TextRules | None) -> Reply:
+        builder, reply = ReplyBuilder(self.codecs, self.vocabulary, is_live=False, rules=rules), generation.reply
+        scores = reply.ruling.token_scores if reply.ruling is not None else [None] * len(reply.ids)
+        for token, own in zip(reply.ids, scores, strict=True):
+            builder.push(token, own)
+        return finished(builder.finish(reply.finish_reason, prompt=generation.prompt))
 
 
 def as_messages(prompt: Prompt) -> list[Message]:

@@ -193,6 +193,22 @@ class ReplyBuilder:
         self._num_unheard = 0  # codes of the last run that no chunk holds yet
         self._num_chunks = 0
 
+    @property
+    def awaited(self) -> tuple[int, range]:
+        """How many more tokens of which ids bring about the next event; any other id may do so at once."""
+        if not self._is_live:
+            return self._vocabulary.size, range(self._vocabulary.size)  # None does: more than anybody waits for.
+        if not self._runs or self._runs[-1].modality == "text":
+            return 1, range(0)
+        run = self._runs[-1]
+        start = self._vocabulary.start_of(run.modality)
+        if run.modality == "audio":
+            count = CHUNK_FRAMES[min(self._num_chunks, len(CHUNK_FRAMES) - 1)] * self._frame_codes - self._num_unheard
+            return count, range(start, start + sum(plane.size for plane in self._audio.planes))
+        whole, shown = self._picture.elements_per_cycle, len(run.codes)
+        count = min((place for place in (*self._shown_after, whole) if place > shown), default=shown + 1) - shown
+        return count, range(start, start + sum(plane.size for plane in self._picture.planes))
+
     def push(self, token: int, scores: TokenScores | None = None) -> list[Event]:
         """Take the next token, with its scores where its log-probability is asked for; the events it brings about."""
         self._ids.append(token)

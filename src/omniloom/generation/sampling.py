@@ -80,6 +80,7 @@ class Picker:
 
     def __init__(self, sampling: Sampling, *, seed: int) -> None:
         self.choices: dict[Modality, TokenChoice] = {kind: sampling.of(kind) for kind in ("text", "audio", "image")}
+        self._is_greedy = {kind: choice.is_greedy for kind, choice in self.choices.items()}
         self.sampling = sampling
         self.seed = (seed + 2**63) % 2**64 - 2**63  # as many bits as an int64 holds
         self._num_draws = 0
@@ -96,6 +97,10 @@ class Picker:
         if sound is None or not sound[0] <= token < sound[1]:
             return token
         return sound[0] + self._place_of_pick(scores[sound[0] - ids.first : sound[1] - ids.first], "audio")
+
+    def is_greedy_of(self, ids: NextIds) -> bool:
+        """Whether it takes the likeliest of these ids."""
+        return self._is_greedy[ids.modality] and (ids.sound is None or self._is_greedy["audio"])
 
     def next_counter(self) -> int:
         """The counter of one more draw."""

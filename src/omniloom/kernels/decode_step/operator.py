@@ -8,6 +8,7 @@ Calls into the library release Python's lock; a `DecodeStep` may be shared betwe
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -85,16 +86,14 @@ class _Call(ctypes.Structure):
     )
 
 
-_ROW = np.dtype(
-    [(name, np.int32) for name in ("token", "slot", "position", "reserved")]
-    + [(name, np.int64) for name in ("keys", "values", "layer_stride", "head_stride", "more")]
-)
+_ROW = struct.Struct("=4i5q")
+"""OmniloomRow: token, slot, position, nothing; where keys and values lie, their strides, and what stands beside."""
 
 
 class CacheRow:
     """One row's keys and values, where a decode step finds them and writes new ones; looked at once, used often."""
 
-    __slots__ = ("keys", "places", "values")
+    __slots__ = ("capacity", "keys", "places", "shape", "values")
 
     def __init__(self, keys: Float[Tensor, "layers G S E"], values: Float[Tensor, "layers G S E"]) -> None:
         """
@@ -114,37 +113,55 @@ class CacheRow:
             )
         self.keys, self.values = keys, values
         self.places = (keys.data_ptr(), values.data_ptr(), *keys.stride()[:2])
+        self.shape = (keys.shape[0], keys.shape[1], keys.shape[3])
+        self.capacity = keys.shape[2]
 
 
 class Scratch:
-    """What a caller needs beside its cache: working memory and the logits of its last call."""
+    """What a caller needs beside its cache: working memory and the logits of its last call.
 
-    def __init__(self, *, num_outputs: int) -> None:
+    Rows are described in a plain buffer: through numpy's fields a call of one row took 30 us longer.
+    """
+
+    def __init__(self, *, num_outputs: int, num_more: int) -> None:
         self.logits = torch.full((1, num_outputs), -torch.inf)
-        self.workspace = torch.empty(0)
-        self.rows = np.zeros(1, _ROW)
+        self.scores: np.ndarray = self.logits.numpy()
         self.call = _Call()
         self.ranges: tuple[IdRange, ...] = ()
         self._range_memory = (ctypes.c_int32 * 0)()
+        self._workspace = torch.empty(0)
+        self._num_more = num_more
+        self._room = 0
 
-    def prepare(self, ranges: Sequence[IdRange], *, num_rows: int, num_logits: int, workspace_size: int) -> None:
-        """Make room, and ask for the logits of these ids; all others are minus infinity from now on."""
-        if self.workspace.numel() < workspace_size:
-            self.workspace = torch.empty(workspace_size)
-        if len(self.rows) < num_rows:
-            self.rows = np.zeros(num_rows, _ROW)
-        has_room = self.logits.shape[0] >= num_logits
-        if has_room and tuple(ranges) == self.ranges:
-            return
-        if has_room:
-            self.logits.fill_(-torch.inf)
-        else:
+    def reserve(self, num_rows: int, *, workspace_size: int) -> None:
+        """Make room to describe and compute so many rows."""
+        self._room = num_rows
+        self._workspace = torch.empty(workspace_size)
+        self.rows = (ctypes.c_char * (num_rows * _ROW.size))()
+        self.beside = (ctypes.c_char * (num_rows * max(self._num_more, 1) * 4))()
+        self.call.rows, self.beside_place = ctypes.addressof(self.rows), ctypes.addressof(self.beside)
+        self.call.workspace = self._workspace.data_ptr()
+
+    def has_room(self, num_rows: int) -> bool:
+        return num_rows <= self._room
+
+    def prepare(self, ranges: Sequence[IdRange], *, num_logits: int) -> None:
+        """Ask for the logits of these ids; all others are minus infinity from now on."""
+        asked = tuple(ranges)
+        if self.logits.shape[0] < num_logits:
             self.logits = torch.full((num_logits, self.logits.shape[1]), -torch.inf)
-        self.ranges = tuple(ranges)
-        flat = [bound for pair in self.ranges for bound in pair]
-        self._range_memory = (ctypes.c_int32 * len(flat))(*flat)
-        self.call.num_ranges = len(self.ranges)
-        self.call.ranges = ctypes.addressof(self._range_memory)
+            self.scores = self.logits.numpy()
+        elif asked == self.ranges:
+            return
+        else:
+            for first, stop in self.ranges:
+                self.scores[:, first:stop] = -np.inf
+        if asked != self.ranges:
+            self.ranges = asked
+            flat = [bound for pair in asked for bound in pair]
+            self._range_memory = (ctypes.c_int32 * len(flat))(*flat)
+            self.call.num_ranges = len(asked)
+            self.call.ranges = ctypes.addressof(self._range_memory)
 
 
 class DecodeStep:
@@ -159,11 +176,13 @@ class DecodeStep:
         self._kept: list[Tensor] = [*self.angles]
         self._packed: dict[int, tuple[Tensor, Tensor]] = {}
         self._levels: list[ctypes.Array[ctypes.c_int32]] = []
+        self._cache_shape = (len(weights.layers), weights.num_kv_heads, weights.head_width)
+        self._beside = struct.Struct(f"={weights.num_more}i")
         if self.instruction_set != native.REFERENCE:
             self._prepare()
 
     def scratch(self) -> Scratch:
-        return Scratch(num_outputs=self.weights.output.shape[0])
+        return Scratch(num_outputs=self.weights.output.shape[0], num_more=self.weights.num_more)
 
     def __call__(
         self,
@@ -190,12 +209,7 @@ class DecodeStep:
         self._check(tokens, slots, positions, caches)
         self._check_more(more, len(tokens))
         wanted = len(tokens) if num_logits is None else num_logits
-        scratch.prepare(
-            ((0, self.weights.output.shape[0]),) if ranges is None else ranges,
-            num_rows=len(tokens),
-            num_logits=wanted,
-            workspace_size=0 if self.instruction_set == native.REFERENCE else self._workspace_size(len(tokens)),
-        )
+        scratch.prepare(((0, self.weights.output.shape[0]),) if ranges is None else ranges, num_logits=wanted)
         if self.instruction_set == native.REFERENCE:
             self._run_reference(scratch, tokens, slots, positions, caches, more, wanted)
         else:
@@ -212,23 +226,35 @@ class DecodeStep:
         more: Sequence[Sequence[int]],
         num_logits: int,
     ) -> None:
-        count = len(tokens)
-        described = scratch.rows[:count]
-        described["token"], described["slot"], described["position"] = tokens, slots, positions
-        places = np.array([cache.places for cache in caches], np.int64).T
-        described["keys"], described["values"], described["layer_stride"], described["head_stride"] = places
-        described["more"] = 0
-        if any(more):
-            beside = np.full((count, self.weights.num_more), -1, np.int32)
-            for place, ids in enumerate(more):
-                beside[place, : len(ids)] = ids
-            joined = np.fromiter(map(bool, more), bool, count)
-            described["more"] = np.where(joined, beside.ctypes.data + np.arange(count) * beside.strides[0], 0)
+        count, write = len(tokens), _ROW.pack_into
+        if not scratch.has_room(count):
+            scratch.reserve(count, workspace_size=self._workspace_size(count))
+        rows = scratch.rows
+        beside = self._describe_more(scratch, more) if more else [0] * count
+        for place in range(count):
+            write(
+                rows,
+                place * _ROW.size,
+                tokens[place],
+                slots[place],
+                positions[place],
+                0,
+                *caches[place].places,
+                beside[place],
+            )
         call = scratch.call
-        call.rows, call.num_rows = scratch.rows.ctypes.data, count
-        call.workspace, call.logits = scratch.workspace.data_ptr(), scratch.logits.data_ptr()
-        call.num_logits = num_logits
-        self._function(ctypes.addressof(self._decoder), ctypes.addressof(call))
+        call.num_rows, call.num_logits, call.logits = count, num_logits, scratch.logits.data_ptr()
+        self._function(self._decoder_place, ctypes.addressof(call))
+
+    def _describe_more(self, scratch: Scratch, more: Sequence[Sequence[int]]) -> list[int]:
+        """Write the ids beside each token; where they stand, 0 for a token that stands alone."""
+        most, found = self.weights.num_more, []
+        width = self._beside.size
+        for place, ids in enumerate(more):
+            if ids:
+                self._beside.pack_into(scratch.beside, place * width, *ids, *[-1] * (most - len(ids)))
+            found.append(scratch.beside_place + place * width if ids else 0)
+        return found
 
     def _run_reference(
         self,
@@ -278,8 +304,7 @@ class DecodeStep:
             if low < 0 or high >= limit:
                 raise ValueError(f"{name} must be from 0 to {limit - 1}, got {low if low < 0 else high}")
         for cache, position in zip(caches, positions, strict=True):
-            layers, heads, capacity, width = cache.keys.shape
-            if (layers, heads, width) != (len(w.layers), w.num_kv_heads, w.head_width) or position >= capacity:
+            if cache.shape != self._cache_shape or position >= cache.capacity:
                 raise ValueError(
                     f"a cache for position {position} must be ({len(w.layers)}, {w.num_kv_heads}, at least "
                     f"{position + 1}, {w.head_width}), got {tuple(cache.keys.shape)}"
@@ -338,6 +363,7 @@ class DecodeStep:
             scores=self._scores,
             layers=self._layers,
         )
+        self._decoder_place = ctypes.addressof(self._decoder)
         pointer = library.omniloom_decode_step(native.instruction_sets()[self.instruction_set])
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(pointer)
 
