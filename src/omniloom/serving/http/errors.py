@@ -7,14 +7,16 @@ does not exist) is put into the same shape here, so that no client ever meets a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+
+R = TypeVar("R")
 
 LOGGER = logging.getLogger(__name__)
 
@@ -87,6 +89,14 @@ def as_api_error(error: BaseException) -> ApiError:
 def unsupported(param: str, remedy: str) -> ApiError:
     """What is known and not served."""
     return ApiError(f"{param} is not served here; {remedy}", code="unsupported_value", param=param)
+
+
+def named(make: Callable[[], R], *, param: str) -> R:
+    """What `make` makes; where it cannot, the error names the field."""
+    try:
+        return make()
+    except ValueError as error:
+        raise ApiError(f"{param}: {error}", code="invalid_value", param=param) from error
 
 
 def add_error_handlers(app: FastAPI) -> None:

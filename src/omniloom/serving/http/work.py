@@ -21,6 +21,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from fastapi import Request
 
 from omniloom.generation import Conversation, Event, Omni, Sampling
+from omniloom.generation.rules import TextRules
 from omniloom.serving.http.errors import CLIENT_GONE, ApiError, as_api_error
 from omniloom.stream.message import Message
 
@@ -49,6 +50,7 @@ class Asked:
     sampling: Sampling = Sampling()
     seed: int = 0
     max_tokens: int
+    rules: TextRules | None = None
 
 
 class ReplyJob:
@@ -64,7 +66,7 @@ class ReplyJob:
         asked = self._read()
         self._conversation = self._omni.conversation(asked.messages)
         events = self._conversation.reply(
-            asked.want, sampling=asked.sampling, seed=asked.seed, max_tokens=asked.max_tokens
+            asked.want, sampling=asked.sampling, seed=asked.seed, max_tokens=asked.max_tokens, rules=asked.rules
         )
         # `reply` forgets a cancel that came before it.
         if not self._is_cancelled.is_set():

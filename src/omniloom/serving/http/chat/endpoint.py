@@ -81,7 +81,10 @@ class ChatCompletions:
         return self.work.stream(ReplyJob(self.omni, read))
 
     def _whole(self, body: wire.ChatRequest, done: list[Done]) -> wire.ChatCompletion:
-        choices = [whole_choice(index, one, audio=body.audio, spoken=self.spoken) for index, one in enumerate(done)]
+        choices = [
+            whole_choice(index, one, audio=body.audio, spoken=self.spoken, with_logprobs=bool(body.logprobs))
+            for index, one in enumerate(done)
+        ]
         return wire.ChatCompletion(
             id=new_id("chatcmpl-"),
             created=now_s(),
@@ -95,14 +98,16 @@ class ChatCompletions:
         self, body: wire.ChatRequest, events: AsyncGenerator[tuple[int, Event], None]
     ) -> AsyncIterator[tuple[None, str]]:
         name, created = new_id("chatcmpl-"), now_s()
-        choices = [StreamedChoice(index, body.audio, self.spoken) for index in range(body.n or 1)]
+        choices = [StreamedChoice(index, body.audio, self.spoken, bool(body.logprobs)) for index in range(body.n or 1)]
 
         def told(*pieces: wire.ChunkChoice, usage: CompletionUsage | None = None) -> tuple[None, str]:
             chunk = wire.ChatChunk(
                 id=name, created=created, model=self.model_name, choices=list(pieces), usage=usage
             ).model_dump(mode="json", exclude_none=True)
-            for choice in chunk["choices"]:
+            for choice, piece in zip(chunk["choices"], pieces, strict=True):
                 choice.setdefault("finish_reason", None)
+                if piece.logprobs is not None:
+                    choice["logprobs"] = piece.logprobs.model_dump()
             return None, json.dumps(chunk, ensure_ascii=False)
 
         async with aclosing(events):

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from omniloom.generation.rules import (
+    Constraint,
+    TextRules,
+    Tool,
+    ToolRules,
+    json_object,
+    json_schema,
+    tool_call_grammar,
+)
 from omniloom.serving.http import media
 from omniloom.serving.http.asking import Turn, as_conversation, length_of, sampling_of, text_part
 from omniloom.serving.http.chat import wire
-from omniloom.serving.http.errors import ApiError
+from omniloom.serving.http.errors import ApiError, named, unsupported
 from omniloom.serving.http.store import Store
 from omniloom.serving.http.wire import voice_name
 from omniloom.serving.http.work import Asked
@@ -40,6 +49,7 @@ def checked(request: wire.ChatRequest) -> list[str]:
             code="missing_field",
             param="audio",
         )
+    rules_of(request)
     return [
         f"messages.{place}" for place, message in enumerate(request.messages) if isinstance(message, wire.SystemMessage)
     ]
@@ -54,7 +64,55 @@ def asked_of(request: wire.ChatRequest, *, seed: int, limits: Limits, spoken: Sp
         sampling=sampling_of(request.temperature, request.top_p),
         seed=seed,
         max_tokens=length_of(limits, request.max_completion_tokens, request.max_tokens),
+        rules=rules_of(request),
     )
+
+
+def rules_of(request: wire.ChatRequest) -> TextRules | None:
+    """What the request demands of the reply's text.
+
+    Raises:
+        ApiError: If a demand cannot be kept.
+    """
+    stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
+    form = None if isinstance(request.response_format, wire.TextFormat) else request.response_format
+    if request.top_logprobs is not None and not request.logprobs:
+        raise ApiError("top_logprobs needs logprobs: true", code="invalid_value", param="top_logprobs")
+    if set(request.modalities or ()) & {"audio", "image"}:
+        for name, value in (("stop", stop), ("response_format", form)):
+            if value:
+                raise unsupported(name, "it is of written replies alone; leave it out or ask for text")
+    num_logprobs = (request.top_logprobs or 0) if request.logprobs else None
+    calls = _calls(request)
+    if form is not None and calls is not None:
+        raise unsupported("response_format", "with tools that may be called; leave one of them out")
+    if not stop and form is None and calls is None and num_logprobs is None:
+        return None
+    return TextRules(constraint=_constraint(form), calls=calls, stop=stop, num_logprobs=num_logprobs)
+
+
+def _constraint(form: wire.JsonObjectFormat | wire.JsonSchemaFormat | None) -> Constraint | None:
+    if form is None:
+        return None
+    if isinstance(form, wire.JsonObjectFormat) or form.json_schema.schema_ is None:
+        return json_object()
+    schema = form.json_schema.schema_
+    return named(lambda: json_schema(schema), param="response_format.json_schema.schema")
+
+
+def _calls(request: wire.ChatRequest) -> ToolRules | None:
+    choice = request.tool_choice
+    if not request.tools:
+        if choice not in (None, "none", "auto"):
+            raise ApiError("tool_choice needs tools", code="invalid_value", param="tool_choice")
+        return None
+    tools = [_tool(tool.function, param=f"tools.{place}.function") for place, tool in enumerate(request.tools)]
+    name = choice.function.name if isinstance(choice, wire.ChosenTool) else choice
+    return named(lambda: tool_call_grammar(tools, name or "auto"), param="tools")
+
+
+def _tool(function: wire.FunctionDefinition, *, param: str) -> Tool:
+    return named(lambda: Tool(name=function.name, parameters=function.parameters), param=param)
 
 
 def _turns(message: wire.ChatMessage, place: int, limits: Limits, spoken: Spoken) -> Iterator[Turn]:

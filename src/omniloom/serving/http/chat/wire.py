@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from omniloom.generation.rules.text_rules import MAX_STOP_CHARS, MAX_STOPS
+from omniloom.generation.rules.tools import MAX_TOOLS
 from omniloom.serving.http.wire import (
     Answer,
     CompletionUsage,
+    JsonSchema,
     Metadata,
     ModelName,
     Request,
@@ -22,7 +25,8 @@ from omniloom.serving.http.wire import (
     Word,
 )
 
-MAX_MESSAGES, MAX_PARTS, MAX_CHOICES, MAX_STOPS, MAX_TOP_LOGPROBS = 1_024, 256, 8, 4, 20
+MAX_MESSAGES, MAX_PARTS, MAX_CHOICES, MAX_TOP_LOGPROBS = 1_024, 256, 8, 20
+FinishReason = Literal["stop", "length", "tool_calls"]
 AudioFormat = Literal["wav", "aac", "mp3", "flac", "opus", "pcm16"]
 
 
@@ -156,6 +160,46 @@ class StreamOptions(Request):
     include_obfuscation: Literal[False] | None = None
 
 
+class FunctionDefinition(Request):
+    """A function that the model may call; its arguments always fit the schema."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Request):
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class ChosenFunction(Request):
+    name: Word
+
+
+class ChosenTool(Request):
+    type: Literal["function"]
+    function: ChosenFunction
+
+
+class TextFormat(Request):
+    type: Literal["text"]
+
+
+class JsonObjectFormat(Request):
+    type: Literal["json_object"]
+
+
+class JsonSchemaFormat(Request):
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
+Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
+
+
 class ChatRequest(Request):
     """What `chat.completions.create` sends."""
 
@@ -175,6 +219,13 @@ class ChatRequest(Request):
     seed: Seed | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    response_format: ResponseFormat | None = None
+    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
+    parallel_tool_calls: Annotated[bool, Field(description="A reply calls one tool at most.")] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     metadata: Metadata | None = None
@@ -199,20 +250,49 @@ class ReplyAudio(Answer):
     transcript: str
 
 
+class CalledFunction(Answer):
+    name: str
+    arguments: str
+
+
+class ReplyToolCall(Answer):
+    """A call of one of the request's tools, with its arguments as JSON."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class TopLogprob(Answer):
+    token: str
+    bytes: list[int] | None = Field(description="None for the mark that ends a reply.")
+    logprob: float
+
+
+class TokenLogprob(TopLogprob):
+    top_logprobs: list[TopLogprob]
+
+
+class ChoiceLogprobs(Answer):
+    content: list[TokenLogprob]
+    refusal: None = None
+
+
 class ReplyMessage(Answer):
     role: Literal["assistant"] = "assistant"
     content: str | None
     refusal: None = None
     annotations: list[Any] = Field(default_factory=list, max_length=0)
     audio: ReplyAudio | None = None
+    tool_calls: list[ReplyToolCall] | None = None
     images: list[ReplyImage] | None = Field(default=None, description="Extension: the picture that was drawn.")
 
 
 class Choice(Answer):
     index: int
     message: ReplyMessage
-    finish_reason: Literal["stop", "length"]
-    logprobs: None = None
+    finish_reason: FinishReason
+    logprobs: ChoiceLogprobs | None = None
 
 
 class ChatCompletion(Answer):
@@ -236,19 +316,34 @@ class AudioDelta(Answer):
     expires_at: int | None = None
 
 
+class FunctionDelta(Answer):
+    name: str | None = None
+    arguments: str
+
+
+class ToolCallDelta(Answer):
+    """More of a call; the first has its id and name."""
+
+    index: Literal[0] = 0
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: FunctionDelta
+
+
 class Delta(Answer):
     role: Literal["assistant"] | None = None
     content: str | None = None
     refusal: None = None
     audio: AudioDelta | None = None
+    tool_calls: list[ToolCallDelta] | None = None
     images: list[ReplyImage] | None = None
 
 
 class ChunkChoice(Answer):
     index: int
     delta: Delta
-    finish_reason: Literal["stop", "length"] | None = None
-    logprobs: None = None
+    finish_reason: FinishReason | None = None
+    logprobs: ChoiceLogprobs | None = None
 
 
 class ChatChunk(Answer):
