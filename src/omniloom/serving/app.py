@@ -62,6 +62,7 @@ def create_app(
 
     sockets = SessionSockets(metered_session, model_name=model_name, limits=limits, drain=drain)
     metrics.watch("sessions", "Sessions that are open.", lambda: sockets.num_sessions)
+    metrics.watch("running", "Requests and sockets that have not ended.", lambda: drain.num_running)
 
     def health() -> dict[str, object]:
         return {"model": model_name, "sessions": sockets.num_sessions, "turns_remembered": turns_remembered}
