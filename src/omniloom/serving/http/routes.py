@@ -10,6 +10,7 @@ from omniloom.serving.http.audio.transcriptions import transcription_routes
 from omniloom.serving.http.chat.endpoint import chat_routes
 from omniloom.serving.http.images import image_routes
 from omniloom.serving.http.models import model_routes
+from omniloom.serving.http.responses.endpoint import response_routes
 from omniloom.serving.http.work import ModelWork
 from omniloom.serving.realtime.limits import Limits
 
@@ -18,6 +19,7 @@ PREFIX = "/v1"
 
 ENDPOINTS = (
     (chat_routes, "chat"),
+    (response_routes, "responses"),
     (speech_routes, "audio"),
     (transcription_routes, "audio"),
     (image_routes, "images"),
