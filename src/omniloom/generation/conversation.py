@@ -97,6 +97,16 @@ class Conversation:
         turns = [turn for turn in turns if turn.ids]
         heard = self._hearing.ids if self._hearing is not None else []
         ids = row_ids([*turns, Turn("user", heard)])
+        if ids != self._row.ids:
+            self._make_row(ids)
+        num_open = len(list(takewhile(lambda turn: turn.role == "user", reversed(turns))))
+        self._turns, opened = turns[: len(turns) - num_open], turns[len(turns) - num_open :]
+        self._user_ids = [token for turn in opened for token in turn.ids]
+        # Parts are those of all of the turn, or of none of it: then they are made from its ids.
+        are_kept = all(turn.parts for turn in opened)
+        self._user_parts = [part for turn in opened for part in turn.parts] if are_kept else []
+
+    def _make_row(self, ids: list[int]) -> None:
         num_positions = len(fold(ids, self._prepared.vocabulary))
         if num_positions > self._prepared.config.context:
             raise ValueError(
@@ -107,12 +117,6 @@ class Conversation:
         self._row.truncate(same)
         self._row.append(ids[same:])
         self._engine.feed(self._row)
-        num_open = len(list(takewhile(lambda turn: turn.role == "user", reversed(turns))))
-        self._turns, opened = turns[: len(turns) - num_open], turns[len(turns) - num_open :]
-        self._user_ids = [token for turn in opened for token in turn.ids]
-        # Parts are those of all of the turn, or of none of it: then they are made from its ids.
-        are_kept = all(turn.parts for turn in opened)
-        self._user_parts = [part for turn in opened for part in turn.parts] if are_kept else []
 
     @property
     def num_tokens(self) -> int:

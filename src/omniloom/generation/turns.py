@@ -79,6 +79,15 @@ class TurnCodec:
             return as_seen(part, self._codecs)
         return part.resized(self._codecs.image.side) if isinstance(part, Image) else part
 
+    @property
+    def samples_per_frame(self) -> int:
+        """Of the model's sound."""
+        return self._codecs.audio.samples_per_frame
+
+    @property
+    def frame_ms(self) -> float:
+        return self.samples_per_frame * 1000 / self._codecs.audio.rate_hz
+
     def num_tokens(self, turns: Iterable[Turn]) -> int:
         """Positions that these turns take in the context."""
         return len(fold(row_ids(turns), self._vocabulary))

@@ -391,4 +391,4 @@ def test_as_many_turns_are_remembered_as_asked(new_client, omni, turns):
     client.say("last")
     client.until("response.done")
     remembered = 4 if turns is None else turns
-    assert omni.last_history_length == 2 * remembered
+    assert len(omni.last_turns) == 2 * remembered + 1

@@ -34,6 +34,12 @@ class Limits:
     """Threads for all sessions: answers at once; a session that has nothing for the model holds none."""
     response_tokens: int = 512
     """Longest reply where the session says "inf"."""
+    items: int = 512
+    """Items of one conversation; beyond it the oldest are deleted, and the client is told."""
+    waiting_responses: int = 16
+    """Responses out of band that wait or run at once."""
+    waiting_transcripts: int = 16
+    """Spoken turns that wait to be written down; of more there is no transcript."""
     session_s: float = 3600.0
     """Longest session; the client is told when it ends, and may begin another."""
     cut_off_s: float = 5.0

@@ -1,4 +1,4 @@
-"""Sound and pictures as they cross the wire: base64 PCM at 24 kHz and data URIs, to and from plain samples and pixels.
+"""Sound and pictures as they cross the wire: base64 of PCM or G.711 and data URIs, to and from samples and pixels.
 
 Resampling streams: pieces pushed one by one give exactly the samples that the whole would give, only 10 ms later, and
 `flush` gives those 10 ms. Which readers of pictures the network can reach is decided in `stream.parts`.
@@ -15,6 +15,8 @@ import soxr
 import torch
 from jaxtyping import Float32
 
+from omniloom.serving import g711
+from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import Limits, RequestError
 from omniloom.stream.parts import Audio, Image
 
@@ -30,6 +32,29 @@ def decode_base64(text: str, *, param: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise RequestError(f"{param} is not base64 ({error})", code="invalid_base64", param=param) from error
+
+
+def rate_of(audio_format: p.AudioFormat) -> int:
+    """Samples a second of a format."""
+    return audio_format.rate if isinstance(audio_format, p.PcmFormat) else g711.RATE_HZ
+
+
+def decode_sound(text: str, audio_format: p.AudioFormat, *, param: str) -> Float32[np.ndarray, " N"]:
+    """Samples in [-1, 1) from base64 of sound in a format."""
+    if isinstance(audio_format, p.PcmFormat):
+        return decode_pcm(text, param=param)
+    return g711.decode(decode_base64(text, param=param), _law(audio_format))
+
+
+def encode_sound(samples: Float32[np.ndarray, " N"], audio_format: p.AudioFormat) -> str:
+    """Base64 of sound in a format; what is louder than full scale is clipped."""
+    if isinstance(audio_format, p.PcmFormat):
+        return encode_pcm(samples)
+    return base64.b64encode(g711.encode(samples, _law(audio_format))).decode()
+
+
+def _law(audio_format: p.PcmuFormat | p.PcmaFormat) -> g711.Law:
+    return "pcmu" if isinstance(audio_format, p.PcmuFormat) else "pcma"
 
 
 def decode_pcm(text: str, *, param: str) -> Float32[np.ndarray, " N"]:

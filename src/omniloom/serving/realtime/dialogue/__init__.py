@@ -1,0 +1,1 @@
+"""What was said: the items as the client sees them, and as the model remembers them."""
