@@ -9,7 +9,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help setup talk train test test-all sanitize lint peers bench docs wheel browser golden
+.PHONY: help setup clients talk train test test-all sanitize lint peers bench docs wheel browser golden
 help:
 	@echo "make talk      set up, then serve the tiny model and print the address of the page"
 	@echo "make test      set up, then run the tests (minutes, offline)"
@@ -77,6 +77,12 @@ browser:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -yq chromium; \
 	  else sudo apt-get update -q && sudo apt-get install -yq chromium; fi || \
 	  { echo "omniloom: could not install Chromium; install it yourself and run make test-all again"; exit 1; }
+
+# The clients that the server is tried with beside the openai package of PyPI: npm's, and LiveKit's (tests marked service).
+clients: setup
+	@command -v npm >/dev/null 2>&1 || { echo "omniloom: npm is missing; install Node.js 18 or newer and run make clients again"; exit 1; }
+	npm install --silent --prefix build/clients openai ws
+	$(PIP) install -q livekit-agents livekit-plugins-openai
 
 lint: setup
 	$(BIN)/ruff check src tests benchmarks examples

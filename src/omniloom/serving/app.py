@@ -18,8 +18,10 @@ from omniloom.serving.guard.keys import KeyRing
 from omniloom.serving.guard.stack import add_guards
 from omniloom.serving.guard.visit import count_usage, current_visit
 from omniloom.serving.http import add_error_handlers, describe, http_routes
+from omniloom.serving.live import live_sessions
 from omniloom.serving.page import STATIC, page_routes
-from omniloom.serving.realtime import Limits, Outbox, RealtimeSession
+from omniloom.serving.realtime import Limits, RealtimeSession
+from omniloom.serving.realtime.outbox import EventSink
 from omniloom.serving.socket import SessionSockets
 from omniloom.serving.telemetry.meter import MeteredSink
 from omniloom.serving.telemetry.metrics import Metrics
@@ -49,7 +51,7 @@ def create_app(
     drain, metrics = drain or Drain(), metrics or Metrics()
     omni.on_usage(count_usage)
 
-    def metered_session(*, outbox: Outbox, **options: Any) -> RealtimeSession:
+    def metered_session(*, outbox: EventSink, **options: Any) -> RealtimeSession:
         return new_session(
             omni,
             outbox=MeteredSink(outbox, current_visit()),
@@ -60,7 +62,8 @@ def create_app(
             **options,
         )
 
-    sockets = SessionSockets(metered_session, model_name=model_name, limits=limits, drain=drain)
+    live = live_sessions(omni, metered_session, model_name=model_name, limits=limits, reads_turn_end=reads_turn_end)
+    sockets = SessionSockets(metered_session, live, model_name=model_name, limits=limits, drain=drain)
     metrics.watch("sessions", "Sessions that are open.", lambda: sockets.num_sessions)
     metrics.watch("running", "Requests and sockets that have not ended.", lambda: drain.num_running)
 

@@ -1,8 +1,8 @@
 """WebSockets around sessions: which dialect a client speaks, its messages in, its session's events out, and the end.
 
 A session works for milliseconds on a message (it looks for speech in each piece of sound), too long for the event
-loop. A thread for each message was rejected: the way there and back costs 60 to 190 µs, at 50 messages a second and
-session (`benchmarks/serving/bench_inbound.py`). So one thread takes the short messages of all sessions, a few of each
+loop. A thread for each message was rejected: the way there and back costs as much as following it does
+(`benchmarks/serving/bench_inbound.py`). So one thread takes the short messages of all sessions, a few of each
 at a time, and only long ones, pictures and whole sounds, go to the pool. Until a client's messages are followed no more
 are read, and TCP holds it back: a flood fills its own socket and nothing here.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import queue
 import threading
@@ -59,20 +60,20 @@ class Session(Protocol):
 
 
 class SessionSockets:
-    """Every socket that is open, each with the session that `new_session(outbox=…)` made for it, or a dialect of it."""
+    """Every socket that is open, each with the session that `new_session` or `new_live` made around its outbox."""
 
     def __init__(
         self,
         new_session: Callable[..., RealtimeSession],
+        new_live: Callable[..., LiveSession],
         *,
         model_name: str,
         limits: Limits,
         drain: Drain,
-        new_live: Callable[..., LiveSession] | None = None,
     ) -> None:
         self._new_session = new_session
         self._new_beta = partial(BetaSession, new_session, limits=limits)
-        self._new_live = new_live or partial(LiveSession, new_session, model_name=model_name, limits=limits)
+        self._new_live = new_live
         self._model_name = model_name
         self._limits = limits
         self._drain = drain
@@ -160,6 +161,40 @@ class Reader:
                 LOGGER.exception("a message could not be followed")
 
 
+class Backlog:
+    """The messages of one socket that a reader has not followed yet."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Event()
+        self._is_awaited = False
+        self._num_given = self._num_followed = 0
+
+    def add(self, job: Job) -> None:
+        """Have the reader do one more thing; in the thread of the event loop."""
+        self._num_given += 1
+        self._reader.submit(partial(self._follow, job))
+
+    async def below(self, num: int) -> None:
+        """Wait until fewer than so many wait; waking the loop is what costs most, so it is woken only where it does."""
+        self._is_awaited = True
+        while self._num_given - self._num_followed >= num:
+            self._room.clear()
+            if self._num_given - self._num_followed >= num:
+                await self._room.wait()
+        self._is_awaited = False
+
+    def _follow(self, job: Job) -> None:
+        try:
+            job()
+        finally:
+            self._num_followed += 1
+            if self._is_awaited:
+                with contextlib.suppress(RuntimeError):  # The loop has ended, and the socket with it.
+                    self._loop.call_soon_threadsafe(self._room.set)
+
+
 class _Carrier:
     """Moves one socket's messages both ways."""
 
@@ -169,12 +204,12 @@ class _Carrier:
     def __init__(self, socket: WebSocket, *, words: ErrorEvent, reader: Reader, limits: Limits, drain: Drain) -> None:
         self._socket = socket
         self._words = words
-        self._reader = reader
         self._limits = limits
         self._drain = drain
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._ready, self._closed = asyncio.Event(), asyncio.Event()
-        self._ahead = asyncio.Semaphore(MAX_AHEAD)
+        self._backlog = Backlog(reader)
 
     def wake(self) -> None:
         """There is something to send, or to end for; from any thread."""
@@ -209,22 +244,12 @@ class _Carrier:
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text") or message.get("bytes") or ""
-            await self._ahead.acquire()
             if len(text) <= SHORT_CHARS:
-                self._reader.submit(partial(self._follow, text))
-                continue
-            for _ in range(MAX_AHEAD - 1):  # Those before it come first.
-                await self._ahead.acquire()
-            await asyncio.to_thread(self._session.handle, text)
-            for _ in range(MAX_AHEAD):
-                self._ahead.release()
-
-    def _follow(self, text: str | bytes) -> None:
-        try:
-            self._session.handle(text)
-        finally:
-            with contextlib.suppress(RuntimeError):  # The loop has ended, and the socket with it.
-                self._loop.call_soon_threadsafe(self._ahead.release)
+                self._backlog.add(partial(self._context.run, self._session.handle, text))
+                await self._backlog.below(MAX_AHEAD)
+            else:
+                await self._backlog.below(1)  # Those before it come first.
+                await asyncio.to_thread(self._session.handle, text)
 
     async def _send(self) -> None:
         while True:

@@ -14,8 +14,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
+from omniloom.generation import Omni
 from omniloom.serving.live import protocol as w
 from omniloom.serving.live.inward import realtime_item, realtime_settings, silent
 from omniloom.serving.live.outward import LiveEvents
@@ -335,6 +337,26 @@ class LiveSession:
             client_event_id=event_id,
         )
         self._tell(w.Error(error=details, client_event_id=event_id))
+
+
+def live_sessions(
+    omni: Omni,
+    new_session: Callable[..., InnerSession],
+    *,
+    model_name: str,
+    limits: Limits,
+    reads_turn_end: bool | None = None,
+) -> Callable[..., LiveSession]:
+    """Makes Live sessions with a model; what they need to know of it, it says itself."""
+    reads = omni.reads_turn_end if reads_turn_end is None else reads_turn_end
+    return partial(
+        LiveSession,
+        new_session,
+        model_name=model_name,
+        limits=limits,
+        turn_detection=p.SemanticVad(eagerness="high") if reads else p.ServerVad(),
+        context_tokens=omni.context,
+    )
 
 
 class _Sink:

@@ -1,0 +1,158 @@
+"""Sockets under clients that mean no good, or are slow: what they can make the server hold is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+
+import pytest
+import websockets
+from tests.serving.conftest import running_server
+
+from omniloom.serving.realtime import Outbox, RealtimeSession
+from omniloom.serving.realtime import protocol as p
+from omniloom.serving.realtime.limits import Limits
+from omniloom.serving.socket import MAX_AHEAD, SHORT_CHARS
+
+
+@pytest.fixture
+def connect(server):
+    """Opens a socket of the server that serves the stand-in."""
+    return lambda path="realtime?model=fake", **options: websockets.connect(
+        f"ws://{server}/v1/{path}", max_size=None, **options
+    )
+
+
+async def next_of(socket, kind):
+    while True:
+        event = json.loads(await asyncio.wait_for(socket.recv(), 20))
+        if event["type"] == kind:
+            return event
+
+
+async def update(socket, **session):
+    await socket.send(json.dumps({"type": "session.update", "session": session}))
+
+
+def test_the_dialect_is_chosen_by_the_header_or_by_a_browsers_subprotocol(connect):
+    async def first_session(path="realtime?model=fake", **options):
+        async with connect(path, **options) as socket:
+            return (await next_of(socket, "session.created"))["session"], socket.subprotocol
+
+    async def all_of_them():
+        header = {"OpenAI-Beta": "realtime=v1"}
+        browser = ["realtime", "openai-insecure-api-key.none", "openai-beta.realtime-v1"]
+        return await asyncio.gather(
+            first_session(),
+            first_session(additional_headers={"OpenAI-Beta": "assistants=v2"}),
+            first_session(additional_headers=header),
+            first_session(subprotocols=browser),
+        )
+
+    found = asyncio.run(all_of_them())
+    assert ["modalities" in session for session, _ in found] == [False, False, True, True]
+    assert [subprotocol for _, subprotocol in found] == [None, None, None, "realtime"]
+
+
+def test_another_model_is_refused_in_the_dialects_words(connect):
+    async def asked(path):
+        async with connect(path) as socket:
+            if path == "live/sessions":
+                await socket.send(json.dumps({"type": "session.start", "session": {"model": "other"}}))
+                return (await next_of(socket, "error"))["error"]["code"], None
+            error = await next_of(socket, "error")
+            with pytest.raises(websockets.ConnectionClosed):
+                await socket.recv()
+            return error["error"]["code"], socket.close_code
+
+    assert asyncio.run(asked("realtime?model=other")) == ("model_not_found", 4004)
+    assert asyncio.run(asked("live/sessions")) == ("model_not_found", None)
+
+
+def test_a_flood_is_read_only_as_fast_as_it_is_followed(connect, omni, monkeypatch):
+    """Of one socket a few messages wait, whatever it sends, and another's are followed meanwhile."""
+    may_go_on = threading.Event()
+    follow = RealtimeSession.handle
+
+    def slow(self, message):
+        if "flood" in str(message)[:64]:
+            may_go_on.wait(10)
+        follow(self, message)
+
+    monkeypatch.setattr(RealtimeSession, "handle", slow)
+
+    async def flood():
+        async with connect() as flooding, connect() as other:
+            text = json.dumps({"event_id": "flood", "type": "input_audio_buffer.clear"})
+
+            async def send():
+                for _ in range(2_000):
+                    await flooding.send(text + " " * 10_000)
+
+            sending = asyncio.create_task(send())
+            await asyncio.sleep(0.5)
+            is_held_back = not sending.done()
+            may_go_on.set()
+            await update(other, output_modalities=["text"])
+            await next_of(other, "session.updated")
+            await sending
+            for _ in range(2_000):
+                await next_of(flooding, "input_audio_buffer.cleared")
+            return is_held_back
+
+    assert asyncio.run(flood()), "20 MB were taken in though nothing was followed"
+
+
+def test_long_and_short_messages_keep_their_order(connect):
+    async def talk():
+        async with connect() as socket:
+            expected = []
+            for number in range(20):
+                filler = " " * (SHORT_CHARS if number % 3 == 0 else 10)
+                event = {"type": "response.cancel", "event_id": f"e{number}"}
+                await socket.send(json.dumps(event) + filler)
+                expected.append(f"e{number}")
+            return expected, [(await next_of(socket, "error"))["error"]["event_id"] for _ in expected]
+
+    expected, found = asyncio.run(talk())
+    assert found == expected and len(expected) > MAX_AHEAD
+
+
+def test_what_a_slow_reader_has_not_read_is_bounded_and_it_is_told():
+    outbox = Outbox(limit_bytes=2_000)
+    for _ in range(100):
+        outbox.put(p.InputAudioBufferCleared())
+    assert "read faster" in (outbox.closed_because or "") and outbox.pop() is None
+
+
+@pytest.mark.parametrize("path", ["realtime?model=fake", "live/sessions"])
+def test_a_session_that_lasts_too_long_is_told_so(omni, path):
+    async def talk(address):
+        async with websockets.connect(f"ws://{address}/v1/{path}") as socket:
+            if path == "live/sessions":
+                await socket.send(json.dumps({"type": "session.start", "session": {"model": "fake"}}))
+                reason = (await next_of(socket, "session.closed"))["reason"]
+            else:
+                reason = (await next_of(socket, "error"))["error"]["code"]
+            with pytest.raises(websockets.ConnectionClosedOK):
+                await asyncio.wait_for(socket.recv(), 20)
+            return reason, socket.close_code
+
+    with running_server(omni, model_name="fake", limits=Limits(session_s=0.5)) as address:
+        reason, code = asyncio.run(talk(address))
+    assert (reason, code) == ("expired" if path == "live/sessions" else "session_expired", 1000)
+
+
+def test_a_client_that_reads_nothing_is_cut_off(omni):
+    """It asks for its settings again and again and reads none of them; the server does not wait for it."""
+
+    async def talk(address):
+        async with websockets.connect(f"ws://{address}/v1/realtime?model=fake", max_queue=1) as socket:
+            with pytest.raises(websockets.ConnectionClosed):
+                while True:
+                    await update(socket, instructions="x" * 30_000)
+
+    limits = Limits(unsent_bytes=100_000, cut_off_s=0.2)
+    with running_server(omni, model_name="fake", limits=limits) as address:
+        asyncio.run(asyncio.wait_for(talk(address), 60))
