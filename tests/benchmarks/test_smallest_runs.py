@@ -121,3 +121,10 @@ def test_codecs_are_compared_with_torch(tmp_path: Path) -> None:
     run("codecs/bench_codecs.py", "--quick", "--json", str(tmp_path / "codecs.json"))
     rows = json.loads((tmp_path / "codecs.json").read_text())
     assert len(rows) == 10 and all(row["over_torch"]["value"] > 0 for row in rows)
+
+
+def test_sessions_that_share_an_engine_are_compared_with_one(tmp_path: Path) -> None:
+    run("generation/bench_engine.py", "--quick", "--json", str(tmp_path / "found.json"))
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert {row["way"] for row in found["throughput"]} >= {"1 at a time", "2 at a time", "batches of 8", "8 streamed"}
+    assert all(row["tokens_per_s"] > 0 for row in found["throughput"]) and found["steps_after_cancel"] == 0

@@ -180,13 +180,15 @@ def test_more_rows_than_fit_take_turns(monkeypatch, steps):
         engine.stop(reply)
 
 
-def test_a_lane_leaves_work_for_the_other():
+def test_a_lane_leaves_work_for_the_other_where_somebody_can_take_it():
     prepared = OMNI._prepared
     engine = Engine(prepared, num_lanes=2)
     replies = [new_reply(prepared) for _ in range(10)]
     for reply in replies:
         engine._begin(reply)
     with engine._lock:
+        assert len(engine._next_work()) == 10
+        engine._waiting.append(engine_module._Waiting(lambda: False))
         first = engine._next_work()
         engine._stepping |= {item: [] for item in first}
         second = engine._next_work()
@@ -309,6 +311,23 @@ def test_stats_count_what_was_done():
     assert after.num_tokens - before.num_tokens == len(reply.ids)
     assert after.num_steps > before.num_steps
     assert after.cache_bytes > 0 and after.cache_budget_bytes == 2**30
+
+
+def test_a_reader_may_ask_for_news_while_a_step_brings_some():
+    generation, is_over = new_reply(OMNI._prepared), threading.Event()
+    generation.num_awaited, generation.awaited = 1000, range(1000)
+
+    def bring():
+        while not is_over.is_set():
+            generation.unread += [1] * 60
+            generation.unread.clear()
+
+    thread = threading.Thread(target=bring)
+    thread.start()
+    for _ in range(20_000):
+        assert not generation.has_news
+    is_over.set()
+    thread.join()
 
 
 @pytest.fixture

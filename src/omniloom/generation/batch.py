@@ -43,6 +43,7 @@ class Row:
     ruling: Ruling | None = None
     ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "length"
+    error: Exception | None = None  # which ended it, and no other row
 
     def __post_init__(self) -> None:
         self._is_cut = False
@@ -54,7 +55,7 @@ class Row:
     @property
     def is_finished(self) -> bool:
         is_full = len(self.ids) >= self.max_tokens or self.num_positions >= self.max_positions
-        return is_full or self._is_cut or self.grammar.is_done(self.state)
+        return is_full or self._is_cut or self.error is not None or self.grammar.is_done(self.state)
 
     @property
     def guidance(self) -> float:
@@ -148,10 +149,13 @@ def _draw(
         scores = _steered(rows, scores, ids)
     tokens = pick_together([row.picker for row in rows], scores, ids)
     for row, token, own in zip(rows, tokens, scores, strict=True):
-        if row.ruling is None:
-            row.take(token)
-        else:
-            row.take_ruled(token, own, ids)
+        try:
+            if row.ruling is None:
+                row.take(token)
+            else:
+                row.take_ruled(token, own, ids)
+        except Exception as error:  # Rules are a user's; what fails in them must not end the rows beside.
+            row.error = error
 
 
 def offered(logits: Float[Tensor, "B scores"], places: Sequence[int], ids: NextIds) -> Float[Tensor, "places ids"]:

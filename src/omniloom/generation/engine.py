@@ -114,7 +114,7 @@ class Generation(Work):
         """Whether the reader has what it waits for."""
         if self.is_done or self.is_stopped:
             return True
-        unread, awaited = self.unread, self.awaited
+        unread, awaited = [*self.unread], self.awaited  # a copy: a step may be adding to it
         is_enough = len(unread) >= min(self.num_awaited, MAX_AHEAD)
         return is_enough or not all(token in awaited for token in unread)
 
@@ -301,8 +301,10 @@ class Engine:
         if not self._lanes:
             return []
         free = [item for item in self._work if self._is_free(item)]
-        part = -(-(len(free) + len(self._stepping)) // self._num_lanes)
-        found = free[: min(max(part, LANE_ROWS), MAX_ROWS)]
+        part = len(free)
+        if self._waiting or self._stepping:  # Else nobody is there to take steps beside these.
+            part = max(-(-(part + len(self._stepping)) // self._num_lanes), LANE_ROWS)
+        found = free[: min(part, MAX_ROWS)]
         if len(found) < len(free):
             for item in found:
                 del self._work[item]
@@ -370,6 +372,7 @@ class Engine:
             guide_logits = logits[[places.get(id(item.guide), place) for place, item in enumerate(picking)]]
         found = take_position([item.reply for item in picking], own, guide_logits)
         for item, ids in zip(picking, found, strict=True):
+            item.error = item.reply.error
             try:
                 item.append(ids)
             except Exception as error:  # A row's own error is its reader's; the others go on.

@@ -16,12 +16,17 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from omniloom.generation import OutOfCache
+
 R = TypeVar("R")
 
 LOGGER = logging.getLogger(__name__)
 
 CLIENT_GONE = 499
 """Status of a request whose client has left; nobody reads it, but a log does."""
+
+RETRY_S = 1
+"""When a client may ask again that was refused because the server is busy."""
 
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 """What kind of error a status is; below 500 the others are the request's fault."""
@@ -80,6 +85,8 @@ def as_api_error(error: BaseException) -> ApiError:
     """An error as the client is told it; of one that is ours, the log gets the rest."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, OutOfCache):
+        return ApiError(str(error), status=429, code="server_busy", retry_s=RETRY_S)
     if isinstance(error, ValueError):  # by the project's rule, what a user can cause
         return ApiError(str(error), code="invalid_value")
     LOGGER.error("a request failed", exc_info=error)

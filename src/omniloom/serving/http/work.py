@@ -22,7 +22,7 @@ from fastapi import Request
 
 from omniloom.generation import Conversation, Event, Omni, Sampling
 from omniloom.generation.rules import TextRules
-from omniloom.serving.http.errors import CLIENT_GONE, ApiError, as_api_error
+from omniloom.serving.http.errors import CLIENT_GONE, RETRY_S, ApiError, as_api_error
 from omniloom.stream.message import Message
 
 T = TypeVar("T", covariant=True)
@@ -30,7 +30,6 @@ R = TypeVar("R")
 
 MAX_UNREAD = 4_096
 """Pieces that may wait for a slow reader: more than any reply has."""
-RETRY_S = 1
 
 
 class Job(Protocol[T]):

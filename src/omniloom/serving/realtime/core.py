@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from omniloom.generation import Omni
+from omniloom.generation import Omni, OutOfCache
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.dialogue.contents import without_media
 from omniloom.serving.realtime.dialogue.items import ItemList
@@ -78,7 +78,9 @@ class SessionCore:
         """After a job failed: what to tell; and the model's row is made anew where that was it. In the job's thread."""
         if isinstance(error, RequestError):
             return error.details(event_id)
-        if isinstance(error, ValueError):
+        if isinstance(error, OutOfCache):
+            details = p.ErrorDetails(type="server_error", code="server_busy", message=str(error), event_id=event_id)
+        elif isinstance(error, ValueError):
             details = p.ErrorDetails(
                 type="invalid_request_error", code="model_refused_input", message=str(error), event_id=event_id
             )

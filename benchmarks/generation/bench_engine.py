@@ -1,0 +1,193 @@
+"""What many sessions gain by sharing the model's steps: tokens a second, first sound under load, and how soon a cancel
+stops.
+
+    python benchmarks/generation/bench_engine.py [--checkpoint NAME_OR_FOLDER] [--rounds 5] [--json FILE] [--quick]
+
+The same prompts are answered one at a time, by 2, 4, 8 and 16 threads, and by one `reply_batch`; the ways take turns,
+and a ratio is of one round. Threads call `Omni.reply` and, *streamed*, `Omni.stream`, which decodes sound chunk by
+chunk as a server does. Time is the wall's, on all cores that the process may use, so neighbours are in it: the table
+tells how many cores' time a token took, too. Only a model that has learned to answer gives replies of a real length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import torch
+
+from omniloom.generation import AudioDelta, Omni
+from omniloom.stream.message import wanted
+
+SESSIONS = (1, 2, 4, 8, 16)
+WRITTEN = (
+    "Count from one to nine.",
+    "what is 3 plus 4?",
+    "who are you?",
+    "what is this called in French: a red circle",
+)
+SPOKEN = ("say seven hundred and five, then two", "Count from one to nine.", "who are you?", "what is 3 plus 4?")
+DRAWN = ("draw a big red circle", "draw a blue square")
+
+Asked = tuple[str, str]
+"""A prompt and what is wanted."""
+
+
+def asked_for(kind: str, count: int) -> list[Asked]:
+    kinds = {"text": (WRITTEN, "text"), "speech": (SPOKEN, "audio"), "pictures": (DRAWN, "image")}
+    names = [*kinds] if kind == "mixed" else [kind]
+    found = []
+    for number in range(count):
+        prompts, want = kinds[names[number % len(names)]]
+        found.append((prompts[number // len(names) % len(prompts)], want))
+    return found
+
+
+def answered(omni: Omni, asked: Asked) -> int:
+    return len(omni.reply(asked[0], asked[1]).ids)
+
+
+def streamed(omni: Omni, asked: Asked) -> int:
+    *_, done = omni.stream(asked[0], asked[1])
+    return len(done.reply.ids)
+
+
+def by_threads(omni: Omni, asked: Sequence[Asked], *, num: int, answer: Callable[[Omni, Asked], int]) -> int:
+    """How many tokens all replies have."""
+    if num == 1:
+        return sum(answer(omni, item) for item in asked)
+    with ThreadPoolExecutor(num) as threads:
+        return sum(threads.map(lambda item: answer(omni, item), asked))
+
+
+def by_batch(omni: Omni, asked: Sequence[Asked], *, num: int) -> int:
+    wants = [wanted(want) for _, want in asked]
+    return sum(len(reply.ids) for reply in omni.reply_batch([prompt for prompt, _ in asked], wants, batch_rows=num))
+
+
+def compare(omni: Omni, kind: str, *, count: int, num_rounds: int, is_quick: bool) -> list[dict[str, Any]]:
+    asked = asked_for(kind, count)
+    ways: dict[str, Callable[[], int]] = {}
+    for num in SESSIONS[:2] if is_quick else SESSIONS:
+        ways[f"{num} at a time"] = lambda num=num: by_threads(omni, asked, num=num, answer=answered)
+    ways["batches of 8"] = lambda: by_batch(omni, asked, num=8)
+    ways["batches of 64"] = lambda: by_batch(omni, asked, num=64)
+    for num in (1, 8):
+        ways[f"{num} streamed"] = lambda num=num: by_threads(omni, asked, num=num, answer=streamed)
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
+    for number in range(num_rounds + 1):
+        for name, way in ways.items():
+            before, cpu, start = omni.stats(), time.process_time(), time.perf_counter()
+            num_tokens = way()
+            wall, after = time.perf_counter() - start, omni.stats()
+            rows = (after.num_positions - before.num_positions) / (after.num_steps - before.num_steps)
+            if number:  # the first round warms up
+                found[name].append((num_tokens / wall, 1e3 * (time.process_time() - cpu) / num_tokens, rows))
+    return [_row(kind, name, rounds, found) for name, rounds in found.items()]
+
+
+def _row(kind: str, name: str, rounds: list[tuple[float, float, float]], all_rounds: dict[str, Any]) -> dict[str, Any]:
+    peer = all_rounds["1 streamed" if "streamed" in name else "1 at a time"]
+    ratios = [mine[0] / theirs[0] for mine, theirs in zip(rounds, peer, strict=True)]
+    rates, cpu, rows = zip(*rounds, strict=True)
+    low, _, high = quantiles(ratios, n=4) if len(ratios) > 1 else (ratios[0],) * 3
+    return {
+        "kind": kind,
+        "way": name,
+        "tokens_per_s": median(rates),
+        "times": median(ratios),
+        "low": low,
+        "high": high,
+        "cpu_ms_per_token": median(cpu),
+        "positions_per_step": median(rows),
+    }
+
+
+def first_sounds(omni: Omni, *, num_others: int, repeats: int) -> list[float]:
+    """Milliseconds from the ask to the first sound, while others are answered aloud."""
+    is_over, found = threading.Event(), []
+
+    def keep_busy() -> None:
+        while not is_over.is_set():
+            streamed(omni, (SPOKEN[0], "audio"))
+
+    threads = [threading.Thread(target=keep_busy) for _ in range(num_others)]
+    for thread in threads:
+        thread.start()
+    for number in range(repeats + 1):
+        conversation = omni.conversation()
+        conversation.add(SPOKEN[number % len(SPOKEN)])
+        start = time.perf_counter()
+        events = conversation.reply("audio")
+        next(event for event in events if isinstance(event, AudioDelta))
+        found.append(1e3 * (time.perf_counter() - start))
+        conversation.cancel()
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    return sorted(found[1:])
+
+
+def steps_after_cancel(omni: Omni, *, repeats: int) -> int:
+    """The most steps that were taken after a cancel until the reply had ended."""
+    most = 0
+    for _ in range(repeats):
+        conversation = omni.conversation()
+        conversation.add(SPOKEN[0])
+        events = conversation.reply("audio")
+        next(event for event in events if isinstance(event, AudioDelta))
+        before = omni.stats().num_steps
+        conversation.cancel()
+        for _ in events:
+            pass
+        most = max(most, omni.stats().num_steps - before)
+    return most
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default="tiny", help="a shipped checkpoint's name or a folder (default: tiny)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--replies", type=int, default=32, help="replies of each way in a round (default: 32)")
+    parser.add_argument("--json", type=Path, help="write the numbers there")
+    parser.add_argument("--quick", action="store_true", help="a few replies, once: only that it runs")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    omni = Omni.load(options.checkpoint)
+    count, num_rounds, repeats = (4, 1, 1) if options.quick else (options.replies, options.rounds, 40)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"{omni.model.num_parameters:,} parameters, {omni.instruction_set}, {cores} cores, {platform.machine()}")
+    print("| replies | way | tokens/s | times one at a time | CPU, ms a token | positions a step |")
+    print("|---|---|---|---|---|---|")
+    rows = []
+    for kind in ("text",) if options.quick else ("text", "speech", "mixed"):
+        for row in compare(omni, kind, count=count, num_rounds=num_rounds, is_quick=options.quick):
+            rows.append(row)
+            spread = f"{row['times']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
+            print(
+                f"| {kind} | {row['way']} | {row['tokens_per_s']:.0f} | {spread} | {row['cpu_ms_per_token']:.3f} | "
+                f"{row['positions_per_step']:.1f} |",
+                flush=True,
+            )
+    sounds = {others: first_sounds(omni, num_others=others, repeats=repeats) for others in (0, 7)}
+    for others, times in sounds.items():
+        late = times[round(0.9 * (len(times) - 1))]
+        print(f"first sound beside {others} other sessions: {median(times):.1f} ms (90 %: {late:.1f} ms)")
+    steps = steps_after_cancel(omni, repeats=repeats)
+    print(f"steps after a cancel: {steps} at most")
+    if options.json:
+        found = {"throughput": rows, "first_sound_ms": sounds, "steps_after_cancel": steps}
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
