@@ -62,6 +62,19 @@ Differences from OpenAI's protocol:
 - So are `temperature`, of a session and of a response, and sound in at 16,000 samples a second.
 - Items hold no pictures of the assistant, nothing is fetched from addresses, and there is no MCP, no tracing, no stored
   prompt, no noise reduction and no log probability of a transcript: asking for one is an error that names the field.
+- `instructions` and messages of the system are kept and echoed, and reach a model only if it was trained with a turn of
+  the system; the shipped one was not. What a function returned reaches it as text, and it was not taught to call any: a
+  call fits its schema and means nothing.
+- `conversation.item.truncate` keeps the words that were heard in the transcript, where OpenAI drops it. The model's
+  memory is cut with it, at a whole frame of sound (40 ms); deleting and inserting change the memory too, and what comes
+  next is as in a conversation that had always been so. A cancelled answer is remembered as far as it was sent.
+- `conversation.item.retrieved` holds sound and pictures as the model heard and saw them, made from its own codes.
+- `response.create` without anything new to answer is an error, `nothing_to_answer`.
+- Transcripts of the input are by the model itself, in the languages that it writes; whatever `model` names is echoed.
+- `idle_timeout_ms` is counted on the microphone's clock, in sound that came, after the answer has been played.
+- A conversation keeps its newest 512 items; older ones are deleted, and told as `conversation.item.deleted`. What does
+  not fit the model's context gives way from the oldest exchange, by `truncation`.
+- `rate_limits.updated` comes after each response; where the server sets no limit it names 1,000,000.
 - `output_audio_buffer.started` and `.stopped` belong to WebRTC, which is not served.
 """
 

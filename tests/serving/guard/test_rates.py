@@ -141,10 +141,11 @@ def test_what_answers_take_is_charged_and_counted_on_every_way_in():
         socket.send_json({"type": "conversation.item.create", "item": item})
         socket.send_json({"type": "response.create", "response": {"output_modalities": ["audio"]}})
         events = [socket.receive_json()]
-        while events[-1]["type"] != "response.done":
+        while events[-1]["type"] != "rate_limits.updated":
             events.append(socket.receive_json())
-    (limits_event,) = [event for event in events if event["type"] == "rate_limits.updated"]
-    assert limits_event["rate_limits"][0]["name"] == "tokens"
+    standing = {found["name"]: found for found in events.pop()["rate_limits"]}
+    assert standing["tokens"]["limit"] == 100_000 > standing["tokens"]["remaining"]
+    assert standing["requests"]["remaining"] == standing["requests"]["limit"]  # no limit is set
     usage = events[-1]["response"]["usage"]
     assert sum(told_tokens(web).values()) - used == usage["total_tokens"]
     text = web.get("/metrics").text

@@ -48,7 +48,6 @@ class RealtimeSession:
         turns_remembered: int | None = None,
         reads_turn_end: bool | None = None,
         new_probability: Callable[[], SpeechProbability] = Silero,
-        rate_limits: Callable[[], list[p.RateLimit]] | None = None,
     ) -> None:
         """`reads_turn_end`: the model says itself when speech has ended; None where it can."""
         self.id = p.new_id("sess")
@@ -72,7 +71,6 @@ class RealtimeSession:
             heard_ms=lambda: self._hearing.heard_ms,
             on_sent=self._transcripts.begin,
             on_ended=self._answer_ended,
-            rate_limits=rate_limits,
         )
         self._editing = Editing(self._core)
         self._following = threading.RLock()

@@ -1,8 +1,8 @@
 """What the answers of one session tell the metrics, read off the events that it sends.
 
 A session tells its events to a sink; this one counts and passes them on, whatever dialect they are put into after it,
-so that no session knows of metrics. What a client may still ask for is told here too, after each answer's beginning,
-where there is a limit.
+so that no session knows of metrics. Where the server limits a client, what it may still ask for after each answer is
+filled in here.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ class MeteredSink:
         return getattr(self._sink, name)
 
     def put(self, event: Any) -> None:
-        self._sink.put(event)
-        if isinstance(event, p.ResponseCreated):
-            self._tell_limits()
+        self._sink.put(self._with_limits(event) if isinstance(event, p.RateLimitsUpdated) else event)
         if self._visit.metrics is not None:
             self._count(event)
 
@@ -45,11 +43,15 @@ class MeteredSink:
             self._since_s = None
             self._visit.metrics.add_response(event.response.status)
 
-    def _tell_limits(self) -> None:
+    def _with_limits(self, event: p.RateLimitsUpdated) -> p.RateLimitsUpdated:
         standings = self._visit.allowance.standing() if self._visit.allowance is not None else []
-        if standings:
-            limits = [
-                p.RateLimit(name=found.name, limit=found.limit, remaining=found.remaining, reset_seconds=found.reset_s)
-                for found in standings
-            ]
-            self._sink.put(p.RateLimitsUpdated(rate_limits=limits))
+        found = {
+            standing.name: p.RateLimit(
+                name=standing.name,
+                limit=standing.limit,
+                remaining=standing.remaining,
+                reset_seconds=standing.reset_s,
+            )
+            for standing in standings
+        }
+        return event.model_copy(update={"rate_limits": [found.get(limit.name, limit) for limit in event.rate_limits]})

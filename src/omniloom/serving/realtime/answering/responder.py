@@ -61,7 +61,6 @@ class Responder:
         heard_ms: Callable[[], float],
         on_sent: Callable[[], None],
         on_ended: Callable[[float], None],
-        rate_limits: Callable[[], list[p.RateLimit]] | None = None,
     ) -> None:
         """`on_sent` is called when something of an answer has been sent, and `on_ended` when an answer has ended, with
         the time on the microphone's clock, `heard_ms`, by which it will have been played."""
@@ -70,7 +69,6 @@ class Responder:
         self._heard_ms = heard_ms
         self._on_sent = on_sent
         self._on_ended = on_ended
-        self._rate_limits = rate_limits or self._constant_rate_limits
         self._lock = threading.Lock()
         self._active: Running | None = None
         self._all: set[Running] = set()
@@ -358,13 +356,13 @@ class Responder:
         with self._lock:
             self._all.discard(running)
 
-    def _constant_rate_limits(self) -> list[p.RateLimit]:
+    def _rate_limits(self) -> list[p.RateLimit]:
+        """Whole ones; a server that counts its clients fills in what is left (`telemetry.meter`)."""
         limits = self._core.limits
-        most = {"requests": limits.requests_per_minute, "tokens": limits.tokens_per_minute}
-        counts = {name: number or NO_RATE_LIMIT for name, number in most.items()}
+        requests, tokens = limits.requests_per_minute or NO_RATE_LIMIT, limits.tokens_per_minute or NO_RATE_LIMIT
         return [
-            p.RateLimit(name="requests", limit=counts["requests"], remaining=counts["requests"], reset_seconds=0.0),
-            p.RateLimit(name="tokens", limit=counts["tokens"], remaining=counts["tokens"], reset_seconds=0.0),
+            p.RateLimit(name="requests", limit=requests, remaining=requests, reset_seconds=0.0),
+            p.RateLimit(name="tokens", limit=tokens, remaining=tokens, reset_seconds=0.0),
         ]
 
 
