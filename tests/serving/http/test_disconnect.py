@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import uvicorn
@@ -47,6 +47,7 @@ class HeldOmni:
 
     context = 1_024
     reads_turn_end = False
+    scores: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         self.made: list[HeldConversation] = []

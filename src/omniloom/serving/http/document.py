@@ -29,6 +29,8 @@ STREAMED: tuple[type[BaseModel], ...] = (
     TranscriptTextDone,
 )
 
+FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+
 DESCRIPTION = (
     "Text, sound, pictures and films in; text, speech and pictures out; in the types of OpenAI's interface. "
     "Fields that are not listed are refused by name. With API keys in use, send one as a bearer token."
@@ -52,6 +54,16 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in streamed.get("$defs", {}).items():
         schemas.setdefault(name, schema)
+    _as_multipart(made)
     made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     made["security"] = [{"key": []}, {}]
     return made
+
+
+def _as_multipart(made: dict[str, Any]) -> None:
+    """Forms with files are multipart; FastAPI sees only files that are parameters of their own."""
+    for operations in made["paths"].values():
+        for operation in operations.values():
+            content = operation.get("requestBody", {}).get("content", {})
+            if FORM in content:
+                content[MULTIPART] = content.pop(FORM)

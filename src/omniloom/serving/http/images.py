@@ -186,7 +186,8 @@ class Pictures:
         def read() -> Asked:
             sampling = Sampling(temperature=body.temperature or 0.0)
             messages = [Message("user", tuple(parts()))]
-            max_tokens = length_of(self.limits)
+            # However short the server's replies are, a picture and what it shows fit.
+            max_tokens = max(length_of(self.limits), 2 * self.omni.vocabulary.specs["image"].elements_per_cycle)
             return Asked(
                 messages=messages, want=frozenset({"image"}), sampling=sampling, seed=seed, max_tokens=max_tokens
             )
