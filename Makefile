@@ -9,7 +9,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help setup clients talk train test test-all sanitize lint peers bench docs wheel browser golden
+.PHONY: help setup clients talk train test test-all sanitize lint peers bench docs wheel browser golden screenshots
 help:
 	@echo "make talk      set up, then serve the tiny model and print the address of the page"
 	@echo "make test      set up, then run the tests (minutes, offline)"
@@ -100,6 +100,10 @@ bench: setup
 golden: setup
 	$(BIN)/python -m omniloom.serving.document docs/protocol.md
 	OMNILOOM_RENEW_GOLDEN=1 $(TEST) -q tests/recipes/test_golden.py
+
+# The pictures of the page in the docs, taken anew.
+screenshots: setup browser
+	$(BIN)/python benchmarks/page/screenshots.py --chromium "$$(command -v chromium chromium-browser google-chrome | head -1)"
 
 docs: setup
 	$(BIN)/zensical build --clean

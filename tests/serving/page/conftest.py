@@ -42,8 +42,20 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
 ]
 
+BROWSER_SAYS = ("WebSocket connection to", "net::ERR_", "401 (Unauthorized)")
+"""What a browser itself writes into the console where a handshake or a request fails; the page tells these in words."""
+
 # Whatever goes to the loudspeaker also goes into `played`, and `heard()` gives it as 16-bit samples in base64.
-KEEP_SOUND = """
+# `cutConnection()` ends the connection as a network does: the page is not asked.
+INSTRUMENTS = """
+  const sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      sockets.push(this);
+    }
+  };
+  window.cutConnection = () => sockets.at(-1).close();
   const connect = AudioNode.prototype.connect;
   const played = [];
   AudioNode.prototype.connect = function (target, ...rest) {
@@ -97,9 +109,9 @@ def write_wav(path: Path, samples: np.ndarray) -> Path:
 
 @pytest.fixture(scope="session")
 def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A person saying "seven", a second of quiet before and three after, as a file for the browser's microphone."""
+    """A person saying "seven", a second of quiet before and ten after, as a file for the browser's microphone."""
     digit = read_digit("7_jackson_0")
-    room = np.random.default_rng(0).normal(0, 2e-4, RATE_HZ * 4 + len(digit))
+    room = np.random.default_rng(0).normal(0, 2e-4, RATE_HZ * 11 + len(digit))
     room[RATE_HZ : RATE_HZ + len(digit)] += digit
     return write_wav(tmp_path_factory.mktemp("voice") / "seven.wav", room)
 
@@ -125,6 +137,10 @@ class Watched:
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         return [event for event in (*self.sent, *self.got) if event["type"] == kind]
+
+    def cut(self) -> None:
+        """End the connection under the page."""
+        self.page.evaluate("cutConnection()")
 
     def played(self) -> Audio:
         samples = np.frombuffer(base64.b64decode(self.page.evaluate("heard()")), "<i2")
@@ -156,7 +172,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Watched]]:
         page = context.new_page()
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.add_init_script(KEEP_SOUND)
+        page.add_init_script(INSTRUMENTS)
         watched = Watched(page)
         page.goto(f"http://{address}")
         return watched
@@ -164,8 +180,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Watched]]:
     yield opened
     for context in contexts:
         context.close()
-    # The browser itself writes a line for each handshake or request that failed.
-    assert [problem for problem in problems if "WebSocket connection to" not in problem and "ERR_" not in problem] == []
+    assert [problem for problem in problems if not any(words in problem for words in BROWSER_SAYS)] == []
 
 
 @pytest.fixture

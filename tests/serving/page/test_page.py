@@ -111,7 +111,7 @@ def test_a_new_conversation_starts_with_an_empty_page(page: Any, ask: Any, last_
     last_answer(page).get_by_text("first word").wait_for()
     page.get_by_role("button", name="New conversation").click()
     page.get_by_text("Ready", exact=True).wait_for()
-    assert page.locator(".turn").count() == 0 and page.get_by_role("heading", level=1).is_visible()
+    assert page.locator(".turn").count() == 0 and page.locator("#hello").is_visible()
     ask(page, "two", form="text")
     last_answer(page).get_by_text("first word").wait_for()
 
@@ -134,7 +134,7 @@ def test_the_parts_of_the_latency_are_shown_and_kept(page: Any, ask: Any, last_a
 
 def test_examples_are_grouped_and_asked_as_they_stand(page: Any, last_answer: Callable[[Any], Any]) -> None:
     page.locator(".group").first.wait_for()
-    titles = page.locator(".group h2").all_inner_texts()
+    titles = page.locator(".group h3").all_inner_texts()
     assert titles[:2] == ["Sums", "Scenes"] and "Questions about a picture" in titles
     before = page.locator(".example .said").all_inner_texts()
     page.get_by_role("button", name="Show others").click()

@@ -1,5 +1,6 @@
 // The page: what the user does becomes events to the server, and its events become what the user sees and hears.
 
+import { apiKey, load } from "./api.js";
 import { Answers } from "./answers.js";
 import { Attachments, takeFiles } from "./attachments.js";
 import { Loudspeaker, toBase64 } from "./audio.js";
@@ -212,7 +213,9 @@ async function askExample({ words, form, picture, sound, answer: expected }) {
   chooseForm(form);
   try {
     const pictures = picture ? [await fetchPicture(picture)] : [];
-    const sounds = sound ? [await readSound(await (await fetch(sound)).blob(), "a recorded voice")] : [];
+    const recording = sound && (await load(sound));
+    if (sound && !recording) throw new Error("The recording could not be loaded. Is the server still running?");
+    const sounds = recording ? [await readSound(await recording.blob(), "a recorded voice")] : [];
     ask({ words, form, pictures, sounds, expected });
   } catch (problem) {
     notify(problem.message);
@@ -243,6 +246,7 @@ at("help-from-settings").onclick = () => openDialog(at("help"));
 
 // What the user said, as the server heard it
 
+realtime.on("response.output_audio.delta", () => settings.hasSpoken());
 realtime.on("input_audio_buffer.committed", ({ item_id: itemId }) => view.committed(itemId));
 realtime.on("conversation.item.input_audio_transcription.delta", ({ item_id: itemId, delta }) => view.transcribed(itemId, { delta }));
 realtime.on("conversation.item.input_audio_transcription.completed", ({ item_id: itemId, transcript }) =>
@@ -251,8 +255,17 @@ realtime.on("conversation.item.input_audio_transcription.completed", ({ item_id:
 
 // The connection
 
+/** What the page knows of the server, asked for once there is a connection, and so a key where one is needed. */
+async function learn() {
+  if (!examples.isLoaded) examples.load();
+  const [health, world] = await Promise.all([load("/health"), load("/world.json")]);
+  at("memory").hidden = (await health?.json())?.turns_remembered !== 0;
+  settings.offered((await world?.json()) ?? {});
+}
+
 realtime.on("session.created", ({ session }) => {
   settings.told(session);
+  learn();
   connection = "open";
   at("lost").hidden = true;
   clearInterval(countdown);
@@ -292,12 +305,12 @@ realtime.on("lost", ({ why, words, seconds }) => {
 });
 
 function askKey() {
-  if (realtime.key) at("key-words").textContent = "The key that was given is not accepted. Is it written right?";
+  if (apiKey.value) at("key-words").textContent = "The key that was given is not accepted. Is it written right?";
   if (!at("key").open) openDialog(at("key"));
 }
 
 at("key-form").onsubmit = () => {
-  realtime.key = at("key-input").value.trim();
+  apiKey.value = at("key-input").value.trim();
   at("key-input").value = "";
   realtime.retry();
 };
@@ -352,16 +365,6 @@ obeyKeys({
   ],
 });
 
-fetch("/health")
-  .then((response) => response.json())
-  .then(({ turns_remembered: turns }) => (at("memory").hidden = turns !== 0))
-  .catch(() => {}); // told by the connection
-fetch("/world.json")
-  .then((response) => response.json())
-  .then((world) => settings.offered(world))
-  .catch(() => {});
-
 followTheme({ button: at("theme"), radios: document.querySelectorAll("input[name=theme]") });
-examples.load();
 realtime.connect();
 refresh();

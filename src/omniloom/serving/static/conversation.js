@@ -36,7 +36,7 @@ export class Conversation {
 
   /** A turn of the user: any of words, pictures (data URIs), sounds {name, levels, samples} and a recording (levels). */
   addUser({ words, pictures = [], sounds = [], levels, itemId }) {
-    const turn = element("section", { className: "turn user", ariaLabel: "You" });
+    const turn = element("article", { className: "turn user", ariaLabel: "You" });
     const shown = pictures.map((src) => element("img", { src, alt: "A picture you showed" }));
     if (shown.length) turn.append(element("div", { className: "shown" }, ...shown));
     for (const sound of sounds) turn.append(this.#sound(sound));
@@ -120,7 +120,7 @@ class ModelTurn {
     this.body = element("div", { className: "body" }, this.words, this.row);
     const mark = svg("svg", { class: "mark", viewBox: "0 0 32 32", "aria-hidden": "true" });
     mark.append(svg("use", { href: "/static/icon.svg#weave" }));
-    this.section = element("section", { className: `turn model ${form} waiting`, ariaLabel: "omniloom" }, mark, this.body);
+    this.section = element("article", { className: `turn model ${form} waiting`, ariaLabel: "omniloom" }, mark, this.body);
     this.part = null; // {itemId, index} of the sound, by which the server knows it
     this.onRetry = null;
   }

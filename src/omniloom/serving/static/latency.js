@@ -3,6 +3,7 @@
 import { element, svg } from "./elements.js";
 
 const NUM_KEPT = 24;
+const LEAST_SHOWN = 12; // bars that there is room for, however few there are
 const HEIGHT = 132;
 const PART_NAMES = {
   noticing: "noticing that you had finished",
@@ -82,7 +83,7 @@ export class LatencyHistory {
 
   #bars(longest) {
     const top = Math.ceil(longest / 100) * 100;
-    const step = 540 / NUM_KEPT;
+    const step = 540 / Math.max(LEAST_SHOWN, this.#turns.length);
     const made = svg("svg", { class: "bars", viewBox: `0 0 600 ${HEIGHT + 18}`, role: "img" });
     made.append(svg("title", {}, `Bars of the last turns; the highest is ${seconds(longest)}`));
     for (const share of [0, 0.5, 1]) {

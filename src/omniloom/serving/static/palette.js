@@ -1,5 +1,6 @@
 // The dialog in which someone without pictures makes one: shapes of the model's world, one in each corner.
 
+import { load, showImage } from "./api.js";
 import { element, openDialog } from "./elements.js";
 import { sceneAddress, fetchPicture } from "./pictures.js";
 
@@ -35,7 +36,7 @@ export class Palette {
 
   async #prepare() {
     if (this.world) return;
-    this.world = await (await fetch("/world.json")).json();
+    this.world = await (await load("/world.json")).json();
     const { shapes, colours, sizes, positions } = this.world;
     this.#radios("shapes", "shape", shapes, "star");
     this.#radios("colours", "colour", Object.keys(colours), "red", (label, name) => {
@@ -98,7 +99,8 @@ export class Palette {
 
   #show() {
     const description = this.#description;
-    this.shown.src = description ? sceneAddress(description, this.seed) : EMPTY;
+    if (description) showImage(this.shown, sceneAddress(description, this.seed));
+    else this.shown.src = EMPTY;
     this.shown.alt = description || "Empty paper";
     this.use.disabled = !description;
     this.#say(description ? `${description[0].toUpperCase()}${description.slice(1)}.` : "An empty sheet. Up to three shapes fit.");

@@ -1,5 +1,6 @@
 // Pictures to send: from a file, the camera, or made of shapes; always a PNG of at most 512 pixels a side.
 
+import { load } from "./api.js";
 import { element } from "./elements.js";
 
 const MAX_SIDE = 512;
@@ -40,7 +41,7 @@ export const sceneAddress = (words, seed) => `/scene.png?of=${encodeURIComponent
 
 /** A data URI of the picture at an address of this server. */
 export async function fetchPicture(address) {
-  const response = await fetch(address).catch(() => null);
-  if (!response?.ok) throw new Error("The picture could not be loaded. Is the server still running?");
+  const response = await load(address);
+  if (!response) throw new Error("The picture could not be loaded. Is the server still running?");
   return readPicture(await response.blob());
 }

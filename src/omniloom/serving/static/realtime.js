@@ -1,7 +1,8 @@
 // The connection to the server: JSON events both ways, why it was lost in words, and coming back.
 
+import { apiKey } from "./api.js";
+
 const LONGEST_WAIT_S = 10;
-const KEY = "omniloom.key"; // in this tab alone, and gone when it is closed
 const WORDS = {
   full: "Every place on this server is taken.",
   draining: "The server is about to restart and takes no new conversations.",
@@ -31,19 +32,10 @@ export class Realtime extends EventTarget {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  get key() {
-    return sessionStorage.getItem(KEY);
-  }
-
-  set key(key) {
-    if (key) sessionStorage.setItem(KEY, key);
-    else sessionStorage.removeItem(KEY);
-  }
-
   connect() {
     clearTimeout(this.#timer);
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const protocols = this.key ? ["realtime", `openai-insecure-api-key.${this.key}`] : ["realtime"];
+    const protocols = apiKey.value ? ["realtime", `openai-insecure-api-key.${apiKey.value}`] : ["realtime"];
     const socket = new WebSocket(`${scheme}://${location.host}/v1/realtime`, protocols);
     let wasOpen = false;
     this.#socket = socket;
@@ -110,7 +102,7 @@ export class Realtime extends EventTarget {
     if (code === 1001 || code === 1012) return "draining";
     if (code === 1008 && /slow|read/.test(reason)) return "slow";
     if (wasOpen || reason) return "closed";
-    const headers = this.key ? { Authorization: `Bearer ${this.key}` } : {};
+    const headers = apiKey.value ? { Authorization: `Bearer ${apiKey.value}` } : {};
     const answer = await fetch("/v1/models", { headers, signal: AbortSignal.timeout(4000) }).catch(() => null);
     return { 401: "key", 403: "key", 429: "full", 503: "draining" }[answer?.status] ?? (answer ? "closed" : "away");
   }

@@ -14,6 +14,7 @@ export class Settings {
   #values;
   #session = null; // as the server told it
   #turnKinds = ["server_vad"];
+  #spokenVoice = null; // the voice in which this session has spoken, which it keeps
 
   /** `onChange` when the session should be told anew; `onTurns(isHandsFree)` when how turns end was chosen. */
   constructor({ dialog, onChange, onTurns }) {
@@ -49,6 +50,7 @@ export class Settings {
   /** What the server told of the session it made. */
   told(session) {
     this.#session = session;
+    this.#spokenVoice = null;
     this.#values.voice ??= session.audio?.output?.voice ?? null;
     this.#show();
   }
@@ -63,12 +65,17 @@ export class Settings {
     this.#show();
   }
 
+  /** The session has spoken: a voice that is chosen now is that of the next one. */
+  hasSpoken() {
+    this.#spokenVoice ??= this.#values.voice;
+  }
+
   /** The `session` of a `session.update`: what was chosen, as far as this server has it. */
   sessionFor(form) {
     const { input = {}, output = {} } = this.#session?.audio ?? {};
     const audio = { input: { turn_detection: this.#turnDetection }, output: {} };
     if ("transcription" in input) audio.input.transcription = { model: this.#session.model };
-    if ("voice" in output && this.#values.voice) audio.output.voice = this.#values.voice;
+    if ("voice" in output && this.#values.voice) audio.output.voice = this.#spokenVoice ?? this.#values.voice;
     if ("speed" in output) audio.output.speed = this.#values.speed;
     return { type: "realtime", output_modalities: [form], audio };
   }
@@ -103,6 +110,8 @@ export class Settings {
     this.dialog.querySelector("output[for=speed]").textContent = `${speed.toFixed(2)}×`;
     this.at("turn-words").textContent = TURN_WORDS[turns];
     const { output = {} } = this.#session?.audio ?? {};
+    const isLater = this.#spokenVoice !== null && this.#spokenVoice !== voice;
+    this.at("voice-words").textContent = isLater ? "From the next conversation on; this one keeps its voice." : "";
     this.at("voice-setting").hidden = !("voice" in output) || !this.at("voices").childElementCount;
     this.at("speed-setting").hidden = !("speed" in output);
   }
