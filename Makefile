@@ -9,14 +9,14 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help setup clients talk train test test-all sanitize lint peers bench docs wheel browser golden screenshots
+.PHONY: help setup clients talk train test test-all sanitize lint peers bench bench-serving fuzz docs wheel browser golden screenshots
 help:
 	@echo "make talk      set up, then serve the tiny model and print the address of the page"
 	@echo "make test      set up, then run the tests (minutes, offline)"
 	@echo "make train     remake the tiny model from nothing; more options in ARGS"
 	@echo "make test-all  also the slow, compile and browser tests"
 	@echo "make sanitize  the native operators' tests with every access watched"
-	@echo "make lint | bench | peers | docs | wheel"
+	@echo "make lint | bench | bench-serving | fuzz | peers | docs | wheel"
 
 setup: $(STAMP)
 
@@ -92,6 +92,19 @@ lint: setup
 # What native operators are measured against, beside torch; without their own dependencies, which would replace torch.
 peers: setup
 	$(PIP) install -q --no-deps executorch ncnn torchao ruamel.yaml tabulate parameterized
+
+# Half an hour, and an hour of mixed load: latency, cancels, load and memory of a real server, on two cores of their own.
+# A bar that fails ends none of the others.
+bench-serving: setup
+	-$(BIN)/python benchmarks/serving/bench_latency.py --server-core 1 --client-core 0 --fresh
+	-$(BIN)/python benchmarks/serving/bench_cancel.py --server-core 1 --client-core 0
+	-$(BIN)/python benchmarks/serving/bench_idle.py --server-core 1 --client-core 0
+	-$(BIN)/python benchmarks/serving/bench_load.py --sessions 4 8 12 --client-core 0
+	-$(BIN)/python benchmarks/serving/bench_load.py --mixed --minutes 60
+
+# 100,000 events to sessions, valid, spoilt and made of nothing.
+fuzz: setup
+	$(TEST) tests/serving/realtime/test_fuzz.py -m "slow or not slow"
 
 bench: setup
 	@for file in $$(find benchmarks -name 'bench_*.py' | sort); do echo "== $$file"; $(BIN)/python $$file || exit 1; done

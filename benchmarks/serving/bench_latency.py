@@ -1,8 +1,8 @@
 """From the true end of speech to the first sound of the answer, at a client of a real server, over real time.
 
-    python benchmarks/serving/bench_latency.py --out runs/latency                     # about half an hour
-    python benchmarks/serving/bench_latency.py --out runs/latency --settings manual --turns 24
-    python benchmarks/serving/bench_latency.py --out runs/latency --url ws://127.0.0.1:7860/v1/realtime?model=tiny
+    python benchmarks/serving/bench_latency.py --server-core 1 --client-core 0       # about a quarter of an hour
+    python benchmarks/serving/bench_latency.py --out runs/short --settings manual --turns 24
+    python benchmarks/serving/bench_latency.py --out runs/other --url ws://127.0.0.1:7860/v1/realtime?model=tiny
 
 A server is started in a process of its own on loopback (`--server-core`, one torch thread), and a client in another
 process (`--client-core`) gives it people's digits and synthetic voices that nothing was ever trained or tuned on
@@ -189,7 +189,7 @@ def chosen(names: Sequence[str] | None) -> list[Setting]:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = ("semantic_vad", "server_vad", "manual", "all-at-once")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for turns, table and plot")
+    parser.add_argument("--out", type=Path, default=Path("runs/latency"), metavar="FOLDER", help="turns, table, plot")
     parser.add_argument("--turns", type=int, default=120, help="of every setting (default: 120)")
     parser.add_argument("--settings", nargs="+", choices=names, help="(default: all)")
     parser.add_argument("--split", choices=("new", "train"), default="new", help='"train" is for choosing settings')

@@ -1,8 +1,8 @@
 """Many spoken sessions at once without a gap in playback, and hours of mixed load without growing memory or an error.
 
-    python benchmarks/serving/bench_load.py --out runs/load                                   # 8 sessions, 2 minutes
-    python benchmarks/serving/bench_load.py --out runs/load --sessions 4 8 12 16
-    python benchmarks/serving/bench_load.py --out runs/load --mixed --minutes 60
+    python benchmarks/serving/bench_load.py --server-core 1 --client-core 0                  # 8 sessions, 2 minutes
+    python benchmarks/serving/bench_load.py --out runs/more --sessions 4 8 12 16
+    python benchmarks/serving/bench_load.py --mixed --minutes 60
 
 *Playback*: so many sessions speak to one server in real time, 20 ms at a time, each turn after turn; every other thing
 they ask is a long answer in writing, which is five seconds of speech. A client plays what it gets: the first sound at
@@ -204,7 +204,7 @@ def _ms(value: float | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, default=Path("runs/load"), metavar="FOLDER", help="samples and results")
     parser.add_argument("--sessions", type=int, nargs="+", default=[8], help="at once (default: 8)")
     parser.add_argument("--minutes", type=float, default=2.0, help="for each number of sessions, or of mixed load")
     parser.add_argument("--mixed", action="store_true", help="mixed load and memory instead of playback")

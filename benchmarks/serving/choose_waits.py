@@ -84,10 +84,12 @@ def heard(omni: Omni, samples: np.ndarray, end_s: float) -> Trace:
             assert not isinstance(signal, Stopped)
         if detector.is_speaking:
             rows.append(((start + PIECE) / WIRE_RATE_HZ, detector.silence_ms, turn_end.newest))
-    at_s, silence_ms, newest = (
-        (np.array(column) for column in zip(*rows, strict=True)) if rows else [np.zeros((0, 4))] * 3
+    return Trace(
+        end_s=end_s,
+        at_s=np.array([at_s for at_s, _, _ in rows]),
+        silence_ms=np.array([silence_ms for _, silence_ms, _ in rows]),
+        newest=np.array([newest for _, _, newest in rows]).reshape(-1, 4),
     )
-    return Trace(end_s=end_s, at_s=at_s, silence_ms=silence_ms, newest=newest)
 
 
 def all_turns(num: int) -> Iterator[tuple[str, np.ndarray, float]]:

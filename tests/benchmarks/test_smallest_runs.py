@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
-def run(script: str, *arguments: str) -> None:
+def run(script: str, *arguments: str, may_fail: bool = False) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / script), *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -28,7 +28,7 @@ def run(script: str, *arguments: str) -> None:
         timeout=900,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0 or (may_fail and "FAILS" in done.stdout), done.stderr[-2000:]
 
 
 def test_learning_curve_scores_every_kept_checkpoint(tmp_path: Path) -> None:
@@ -123,6 +123,34 @@ def test_codecs_are_compared_with_torch(tmp_path: Path) -> None:
     assert len(rows) == 10 and all(row["over_torch"]["value"] > 0 for row in rows)
 
 
+@pytest.mark.skipif("OMNILOOM_DATA" not in os.environ, reason="people's digits are needed: set OMNILOOM_DATA")
+def test_latency_tells_every_setting_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    smallest = ("--out", str(tmp_path), "--turns", "2", "--settings", "semantic_vad", "manual")
+    for _ in range(2):
+        # Bars may fail here, on two turns and a busy machine; what is told is what counts.
+        run("serving/bench_latency.py", *smallest, may_fail=True)
+        found = json.loads((tmp_path / "latency.json").read_text())
+        assert [setting["setting"] for setting in found["settings"]] == ["semantic_vad", "manual"]
+        assert all(setting["groups"]["all"]["n"] == 2 for setting in found["settings"])
+    assert len((tmp_path / "turns.jsonl").read_text().splitlines()) == 4
+    assert (tmp_path / "latency.png").stat().st_size > 10_000
+
+
+def test_idle_sessions_cancels_and_load_are_measured(tmp_path: Path) -> None:
+    path = tmp_path / "found.json"
+    run("serving/bench_idle.py", "--sessions", "4", "--json", str(path), may_fail=True)
+    assert json.loads(path.read_text())["sessions"] == 4
+    run("serving/bench_load.py", "--mixed", "--minutes", "0.2", "--out", str(tmp_path), may_fail=True)
+    assert json.loads((tmp_path / "mixed.json").read_text())["found"]["rss_mb"]["median"] > 0
+
+
+@pytest.mark.skipif("OMNILOOM_DATA" not in os.environ, reason="people's digits are needed: set OMNILOOM_DATA")
+def test_spoken_sessions_at_once_and_cancels_are_measured(tmp_path: Path) -> None:
+    run("serving/bench_load.py", "--sessions", "2", "--minutes", "0.1", "--out", str(tmp_path), may_fail=True)
+    (row,) = json.loads((tmp_path / "concurrent.json").read_text())["found"]
+    assert row["turns"] >= 2 and row["sounds"] > 0 and not row["failures"]
+    run("serving/bench_cancel.py", "--rounds", "2", "--json", str(tmp_path / "cancel.json"), may_fail=True)
+    assert max(json.loads((tmp_path / "cancel.json").read_text())["steps"]) <= 1
 def test_sessions_that_share_an_engine_are_compared_with_one(tmp_path: Path) -> None:
     run("generation/bench_engine.py", "--quick", "--json", str(tmp_path / "found.json"))
     found = json.loads((tmp_path / "found.json").read_text())

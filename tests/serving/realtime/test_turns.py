@@ -12,7 +12,7 @@ import soundfile
 
 from omniloom.serving.realtime.protocol import SemanticVad, ServerVad
 from omniloom.serving.realtime.turns import Heard, Silero, Started, Stopped, TurnDetector, TurnEnd, trim_silence
-from omniloom.serving.realtime.turns.detector import WAITS
+from omniloom.serving.realtime.turns.detector import HEARD_SILENCE_MS, WAITS
 from omniloom.serving.realtime.turns.silence import Quiet
 from omniloom.serving.realtime.turns.silero import WINDOW
 
@@ -98,7 +98,15 @@ def test_the_surer_the_model_the_shorter_the_wait(probability, wait_ms):
     (started, stopped), (turn,) = ends_of(sound_of(640, 800, 4_800), says=in_silence(probability))
     # A piece of 20 ms more at most until it is seen, and times are told in windows.
     assert isinstance(started, Started) and 1440 + wait_ms - 32 <= stopped.at_ms <= 1440 + wait_ms + 20 + 32
-    assert 800 + wait_ms <= len(turn) / MS <= 800 + wait_ms + 40 + 20 + 32  # the model hears the silence too
+    heard_ms = min(wait_ms, HEARD_SILENCE_MS)  # silence too, but no longer one than in training
+    assert 800 + heard_ms <= len(turn) / MS <= 800 + heard_ms + 40 + 20 + 32
+
+
+def test_silence_that_was_held_back_from_the_model_is_given_when_speech_resumes():
+    marks, (turn,) = ends_of(sound_of(640, 800, 1_500, 400, 4_800), says=lambda heard: 0.0)
+    assert [type(mark) for mark in marks] == [Started, Stopped]
+    expected_ms = 800 + 1_500 + 400 + HEARD_SILENCE_MS
+    assert expected_ms <= len(turn) / MS <= expected_ms + 40 + 20 + 32
 
 
 @pytest.mark.parametrize(
@@ -119,6 +127,21 @@ def test_a_model_that_is_told_of_all_the_sound_at_once_is_still_asked():
     turn_end.tell([1.0])
     assert [type(signal) for signal in listening.check()] == [Stopped]
     assert list(listening.check()) == []
+
+
+@pytest.mark.parametrize("piece", [160, 320, 512, 700])
+def test_whatever_the_pieces_the_model_hears_every_sample_once_and_no_empty_one(piece):
+    sound = sound_of(640, 800, 200, 400, 4_800)
+    listening = TurnDetector(
+        SemanticVad(), lambda window: float(np.abs(window).max() > 0.1), max_turn_s=30, turn_end=TurnEnd()
+    )
+    pieces = [sound[start : start + piece] for start in range(0, len(sound), piece)]
+    signals = [signal for samples in pieces for signal in listening.push(samples)]
+    heard = [signal.samples for signal in signals if isinstance(signal, Heard)]
+    assert min(map(len, heard)) > 0
+    whole = np.concatenate(heard)
+    first = int(np.flatnonzero(sound)[0]) - int(np.flatnonzero(whole)[0])
+    np.testing.assert_array_equal(whole, sound[first : first + len(whole)])
 
 
 def test_a_few_doubtful_frames_are_not_enough():

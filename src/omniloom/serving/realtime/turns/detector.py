@@ -10,7 +10,7 @@ out that a word needs.
 How long silence has lasted is told by loudness (`silence.Quiet`), for silero is 60 to 90 ms late and thinks in windows
 of 32, and by silero where a room is never quiet. Silero alone made 200 ms of silence 340.
 
-With `semantic_vad` the model ends it. It was trained on silences, hears everything, and says of each 40 ms how likely
+With `semantic_vad` the model ends it. It was trained on short silences, hears those, and says of each 40 ms how likely
 all was said. The surer it is, the less silence is waited for: `WAITS`. One threshold over several frames in a row, as
 `omniloom evaluate turns` scores it, was rejected for serving: whoever says one digit may say a second, which no model
 can know, so a threshold that sits that out makes every whole sentence wait too.
@@ -37,6 +37,11 @@ WAITS = ((1, 0.98, 60), (4, 0.3, 280), (4, 0.1, 400))
 
 Where none holds, the setting's longest wait does. Chosen for the shipped model on voices and takes of training by
 `benchmarks/serving/choose_waits.py`.
+"""
+HEARD_SILENCE_MS = 240
+"""Silence that the model hears with `semantic_vad`: the longest after a whole turn in training (`data.problems.turns`).
+
+More of it is held back, until speech resumes: with 300 ms, one person's digit in ten was answered wrongly.
 """
 HYSTERESIS = 0.15
 """Once speaking, speech is believed down to this much below the threshold (as silero's own iterator does)."""
@@ -154,8 +159,11 @@ class TurnDetector:
         if self._turn_end is not None and self.is_speaking:
             # The model hears at once what silero still collects for its next window.
             if len(fresh := samples[max(0, self._num_given - begins) :]):
+                self._held.append(fresh)
                 self._num_given = begins + len(samples)
-                yield Heard(fresh)
+            if self._held and self._quiet.lasts_ms <= HEARD_SILENCE_MS:
+                yield Heard(np.concatenate(self._held))
+                self._held = []
             yield from self.check()
 
     def check(self) -> Iterator[Signal]:
@@ -207,6 +215,7 @@ class TurnDetector:
             yield self._stopped()
 
     def _stopped(self) -> Stopped:
-        self._prefix.extend(self._held)
+        if self._turn_end is None:
+            self._prefix.extend(self._held)
         self.is_speaking, self._held, self._num_loud = False, [], 0
         return Stopped(self._num_windows * WINDOW_MS)
