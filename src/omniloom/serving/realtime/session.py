@@ -174,8 +174,7 @@ class RealtimeSession:
         self._check(changed, before)
         self._core.settings = changed
         if isinstance(changed, p.Session):
-            truncation = changed.truncation
-            self._core.submit(lambda: setattr(self._core.memory, "truncation", truncation))
+            self._core.memory.truncation = changed.truncation
         self._hearing.change_settings(before.audio.input)
         self._core.emit(p.SessionUpdated(session=changed))
 

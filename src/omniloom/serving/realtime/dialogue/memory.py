@@ -46,6 +46,7 @@ class Memory:
         self._omni = omni
         self.turns_remembered = turns_remembered
         self._items: list[Remembered] = []
+        self._is_hearing = False
 
     def find(self, item_id: str) -> Remembered | None:
         return next((item for item in self._items if item.item_id == item_id), None)
@@ -83,6 +84,7 @@ class Memory:
 
     def hear(self, audio: Audio) -> list[float]:
         """More of the user's speech; what the model says of its end (`Conversation.hear`)."""
+        self._is_hearing = True
         try:
             return self.conversation.hear(audio)
         except ValueError:
@@ -94,34 +96,41 @@ class Memory:
 
     def end_hearing(self, item_id: str) -> Turn | None:
         """File what was heard as an item; its turn, if there was any sound."""
-        before = self.conversation.last_heard
+        if not self._is_hearing:
+            return None
+        self._is_hearing = False
         self.conversation.end_hearing()
         turn = self.conversation.last_heard
-        if turn is before:
-            return None
         if turn is not None:
             self.add(Remembered(item_id, (turn,), opens_exchange=True))
         return turn
 
     def drop_hearing(self) -> None:
+        self._is_hearing = False
         self.conversation.drop_hearing()
 
     def sync(self) -> None:
-        """State the row as the items are now.
+        """State the row as the items are now. One without any is made anew: it gives back the cache's memory.
 
         Raises:
             ValueError: If they do not fit the context and nothing may give way.
         """
-        self.conversation.restate(self.turns())
+        turns = self.turns()
+        if turns or self._is_hearing:
+            self.conversation.restate(turns)
+        else:
+            self.conversation = self._omni.conversation()
 
     def begin_again(self) -> None:
         """A new row with all that is remembered, after the model failed at the old one."""
+        self._is_hearing = False
         self.conversation = self._omni.conversation()
         self.sync()
 
     def forget(self) -> None:
         """Everything, the row included."""
         self._items = []
+        self._is_hearing = False
         self.conversation = self._omni.conversation()
 
     def turns(self) -> list[Turn]:
