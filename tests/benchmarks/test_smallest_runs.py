@@ -94,6 +94,18 @@ def test_picking_is_compared_with_picking_by_torch(tmp_path: Path) -> None:
     assert all(row["ours_us"] > 0 and row["over_torch"]["value"] > 0 for row in rows)
 
 
+def test_forms_and_embeddings_are_measured(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    run("generation/bench_rules.py", "--quick", "--json", str(path))
+    found = json.loads(path.read_text())
+    assert found["replies"]["held_ms"] > 0 and all(row["token_us"] > 0 for row in found["forms"])
+    path = tmp_path / "embeddings.json"
+    run("generation/bench_embeddings.py", "--quick", "--json", str(path))
+    rows = json.loads(path.read_text())
+    assert {row["model"] for row in rows} == {"tiny", "random weights"}
+    assert all(0 <= own <= 1 for row in rows for own in row["scores"].values())
+
+
 @pytest.mark.parametrize("operator", ["linear", "sparse_matmul"])
 def test_kernels_are_compared_with_their_peers(tmp_path: Path, operator: str) -> None:
     path = tmp_path / "found.json"
@@ -151,6 +163,8 @@ def test_spoken_sessions_at_once_and_cancels_are_measured(tmp_path: Path) -> Non
     assert row["turns"] >= 2 and row["sounds"] > 0 and not row["failures"]
     run("serving/bench_cancel.py", "--rounds", "2", "--json", str(tmp_path / "cancel.json"), may_fail=True)
     assert max(json.loads((tmp_path / "cancel.json").read_text())["steps"]) <= 1
+
+
 def test_sessions_that_share_an_engine_are_compared_with_one(tmp_path: Path) -> None:
     run("generation/bench_engine.py", "--quick", "--json", str(tmp_path / "found.json"))
     found = json.loads((tmp_path / "found.json").read_text())

@@ -72,8 +72,11 @@ class Row:
 
     def picks_likeliest(self, ids: NextIds) -> bool:
         """Whether the likeliest of these ids is the next one, by their scores as they are."""
-        is_steered = self.ruling is not None or (self.guidance and ids.modality == "image")
-        return not is_steered and self.picker.is_greedy_of(ids)
+        return self.ruling is None and not self.is_guided(ids) and self.picker.is_greedy_of(ids)
+
+    def is_guided(self, ids: NextIds) -> bool:
+        """Whether these ids are picked by a guide's scores too."""
+        return bool(self.guidance) and ids.modality == "image"
 
     def take(self, token: int) -> None:
         self.ids.append(token)
@@ -82,11 +85,11 @@ class Row:
         if self.grammar.is_done(self.state):
             self.finish_reason = "stop"
 
-    def take_ruled(self, token: int, scores: Float[Tensor, " ids"], ids: NextIds) -> None:
+    def take_ruled(self, token: int, scores: np.ndarray, ids: NextIds) -> None:
         """As `take`, of a row with rules: they may end the reply, or make it a written one."""
         assert self.ruling is not None
         was_call = self.ruling.is_call
-        self.ruling.take(token, scores.numpy(), ids)
+        self.ruling.take(token, scores, ids)
         if self.ruling.is_call and not was_call:
             self.grammar, self.state = self.written, self.written.start()
         self.take(token)
@@ -111,6 +114,8 @@ def take_position(
             row, ids = rows[place], rows[place].next_ids
             if row.picks_likeliest(ids):
                 row.take(likeliest(scores[place], ids))
+            elif row.ruling is not None and not row.is_guided(ids):
+                _take_by_rules(row, row.ruling, scores[place], ids)
             else:
                 alike.setdefault((ids, row.picker.sampling), []).append(place)
         for (ids, _), places in alike.items():
@@ -145,17 +150,12 @@ def _draw(
     scores = offered(logits, places, ids)
     if guide_logits is not None and rows[0].guidance and ids.modality == "image":
         scores = guided(scores, offered(guide_logits, places, ids), rows[0].guidance)
-    if any(row.ruling is not None for row in rows):
-        scores = _steered(rows, scores, ids)
     tokens = pick_together([row.picker for row in rows], scores, ids)
-    for row, token, own in zip(rows, tokens, scores, strict=True):
-        try:
-            if row.ruling is None:
-                row.take(token)
-            else:
-                row.take_ruled(token, own, ids)
-        except Exception as error:  # Rules are a user's; what fails in them must not end the rows beside.
-            row.error = error
+    for row, token, own in zip(rows, tokens, scores.numpy(), strict=True):
+        if row.ruling is None:
+            row.take(token)
+        else:
+            row.take_ruled(token, own, ids)
 
 
 def offered(logits: Float[Tensor, "B scores"], places: Sequence[int], ids: NextIds) -> Float[Tensor, "places ids"]:
@@ -168,13 +168,16 @@ def offered(logits: Float[Tensor, "B scores"], places: Sequence[int], ids: NextI
     return found
 
 
-def _steered(rows: Sequence[Row], scores: Float[Tensor, "rows ids"], ids: NextIds) -> Float[Tensor, "rows ids"]:
-    """The scores by which to pick, of rows some of which have rules."""
-    found = scores.clone()  # it may be a view of what others pick from
-    for row, own in zip(rows, found.numpy(), strict=True):
-        if row.ruling is not None:
-            row.ruling.steer(own, ids)
-    return found
+def _take_by_rules(row: Row, ruling: Ruling, scores: np.ndarray, ids: NextIds) -> None:
+    """The next id of a row with rules; `scores` are all that it has."""
+    own = scores[ids.first + ids.shift : ids.stop + ids.shift].copy()
+    for first, stop in ids.gaps:
+        own[first - ids.first : stop - ids.first] = -np.inf
+    try:
+        ruling.steer(own, ids)
+        row.take_ruled(row.picker.pick(torch.from_numpy(own), ids), own, ids)
+    except Exception as error:  # Rules are a user's; what fails in them must not end the rows beside.
+        row.error = error
 
 
 def guide_prompt(wants: Iterable[Want]) -> list[int]:

@@ -12,12 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import Float
+from torch import Tensor
+
 from omniloom.codecs.bundle import CodecSet
 from omniloom.generation import loading
 from omniloom.generation.batch import WRITTEN, Row
 from omniloom.generation.cache import DEFAULT_CACHE_BYTES
 from omniloom.generation.conversation import MAX_REPLY_TOKENS, Conversation, encode, finished
 from omniloom.generation.decoder import PreparedModel, RowDecoder
+from omniloom.generation.embedding import OPENING, embed_rows
 from omniloom.generation.engine import Engine, EngineStats, Generation
 from omniloom.generation.reply import Event, Reply, ReplyBuilder, Usage
 from omniloom.generation.rules import Rulebook, Ruling, TextRules
@@ -215,6 +219,26 @@ class Omni:
             max_positions=self.context - 1,  # <end> must fit after a cut, as in a conversation
         )
         return Generation(row=row, reply=reply, is_read=False)
+
+    def embed(self, inputs: Sequence[str | Part | Sequence[str | Part]]) -> Float[Tensor, "B D"]:
+        """A vector of length 1 for each input, a text, a sound, a picture, or several parts together.
+
+        Their products tell how near they are (`generation.embedding` says how they are made, and how good they are).
+
+        Raises:
+            ValueError: If an input holds nothing, or does not fit the context.
+        """
+        rows = []
+        for number, item in enumerate(inputs):
+            turn = encode(Message("user", as_parts(item)), self.codecs)
+            row = fold(lay_out([turn], self.vocabulary).ids, self.vocabulary)
+            if not OPENING < len(row) <= self.context:
+                raise ValueError(
+                    f"input {number} holds {len(row) - OPENING} tokens, from 1 to {self.context - OPENING} can be "
+                    "embedded; give another, or cut it into pieces"
+                )
+            rows.append(row)
+        return embed_rows(self._prepared, rows)
 
     def _prompt_ids(self, prompt: Prompt, wants: frozenset[Want]) -> list[int]:
         messages = [encode(message, self.codecs) for message in as_messages(prompt)]

@@ -160,6 +160,24 @@ class OmniModel(nn.Module):
                 heard = unit_norm(x)
         return States(unit_norm(x), heard)
 
+    def states_after(
+        self,
+        num_blocks: int,
+        ids: Int[Tensor, "B T"],
+        slots: Int[Tensor, "B T"],
+        *,
+        more: Int[Tensor, "B T K"] | None = None,
+        table: Float[Tensor, "V D"] | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Normalized states after the first blocks; after all of them those that `forward` gives."""
+        assert 0 <= num_blocks <= self.config.depth
+        positions = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
+        angles = rotary_angles(positions, head_width=self.config.attention.head_width, base=self.config.rotary_base)
+        x = self.embedding.embed(self.embedding.table() if table is None else table, ids, slots, more)
+        for block in self.blocks[:num_blocks]:
+            x = block(x, angles, None, None)
+        return unit_norm(x)
+
     def logits(
         self, hidden: Float[Tensor, "*rows D"], *, table: Float[Tensor, "V D"] | None = None
     ) -> Float[Tensor, "*rows V"]:

@@ -159,8 +159,8 @@ def _bounded(kind: Kind, source: str) -> str:
         raise ValueError(f"the {NAMES[kind]} is empty; leave it out or give one")
     if len(source) > MAX_SOURCE_CHARS[kind]:
         raise ValueError(
-            f"the {NAMES[kind]} has {len(source)} characters, at most {MAX_SOURCE_CHARS[kind]} are taken; use a smaller "
-            "one"
+            f"the {NAMES[kind]} has {len(source)} characters, at most {MAX_SOURCE_CHARS[kind]} are taken; use a "
+            "smaller one"
         )
     return source
 

@@ -43,7 +43,8 @@ def token_scores(scores: np.ndarray, ids: NextIds, token: int, *, count: int) ->
     largest = exact.max()
     total = largest + np.log(np.exp(exact - largest).sum())
     named = exact if ids.sound is None else exact[: ids.sound[0] - ids.first]  # sound comes after text and controls
-    places = np.argsort(-named, kind="stable")[:count]
+    places = np.argpartition(named, -count)[-count:] if 0 < count < len(named) else np.arange(len(named))
+    places = places[np.argsort(-named[places], kind="stable")][:count]
     top = tuple((ids.first + int(place), float(named[place] - total)) for place in places if named[place] > -np.inf)
     return TokenScores(float(exact[token - ids.first] - total), top)
 

@@ -108,7 +108,7 @@ class Ruling:
         self._text_start = book.vocabulary.start_of("text")
         self._vocab_size = len(book.codec.token_bytes)
         self._bias = _dense(rules, self._vocab_size)
-        self._allowed: np.ndarray | None = None  # of the ids offered now; None where all are
+        self._bits: np.ndarray | None = None  # which codes and, last, whether <end> may come now; None where all may
         self._stops = StopFinder(rules.stop)
         self._stream = book.codec.stream()
         self._is_first = True
@@ -127,7 +127,7 @@ class Ruling:
 
     def look(self, ids: NextIds) -> bool:
         """Find out which of the ids that are offered next the rules allow; False if it is none of them."""
-        self._allowed = None
+        self._bits = None
         if self._matcher is None:
             return True
         bits = spread(self._matcher.compute_bitmask(), self._vocab_size)
@@ -137,19 +137,21 @@ class Ruling:
             )
             return False
         if self._may_answer:  # the first token, which tells an answer from a call
-            self._allowed = np.ones(ids.stop - ids.first, dtype=bool)
-            if (text := self._text_places(ids)) is not None:
-                self._allowed[text] = bits[:-1] | ~self._book.begins_call
-        else:
-            self._allowed = self._of_offered(bits, ids)
-        return bool(self._allowed.any())
+            bits[:-1] |= ~self._book.begins_call
+        self._bits = bits
+        return bool(bits[-1] and _offers_end(ids)) or (self._text_places(ids) is not None and bool(bits[:-1].any()))
 
     def steer(self, scores: np.ndarray, ids: NextIds) -> None:
         """Change the scores of the ids offered: add the bias and strike out what is not allowed."""
-        if self._bias is not None and (text := self._text_places(ids)) is not None:
+        text = self._text_places(ids)
+        if self._bias is not None and text is not None:
             scores[text] += self._bias
-        if self._allowed is not None:
-            np.copyto(scores, -np.inf, where=~self._allowed)
+        if self._bits is None:
+            return
+        if text is not None:
+            np.copyto(scores[text], -np.inf, where=~self._bits[:-1])
+        if not self._bits[-1] and _offers_end(ids):
+            scores[v.END - ids.first] = -np.inf
 
     def take(self, token: int, scores: np.ndarray, ids: NextIds) -> None:
         """One more token has been picked, by these scores."""
@@ -177,20 +179,15 @@ class Ruling:
         first = self._text_start - ids.first
         return slice(first, first + self._vocab_size) if first >= 0 and self._text_start < ids.stop else None
 
-    def _of_offered(self, bits: np.ndarray, ids: NextIds) -> np.ndarray:
-        """Bits of the text codes and of <end>, as those of the ids offered."""
-        allowed = np.zeros(ids.stop - ids.first, dtype=bool)
-        if (text := self._text_places(ids)) is not None:
-            allowed[text] = bits[:-1]
-        if ids.first <= v.END < ids.stop and not any(first <= v.END < stop for first, stop in ids.gaps):
-            allowed[v.END - ids.first] = bits[-1]
-        return allowed
-
 
 def spread(mask: bytes, vocab_size: int) -> np.ndarray:
     """One truth for each text code and, last, one for the end, from llguidance's bits."""
     packed = np.frombuffer(mask, dtype=np.uint8)
     return np.unpackbits(packed, count=vocab_size + 1, bitorder="little").view(bool)
+
+
+def _offers_end(ids: NextIds) -> bool:
+    return ids.first <= v.END < ids.stop and not any(first <= v.END < stop for first, stop in ids.gaps)
 
 
 def _error_of(matcher: LLMatcher) -> str:
