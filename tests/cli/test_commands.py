@@ -351,3 +351,22 @@ def test_reproduce_fails_where_a_claim_does_not_hold(
     assert "gpt-4o" in capsys.readouterr().out
     assert main(["reproduce"]) == 2
     assert "name a system, or give --list; there are gpt-4o" in capsys.readouterr().err
+
+
+def test_keys_are_made_listed_and_revoked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = ["--file", str(tmp_path / "keys.json")]
+    assert main(["keys", "create", "laptop", *file]) == 0
+    key = capsys.readouterr().out.strip()
+    id_ = key.split("_")[1]
+    assert main(["keys", "list", *file]) == 0
+    listed = capsys.readouterr().out
+    assert id_ in listed and "laptop" in listed and key not in listed
+    assert main(["keys", "revoke", id_, *file]) == 0
+    assert capsys.readouterr().out == f"revoked {id_}, which was 'laptop'\n"
+    assert main(["keys", "list", *file]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_serve_lists_its_limits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--list-limits"]) == 0
+    assert "sessions=" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from omniloom.generation import (
     Turn,
     Usage,
 )
+from omniloom.generation.engine import EngineStats
 from omniloom.generation.rules import TextRules, ToolCall
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.realtime.media import WIRE_RATE_HZ, encode_pcm
@@ -238,6 +239,9 @@ class FakeOmni:
 
     def on_usage(self, tell: Callable[[Any], None]) -> None:
         """Replies of the stand-in take nothing."""
+
+    def stats(self) -> EngineStats:
+        return EngineStats(**{field.name: 0 for field in fields(EngineStats)})
 
     def hold(self, *, after_words: int) -> None:
         self.steps = threading.Semaphore(after_words)

@@ -52,9 +52,11 @@ def create_app(
     omni.on_usage(count_usage)
 
     def metered_session(*, outbox: EventSink, **options: Any) -> RealtimeSession:
+        visit = current_visit()
         return new_session(
             omni,
-            outbox=MeteredSink(outbox, current_visit()),
+            outbox=MeteredSink(outbox, visit),
+            allowance=visit.allowance,
             model_name=model_name,
             limits=limits,
             turns_remembered=turns_remembered,
@@ -65,6 +67,7 @@ def create_app(
     live = live_sessions(omni, metered_session, model_name=model_name, limits=limits, reads_turn_end=reads_turn_end)
     sockets = SessionSockets(metered_session, live, model_name=model_name, limits=limits, drain=drain)
     metrics.watch("sessions", "Sessions that are open.", lambda: sockets.num_sessions)
+    metrics.watch_engine(omni.stats)
     metrics.watch("running", "Requests and sockets that have not ended.", lambda: drain.num_running)
 
     def health() -> dict[str, object]:

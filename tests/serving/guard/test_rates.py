@@ -155,6 +155,37 @@ def test_what_answers_take_is_charged_and_counted_on_every_way_in():
     assert f'omniloom_first_audio_seconds_count{{worker="0"}} {float(has_audio)}' in text
 
 
+def test_answers_of_a_session_beyond_the_rate_are_refused_and_the_session_goes_on(omni):
+    # Opening the socket is the first request, so two answers are left.
+    web = TestClient(
+        create_app(omni, model_name="fake", limits=Limits(requests_per_minute=3)), base_url="http://127.0.0.1:7860"
+    )
+    with web.websocket_connect("ws://127.0.0.1:7860/v1/realtime") as socket:
+        ends = []
+        for _ in range(3):
+            item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "two words"}]}
+            socket.send_json({"type": "conversation.item.create", "item": item})
+            socket.send_json({"type": "response.create", "response": {"output_modalities": ["text"]}})
+            while (event := socket.receive_json())["type"] not in ("rate_limits.updated", "error"):
+                pass
+            ends.append(event)
+        assert [end["type"] for end in ends] == ["rate_limits.updated", "rate_limits.updated", "error"]
+        assert ends[2]["error"]["code"] == "rate_limit_exceeded" and "try again in" in ends[2]["error"]["message"]
+        socket.send_json({"type": "session.update", "session": {"type": "realtime", "output_modalities": ["text"]}})
+        assert socket.receive_json()["type"] == "session.updated"
+
+
+def test_the_engines_own_numbers_are_told():
+    omni = untrained_omni()
+    web = TestClient(create_app(omni, model_name="untrained"), base_url="http://127.0.0.1:7860")
+    body = {"model": "untrained", "messages": [{"role": "user", "content": "say seven"}], "max_tokens": 5}
+    assert web.post("/v1/chat/completions", json=body).status_code == 200
+    stats, text = omni.stats(), web.get("/metrics").text
+    assert stats.num_tokens > 0
+    assert f'omniloom_engine_tokens{{worker="0"}} {float(stats.num_tokens)}' in text
+    assert f'omniloom_engine_steps{{worker="0"}} {float(stats.num_steps)}' in text
+
+
 def told_tokens(web):
     lines = [line for line in web.get("/metrics").text.splitlines() if line.startswith("omniloom_tokens_total")]
     return {line.partition(" ")[0]: float(line.partition(" ")[2]) for line in lines}

@@ -56,6 +56,9 @@ class HeldOmni:
     def on_usage(self, tell: object) -> None:
         """Its replies take nothing."""
 
+    def stats(self) -> None:
+        """Nobody asks for them."""
+
     def conversation(self, history: list[Message]) -> HeldConversation:
         self.made.append(HeldConversation())
         self.is_made.release()

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from omniloom.generation import Omni
+from omniloom.serving.guard.rates import Allowance
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.answering.responder import Responder, encoded, tool_rules
 from omniloom.serving.realtime.core import SessionCore, internal_error
@@ -48,8 +49,10 @@ class RealtimeSession:
         turns_remembered: int | None = None,
         reads_turn_end: bool | None = None,
         new_probability: Callable[[], SpeechProbability] = Silero,
+        allowance: Allowance | None = None,
     ) -> None:
-        """`reads_turn_end`: the model says itself when speech has ended; None where it can."""
+        """`reads_turn_end`: the model says itself when speech has ended; None where it can. `allowance` is what the
+        client may still ask for, in this session and elsewhere."""
         self.id = p.new_id("sess")
         self._limits = limits
         self._model_name = model_name
@@ -71,6 +74,7 @@ class RealtimeSession:
             heard_ms=lambda: self._hearing.heard_ms,
             on_sent=self._transcripts.begin,
             on_ended=self._answer_ended,
+            allowance=allowance,
         )
         self._editing = Editing(self._core)
         self._following = threading.RLock()

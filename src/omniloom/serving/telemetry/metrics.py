@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,24 @@ import prometheus_client as prometheus
 from prometheus_client import multiprocess
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from omniloom.generation.engine import EngineStats
 from omniloom.serving.guard.visit import visit_of
 
 FIRST_AUDIO_S = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.25, 0.32, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
 REQUEST_S = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+ENGINE = {
+    "num_replies": "Replies that are being made.",
+    "num_prompts": "Prompts, and pieces of sound, that are being read.",
+    "num_positions_waiting": "Positions that wait to be read.",
+    "num_readers_waiting": "Conversations that wait for a step.",
+    "num_steps": "Steps taken since the start.",
+    "num_positions": "Positions read and written since the start.",
+    "num_tokens": "Tokens picked since the start.",
+    "cache_bytes": "Memory of what conversations have read and said.",
+    "cache_budget_bytes": "The most that this memory may be.",
+}
 
 CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
 
@@ -73,6 +87,15 @@ class Metrics:
             f"omniloom_{name}", what, ["worker"], registry=self._registry, multiprocess_mode="livesum"
         ).labels(worker=self._worker)
         self._gauges.append(lambda: gauge.set(now()))
+
+    def watch_engine(self, stats: Callable[[], EngineStats]) -> None:
+        """What the engine under all endpoints has in hand and has done."""
+
+        def number(name: str) -> float:
+            return float(getattr(stats(), name))
+
+        for name, what in ENGINE.items():
+            self.watch(f"engine_{name.removeprefix('num_')}", what, partial(number, name))
 
     def refresh(self) -> None:
         """Ask for every watched number; workers do it each second, for the one among them that is asked."""

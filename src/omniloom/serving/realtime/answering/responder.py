@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from omniloom.generation import Conversation, Done, Sampling, Turn
 from omniloom.generation.rules import TextRules, Tool, ToolRules, tool_call_grammar
+from omniloom.serving.guard.rates import Allowance
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.answering.outgoing import OutgoingResponse
 from omniloom.serving.realtime.answering.speech import OutgoingSpeech
@@ -61,6 +62,7 @@ class Responder:
         heard_ms: Callable[[], float],
         on_sent: Callable[[], None],
         on_ended: Callable[[float], None],
+        allowance: Allowance | None = None,
     ) -> None:
         """`on_sent` is called when something of an answer has been sent, and `on_ended` when an answer has ended, with
         the time on the microphone's clock, `heard_ms`, by which it will have been played."""
@@ -69,6 +71,7 @@ class Responder:
         self._heard_ms = heard_ms
         self._on_sent = on_sent
         self._on_ended = on_ended
+        self._allowance = allowance
         self._lock = threading.Lock()
         self._active: Running | None = None
         self._all: set[Running] = set()
@@ -109,6 +112,8 @@ class Responder:
             if not running.is_in_band and len(self._all) >= self._core.limits.waiting_responses:
                 message = f"{len(self._all)} responses wait already; wait for a response.done"
                 raise RequestError(message, code="too_many_responses")
+            if self._allowance is not None and (refusal := self._allowance.take()) is not None:
+                raise RequestError(refusal.message, code=refusal.code)
             if running.is_in_band:
                 self._active = running
             self._all.add(running)
