@@ -22,6 +22,8 @@ PITCH: dict[str, Fraction] = {"loom": Fraction(1), "loom-low": Fraction(4, 5), "
 
 OTHER_NAMES = (
     "alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse", "marin", "cedar",
+    "beacon", "bossa", "cinder", "delta", "gleam", "meridian", "quartz", "ripple", "shida", "stone", "tempo", "vesper",
+    "willow",
 )  # fmt: skip
 """What clients of OpenAI call voices; each means "loom" here."""
 

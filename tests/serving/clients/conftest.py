@@ -24,6 +24,8 @@ from omniloom.stream.parts import Audio
 
 WIRE_RATE_HZ = 24_000
 PIECE_MS = 20
+SILENCE_MS = 2_500
+"""More than the longest wait of `semantic_vad` at its eagerest."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,14 @@ class Spoken:
     sound: Audio
     answer: str
 
-    def pcm(self, rate_hz: int = WIRE_RATE_HZ, *, silence_ms: int = 1500) -> bytes:
-        """The room before it, the words, and the room's silence after it."""
+    def pcm(self, rate_hz: int = WIRE_RATE_HZ, *, silence_ms: int = SILENCE_MS) -> bytes:
+        """The words, with the room before, underneath and after them: 70 dB under full scale, as quiet as a study."""
         samples = self.sound.resampled(rate_hz).samples.numpy()
-        room = np.random.default_rng(0).normal(0, 1e-4, rate_hz // 3)
-        whole = np.concatenate([room, samples, np.zeros(rate_hz * silence_ms // 1000)])
+        whole = np.pad(samples, (rate_hz // 3, rate_hz * silence_ms // 1000))
+        whole = whole + np.random.default_rng(0).normal(0, 3e-4, whole.size)
         return bytes((np.clip(whole, -1, 1) * 32767).round().astype("<i2").tobytes())
 
-    def pieces(self, rate_hz: int = WIRE_RATE_HZ, *, silence_ms: int = 1500) -> Iterator[str]:
+    def pieces(self, rate_hz: int = WIRE_RATE_HZ, *, silence_ms: int = SILENCE_MS) -> Iterator[str]:
         """What a microphone gives, 20 ms at a time, in base64."""
         whole, length = self.pcm(rate_hz, silence_ms=silence_ms), rate_hz * PIECE_MS // 1000 * 2
         for start in range(0, len(whole), length):

@@ -67,7 +67,8 @@ def test_a_spoken_conversation(tiny_address, digit, sum_question, until):
                 connection.input_audio_buffer.append(audio=piece)
             events = until(connection, "response.done")
             assert events[-1]["response"]["status"] == "completed"
-            assert question.answer in joined(events, "response.audio_transcript.delta")
+            said = joined(events, "response.audio_transcript.delta")
+            assert question.answer in said
             assert len(joined(events, "response.audio.delta")) > 24_000 * 2 * 0.2
             kinds = [event["type"] for event in events]
             assert kinds.count("conversation.item.created") == 2 and "conversation.item.added" not in kinds

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from itertools import pairwise
+from typing import get_args
 
 import pytest
-from openai.types.live import ClientEvent, ServerEvent
+from openai.types.live import BuiltInVoice, ClientEvent, ServerEvent
 
 from omniloom.serving.live import LiveSession, PacedOutbox
 from omniloom.serving.live import protocol as w
 from omniloom.serving.realtime import RealtimeSession
 from omniloom.serving.realtime import protocol as p
+from omniloom.serving.voices import VOICES
 
 
 def literals_of(union):
@@ -24,6 +26,10 @@ def test_every_event_is_of_the_official_package():
     not_served = {"decision.create", "decision.item.create", "decision.item.delete"}
     assert {p.event_type(event) for event in w.CLIENT_EVENTS} == literals_of(ClientEvent) - not_served
     assert {p.event_type(event) for event in w.SERVER_EVENTS} < literals_of(ServerEvent)
+
+
+def test_every_built_in_voice_of_the_official_package_is_taken():
+    assert set(get_args(BuiltInVoice)) <= set(VOICES)
 
 
 class Clock:
