@@ -36,6 +36,7 @@ OPERATIONS = [
     ("/v1/audio/transcriptions", "post"),
     ("/v1/images/generations", "post"),
     ("/v1/images/edits", "post"),
+    ("/v1/embeddings", "post"),
 ]
 BODIES = [(path, method) for path, method in OPERATIONS if method == "post"]
 

@@ -163,9 +163,11 @@ def _frames(container: Any) -> Iterator[torch.Tensor]:
     if stream.codec_context is None:
         raise ValueError("the pictures are of a codec that is not known here")
     shown: torch.Tensor | None = None
-    num_given, num_pixels = 0, 0
+    num_given, num_pixels, time_s, shown_s = 0, 0, 0.0, 1 / SEEN_FPS
     try:
         for frame in container.decode(stream):
+            # The last one is taken to be on show as long as the one before it.
+            shown_s = float(frame.time or 0.0) - time_s or shown_s
             time_s = float(frame.time or 0.0)
             if time_s > MAX_VIDEO_S:
                 raise ValueError(f"the film lasts longer than {MAX_VIDEO_S:.0f} s; cut it first")
@@ -179,8 +181,9 @@ def _frames(container: Any) -> Iterator[torch.Tensor]:
                 raise ValueError(f"the film has more than {MAX_VIDEO_PIXELS:,} pixels; make it smaller or shorter")
     except (av.FFmpegError, OverflowError) as error:
         raise ValueError(f"the film cannot be decoded ({getattr(error, 'strerror', None) or error})") from error
-    if shown is not None:
+    while shown is not None and (not num_given or (num_given + 0.5) / SEEN_FPS < time_s + shown_s):
         yield shown
+        num_given += 1
 
 
 def _small(frame: Any) -> torch.Tensor:

@@ -8,6 +8,7 @@ from omniloom.generation import Omni
 from omniloom.serving.http.audio.speech import speech_routes
 from omniloom.serving.http.audio.transcriptions import transcription_routes
 from omniloom.serving.http.chat.endpoint import chat_routes
+from omniloom.serving.http.embeddings import embedding_routes
 from omniloom.serving.http.images import image_routes
 from omniloom.serving.http.models import model_routes
 from omniloom.serving.http.responses.endpoint import response_routes
@@ -23,6 +24,7 @@ ENDPOINTS = (
     (speech_routes, "audio"),
     (transcription_routes, "audio"),
     (image_routes, "images"),
+    (embedding_routes, "embeddings"),
 )
 
 
