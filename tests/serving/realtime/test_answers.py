@@ -358,6 +358,25 @@ def test_the_model_ends_a_turn_where_it_can(new_client, omni, sound):
     ]
 
 
+def test_a_turn_that_ends_while_an_answer_goes_on_is_heard_and_told(client, omni, sound):
+    """All in one piece of sound: the refusal of one answer must not swallow what was said after it."""
+    detection = {"type": "server_vad", "interrupt_response": False, "silence_duration_ms": 200}
+    update(client, audio={"input": {"turn_detection": detection}}, output_modalities=["text"])
+    omni.hold(after_words=1)
+    client.say("one two")
+    client.until("response.output_text.delta")
+    pieces = [sound(300), sound(600, loud=False), sound(300), sound(600, loud=False)]
+    whole = base64.b64encode(b"".join(base64.b64decode(piece) for piece in pieces)).decode()
+    client.send(type="input_audio_buffer.append", audio=whole)
+    events = [*client.until("error"), *client.until("error")]
+    assert kinds(events).count("input_audio_buffer.committed") == 2
+    omni.release()
+    client.until("response.done")
+    client.send(type="response.create")
+    client.until("response.done")
+    assert [role for role, _ in told(omni)] == ["user", "assistant", "user", "user"]
+
+
 def test_clearing_the_output_stops_the_answer(client, omni):
     client.send(type="output_audio_buffer.clear", event_id="mine")
     assert client.next()["error"]["event_id"] == "mine"

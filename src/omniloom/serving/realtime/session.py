@@ -154,9 +154,9 @@ class RealtimeSession:
         if is_answered:
             try:
                 self._responder.respond(p.ResponseSettings())
-            except RequestError:
+            except RequestError as error:  # Nobody's event is wrong, and what is heard after this turn still counts.
+                self._core.emit(p.Error(error=error.details()))
                 self._core.submit(self._transcripts.begin)
-                raise
 
     def _check_turn_end(self) -> None:
         """Ask again with what the model has just said, which may be after the last sound that comes; in its thread."""
