@@ -150,6 +150,7 @@ def test_a_long_prompt_delays_nobody_by_more_than_a_slice(steps):
     engine, reply, prompt = Engine(prepared), new_reply(prepared), Feeding(row=new_row(prepared, 1000))
     engine.feed(reply.row)
     reply.row.append([40])
+    reply.is_read = True
     steps.clear()
     engine._begin(reply)
     engine._begin(prompt)

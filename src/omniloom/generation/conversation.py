@@ -42,9 +42,17 @@ class Conversation:
     """One row of the model with its cache. Only `cancel` may be called from a second thread."""
 
     def __init__(
-        self, engine: Engine, codecs: CodecSet, *, rulebook: Rulebook, history: Sequence[Message] = ()
+        self,
+        engine: Engine,
+        codecs: CodecSet,
+        *,
+        rulebook: Rulebook,
+        history: Sequence[Message] = (),
+        is_asked_at_once: bool = False,
     ) -> None:
+        """`is_asked_at_once`: a reply is asked for next, so the history is fed with its opening, a step less."""
         prepared = engine.prepared
+        self._is_asked_at_once = is_asked_at_once
         self._rulebook = rulebook
         self._engine = engine
         self._prepared = prepared
@@ -116,7 +124,8 @@ class Conversation:
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ids, self._row.ids, strict=False)))
         self._row.truncate(same)
         self._row.append(ids[same:])
-        self._engine.feed(self._row)
+        if not self._is_asked_at_once:
+            self._engine.feed(self._row)
 
     @property
     def num_tokens(self) -> int:

@@ -8,9 +8,8 @@ There is no thread of its own: whoever waits for something takes the steps, for 
 hands over to the one who has waited longest. One conversation alone therefore costs nothing more, and many share the
 model without anyone in the middle. Where there are cores, several lanes take steps at a time, each of other rows.
 
-Who waits is woken only by what it waits for, a chunk of sound and not each of its tokens: eight threads that all woke
-after every step took more time than the step. What a reader has not asked for yet is decoded ahead of it, up to
-`MAX_AHEAD` tokens.
+Who waits has a lock of its own and is woken only by what it waits for, a chunk of sound and not each of its tokens.
+What a reader has not asked for yet is decoded ahead of it, up to `MAX_AHEAD` tokens.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ MAX_ROWS = 256
 """Rows of a step; where there are more, they take turns."""
 
 LANE_ROWS = 4
-"""Rows that one lane takes before another has any: with fewer, what two lanes read twice costs more than it saves."""
+"""Rows that one lane takes before another has any: from about so many on the native step is bound by arithmetic."""
 
 MAX_AHEAD = 64
 """Tokens that a reply is decoded ahead of its reader."""
@@ -381,7 +380,7 @@ class Engine:
 
 
 class _Waiting:
-    """A thread that waits; a plain lock wakes one in a third of the time of a condition."""
+    """A thread that waits, with a lock of its own: a condition would take all through the one that they share."""
 
     __slots__ = ("_gate", "is_reached")
 
@@ -425,7 +424,7 @@ def _counts(replies: Sequence[Generation], feedings: Sequence[Feeding], most: in
         return counts
     left = most - sum(counts)
     num_picking = sum(count == 1 for count in waiting[: len(replies)])
-    if num_picking:
+    if any(item.is_read and item.row.num_waiting == 1 for item in replies):  # Somebody waits for its next token.
         left = min(left, most // SLICES - (sum(counts) - num_picking))
     while left > 0:
         short = [place for place, count in enumerate(waiting) if counts[place] < count]

@@ -128,7 +128,7 @@ class Omni:
         rules: TextRules | None = None,
     ) -> Iterator[Event]:
         """The reply's events as they come, `Done` the last: the same reply as `reply` gives for the same seed."""
-        conversation = self.conversation(as_messages(prompt))
+        conversation = self._asked(prompt)
         return conversation.reply(want, sampling=sampling, seed=seed, max_tokens=max_tokens, rules=rules)
 
     def reply(
@@ -147,7 +147,7 @@ class Omni:
             ValueError: If a part cannot be taken, `want` is unknown, the prompt leaves no room in the context, or the
                 rules for the text cannot be kept.
         """
-        conversation = self.conversation(as_messages(prompt))
+        conversation = self._asked(prompt)
         events = conversation.reply(
             want, sampling=sampling, seed=seed, max_tokens=max_tokens, rules=rules, is_live=False
         )
@@ -239,6 +239,11 @@ class Omni:
                 )
             rows.append(row)
         return embed_rows(self._prepared, rows)
+
+    def _asked(self, prompt: Prompt) -> Conversation:
+        """A conversation of which one reply is wanted."""
+        history = as_messages(prompt)
+        return Conversation(self._engine, self.codecs, rulebook=self._rulebook, history=history, is_asked_at_once=True)
 
     def _prompt_ids(self, prompt: Prompt, wants: frozenset[Want]) -> list[int]:
         messages = [encode(message, self.codecs) for message in as_messages(prompt)]
