@@ -151,10 +151,14 @@ class Healthy:
         assert self._told() == self._alone
 
     def _told(self) -> list[str]:
-        """All that a question brings but for the first event, which names the item before; names in order of coming."""
+        """All that a question brings but for the first event, which names the item before; names in order of coming.
+
+        A session holds so many items, and then tells which of the oldest give way.
+        """
         self._client.say("how are you")
         names: dict[str, str] = {}
-        events = [json.dumps(event) for event in self._client.until("response.done")]
+        told = [event for event in self._client.until("response.done") if event["type"] != "conversation.item.deleted"]
+        events = [json.dumps(event) for event in told]
         named = re.compile(r"\b[a-z]+_[0-9a-f]{16,}\b")
         return [named.sub(lambda found: names.setdefault(found[0], str(len(names))), text) for text in events][1:]
 
