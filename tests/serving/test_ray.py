@@ -17,7 +17,7 @@ import pytest
 from tests.serving.child import get
 
 openai = pytest.importorskip("openai", reason="the package openai[realtime] is missing; pip install it")
-pytest.importorskip("ray.serve", reason="the extra ray is missing; pip install 'omniloom[ray]'")
+pytest.importorskip("ray.serve", reason="the extra ray is missing; pip install 'omniloom[serve,ray]'")
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 

@@ -1,7 +1,7 @@
 """The protocol page of the documentation, written from the wire messages: `python -m omniloom.serving.document FILE`.
 
-What the server takes and sends is what its classes say, so a page kept by hand beside them was rejected: it missed
-events within a week. Only what no class can say is prose here: how a dialect is chosen, how it differs from OpenAI's.
+What the server takes and sends is what its classes say, and a page kept by hand beside them was rejected: it
+falls behind. Only what no class can say is prose here: how a dialect is chosen, how it differs from OpenAI's.
 """
 
 from __future__ import annotations
@@ -43,13 +43,21 @@ error names it. A field that stands on no table is refused by its name, never ig
 it is no value of its own. Sound is base64. A server with keys takes them as `Authorization: Bearer KEY` or, from a
 browser, as the subprotocol `openai-insecure-api-key.KEY`.
 
+How many earlier turns a session keeps in mind is the server's choice: the shipped model takes each by itself, others
+keep all, and [`--remember`](serve.md) sets another number.
+
 | The socket closes with | When |
 |---|---|
 | 1000 | as the client asked, or after the longest time of a session, which is told |
 | 1008 | the client reads too slowly, or sends faster than the model can take in; both are told |
+| 1009 | a message, or its fragments, are larger than the server reads |
+| 1011 | pings had no answer for 20 s |
 | 1012 | the server restarts |
 | 1013 | there are as many sessions as the server takes |
 | 4004 | the address names another model than the one that is served |
+
+Before it opens, the handshake is refused over HTTP: 401 without a key that is known, 403 from another origin, 429 where
+there was too much in a minute, 503 where the server is draining or has too many connections.
 """
 
 REALTIME = """

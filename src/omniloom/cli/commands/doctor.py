@@ -18,7 +18,16 @@ EXAMPLES = ("omniloom doctor", "omniloom doctor --checkpoint runs/mine/checkpoin
 
 LIBRARIES = {
     "train": ("tensorboard", "matplotlib"),
-    "serve": ("fastapi", "uvicorn", "websockets", "pydantic", "prometheus-client", "silero-vad"),
+    "serve": (
+        "fastapi",
+        "uvicorn",
+        "websockets",
+        "pydantic",
+        "prometheus-client",
+        "silero-vad",
+        "av",
+        "python-multipart",
+    ),
     "speech": ("espeakng-loader",),
 }
 

@@ -72,7 +72,8 @@ export class LatencyHistory {
 
   #show() {
     const totals = this.#turns.map(({ totalMs }) => totalMs).sort((a, b) => a - b);
-    const middle = totals[Math.floor((totals.length - 1) / 2)];
+    const half = totals.length / 2;
+    const middle = (totals[Math.ceil(half) - 1] + totals[Math.floor(half)]) / 2;
     const count = totals.length === 1 ? "One turn" : `The last ${totals.length} turns`;
     this.words.textContent =
       `${count}: median ${seconds(middle)}, best ${seconds(totals[0])}. Measured by this browser, from the moment you ` +
