@@ -56,6 +56,15 @@ def test_items_go_where_they_are_put_and_the_model_reads_them_there(client, omni
     assert client.next()["error"]["code"] == "item_id_taken"
 
 
+def test_an_item_after_one_that_the_model_does_not_keep_is_read_where_it_stands(client, omni):
+    create(client, user("a", id="a"))
+    create(client, {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "x"}], "id": "s"})
+    create(client, user("c", id="c"))
+    assert create(client, user("b"), previous_item_id="s")["previous_item_id"] == "s"
+    answer(client, output_modalities=["text"])
+    assert told(omni) == [("user", text) for text in "abc"]
+
+
 def test_an_item_that_is_deleted_is_forgotten(client, omni):
     for name in ("a", "b"):
         create(client, user(name, id=name))
@@ -176,6 +185,16 @@ def test_too_many_items_give_way_from_the_oldest(new_client):
     assert client.next() | {"event_id": ""} == {
         "type": "conversation.item.deleted", "event_id": "", "item_id": "a"
     }  # fmt: skip
+
+
+def test_an_item_that_gives_way_at_once_is_not_remembered(new_client, omni):
+    client = new_client(limits=Limits(items=2))
+    for name in "ab":
+        create(client, user(name, id=name))
+    create(client, user("c", id="c"), previous_item_id="root")
+    assert client.next()["item_id"] == "c"
+    answer(client, output_modalities=["text"])
+    assert told(omni) == [("user", "a"), ("user", "b")]
 
 
 def test_what_the_model_cannot_take_in_is_no_item(client):

@@ -115,6 +115,35 @@ def test_speech_is_noticed_answered_and_given_to_the_model_without_its_closing_s
     assert 640 <= heard_ms <= 640 + 40 + 2 * 32
 
 
+def test_a_commit_while_someone_speaks_makes_an_item_and_no_answer(client, sound):
+    client.send(type="input_audio_buffer.append", audio=sound(300))
+    client.send(type="input_audio_buffer.commit")
+    assert types(client.until("conversation.item.done"))[-3:] == [
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+    ]
+    assert not client.session.is_answering
+    client.send(type="response.create", response={"output_modalities": ["text"]})
+    assert client.until("response.done")[-1]["response"]["status"] == "completed"
+
+
+def test_times_of_speech_count_all_sound_of_the_session(client, sound):
+    client.send(type="input_audio_buffer.append", audio=sound(960, loud=False))
+    client.send(type="input_audio_buffer.clear")
+    client.until("input_audio_buffer.cleared")
+    client.manual()
+    client.send(type="input_audio_buffer.append", audio=sound(960, loud=False))
+    client.send(type="session.update", session={"audio": {"input": {"turn_detection": {"type": "server_vad"}}}})
+    client.until("session.updated")
+    client.send(type="input_audio_buffer.append", audio=sound(640))
+    client.send(type="input_audio_buffer.append", audio=sound(800, loud=False))
+    started, stopped = client.until("input_audio_buffer.committed")[:2]
+    # A resampler that begins anew has swallowed the last few milliseconds before.
+    assert 1920 - 64 <= started["audio_start_ms"] <= 1920
+    assert 1920 + 640 + 500 - 64 <= stopped["audio_end_ms"] <= 1920 + 640 + 500 + 64
+
+
 def semantic(client):
     client.send(type="session.update", session={"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}})
 
@@ -289,6 +318,18 @@ def test_many_pictures_that_are_small_only_on_the_wire_are_refused_together(new_
     assert (error["code"], error["param"]) == ("image_too_large", "item.content.1.image_url")
     client.send(type="conversation.item.create", item={"type": "message", "role": "user", "content": content})
     assert client.next()["type"] == "conversation.item.added"
+
+
+def test_the_pictures_of_a_response_are_counted_together_and_bound_what_waits(new_client, omni):
+    content = [{"type": "input_image", "image_url": picture_uri(side=8)}]
+    messages = [{"type": "message", "role": "user", "content": content}] * 2
+    client = new_client(limits=Limits(image_pixels=100))
+    client.send(type="response.create", response={"conversation": "none", "input": messages})
+    error = client.next()["error"]
+    assert (error["code"], error["param"]) == ("image_too_large", "response.input.1.content.0.image_url")
+    client = new_client(limits=Limits(waiting_bytes=300))
+    client.send(type="response.create", response={"conversation": "none", "input": messages})
+    assert client.outbox.closed_because is not None
 
 
 def test_a_client_that_fills_the_memory_of_what_waits_is_closed(new_client, omni):

@@ -43,12 +43,11 @@ class SessionCore:
         self._outbox.put(event)
 
     def announce(self, item: p.Item, *, after: str | None = None) -> None:
-        """Put an item that is whole into the conversation, and tell it."""
+        """Put an item that is whole into the conversation, and tell it; `drop_overflow` may be due then."""
         item = without_media(item)
         previous = self.items.add(item, after=after)
         self.emit(p.ConversationItemAdded(previous_item_id=previous, item=item))
         self.emit(p.ConversationItemDone(previous_item_id=previous, item=item))
-        self.drop_overflow()
 
     def drop_overflow(self) -> None:
         """Delete the oldest items where there are too many."""

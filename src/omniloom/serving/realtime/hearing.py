@@ -63,6 +63,7 @@ class Hearing:
         self._turn_end = turn_end
         self._check_turn_end = check_turn_end
         self._detector: TurnDetector | None = None
+        self._detector_from_ms = 0
         self._speech_item_id = ""
         self._num_samples = 0
         self._idle_from_ms: float | None = None
@@ -106,13 +107,14 @@ class Hearing:
                 param="audio",
             )
         samples = self._resampler.push(samples)
+        began_ms = round(self.heard_ms)
         self._num_samples += len(samples)
         if settings.turn_detection is None:
             self._buffered_s = waiting_s
             self._buffer.append(samples)
             return
         if self._detector is None:
-            self._detector = self._new_detector(settings.turn_detection)
+            self._detector, self._detector_from_ms = self._new_detector(settings.turn_detection), began_ms
         for signal in self._detector.push(samples):
             self._follow(signal, may_answer=True)
         self._check_idle(settings.turn_detection)
@@ -125,7 +127,7 @@ class Hearing:
     def commit(self) -> None:
         if self._detector is not None and self._detector.is_speaking:
             for signal in self._detector.stop():
-                self._follow(signal, may_answer=True)
+                self._follow(signal, may_answer=False)  # Who commits asks for the answer, too.
             return
         heard_ms = round(self._buffered_s * 1000, 3)
         if heard_ms < self._core.limits.min_commit_ms:
@@ -164,13 +166,15 @@ class Hearing:
         if isinstance(signal, Started):
             self._idle_from_ms = None
             self._speech_item_id = p.new_id("item")
-            self._core.emit(p.SpeechStarted(audio_start_ms=signal.at_ms, item_id=self._speech_item_id))
+            start_ms = self._detector_from_ms + signal.at_ms
+            self._core.emit(p.SpeechStarted(audio_start_ms=start_ms, item_id=self._speech_item_id))
             if settings.interrupt_response:
                 self._listener.speech_began()
         elif isinstance(signal, Heard):
             self._hear(to_audio(signal.samples))
         else:
-            self._core.emit(p.SpeechStopped(audio_end_ms=signal.at_ms, item_id=self._speech_item_id))
+            end_ms = self._detector_from_ms + signal.at_ms
+            self._core.emit(p.SpeechStopped(audio_end_ms=end_ms, item_id=self._speech_item_id))
             self._end_turn(self._speech_item_id, None, wants_answer=may_answer and settings.create_response)
 
     def _hear(self, audio: Audio) -> None:
@@ -188,6 +192,7 @@ class Hearing:
         self._idle_from_ms = None
         self._core.emit(p.InputAudioBufferCommitted(previous_item_id=self._core.items.last_id, item_id=item_id))
         self._core.announce(p.UserMessage(id=item_id, content=[p.InputAudio()]))
+        self._core.drop_overflow()
         self._listener.turn_ended(item_id, sound, wants_answer=wants_answer)
 
     def _check_idle(self, settings: p.TurnDetection) -> None:

@@ -23,7 +23,7 @@ class Limits:
     text_chars: int = 4_000
     """Longest text."""
     image_pixels: int = 16_000_000
-    """Pixels in all pictures of one message together: a blank one of that size takes a few kilobytes on the wire."""
+    """Pixels in all pictures of one message or response together: a blank one takes a few kilobytes on the wire."""
     unsent_bytes: int = 16 * 1024 * 1024
     """Events that wait for a slow reader; beyond this it is cut off."""
     waiting_jobs: int = 4_096

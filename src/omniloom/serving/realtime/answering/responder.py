@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from omniloom.generation import Conversation, Done, Sampling, Turn
 from omniloom.generation.rules import TextRules, Tool, ToolRules, tool_call_grammar
@@ -50,6 +51,11 @@ class Running:
     @property
     def is_in_band(self) -> bool:
         return self.response.conversation_id is not None
+
+    @property
+    def num_bytes(self) -> int:
+        """Sound and pixels of its own that it holds."""
+        return sum(item.num_bytes for item in self.input or () if not isinstance(item, str))
 
 
 class Responder:
@@ -118,10 +124,8 @@ class Responder:
                 self._active = running
             self._all.add(running)
             self._last_id = running.response.id
-        if running.is_in_band:
-            self._core.submit(lambda: self._answer(running), event_id=event_id)
-        else:
-            self._core.submit(lambda: self._answer_aside(running, event_id), event_id=event_id)
+        answer = self._answer if running.is_in_band else partial(self._answer_aside, event_id=event_id)
+        self._core.submit(lambda: answer(running), event_id=event_id, num_bytes=running.num_bytes)
 
     def cancel(self, reason: p.StatusReason, *, response_id: str | None = None) -> bool:
         """Stop a response at its next token: that of the conversation, or the one named; False where none runs."""
@@ -221,14 +225,16 @@ class Responder:
 
     # In the worker's thread
 
-    def _answer_aside(self, running: Running, event_id: str | None) -> None:
+    def _answer_aside(self, running: Running, *, event_id: str | None) -> None:
         """Collect what it is about, after all that was said before; then answer beside what comes next."""
         try:
             turns = self._turns_of(running)
         except Exception as error:
             self._fail(running, self._outgoing(running), error, is_aside=True)
             return
-        self._core.submit(lambda: self._answer(running, turns), event_id=event_id, is_aside=True)
+        self._core.submit(
+            lambda: self._answer(running, turns), event_id=event_id, num_bytes=running.num_bytes, is_aside=True
+        )
 
     def _turns_of(self, running: Running) -> list[Turn]:
         if running.input is None:

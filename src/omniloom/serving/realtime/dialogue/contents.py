@@ -26,11 +26,12 @@ class ItemParts:
 
 
 class ContentReader:
-    """Reads items, within the limits and in the session's input format."""
+    """Reads the items of one event, within the limits and in the session's input format."""
 
     def __init__(self, limits: Limits, audio_format: p.AudioFormat) -> None:
         self._limits = limits
         self._format = audio_format
+        self._num_pixels = 0
 
     def read(self, item: p.Item, *, param: str = "item") -> ItemParts:
         """
@@ -54,13 +55,12 @@ class ContentReader:
 
     def _user_parts(self, contents: Sequence[p.InputContent], param: str) -> list[Part]:
         parts: list[Part] = []
-        num_pixels = 0
         for index, content in enumerate(contents):
             part = self._part(content, f"{param}.content.{index}")
-            num_pixels += part.pixels[0].numel() if isinstance(part, Image) else 0
-            if num_pixels > self._limits.image_pixels:
+            self._num_pixels += part.pixels[0].numel() if isinstance(part, Image) else 0
+            if self._num_pixels > self._limits.image_pixels:
                 raise RequestError(
-                    f"the pictures of one message have over {self._limits.image_pixels:,} pixels together; send fewer, "
+                    f"the pictures of one event have over {self._limits.image_pixels:,} pixels together; send fewer, "
                     "or make them smaller first",
                     code="image_too_large",
                     param=f"{param}.content.{index}.image_url",

@@ -16,6 +16,7 @@ from omniloom.serving.realtime.answering.responder import encoded
 from omniloom.serving.realtime.answering.speech import OutgoingSpeech
 from omniloom.serving.realtime.core import SessionCore
 from omniloom.serving.realtime.dialogue.contents import ContentReader
+from omniloom.serving.realtime.dialogue.items import ROOT
 from omniloom.serving.realtime.dialogue.memory import Remembered
 from omniloom.serving.realtime.limits import RequestError
 from omniloom.serving.realtime.media import MODEL_RATE_HZ, Resampler, encode_image, encode_sound, rate_of
@@ -37,6 +38,7 @@ class Editing:
             ids["call_id"] = item.call_id or p.new_id("call")
         item = item.model_copy(update=ids)
         item_id = str(item.id)
+        earlier = self._up_to(event.previous_item_id)
         core.announce(item, after=event.previous_item_id)
 
         def remember() -> None:
@@ -44,12 +46,14 @@ class Editing:
                 turns = tuple(encoded(parts, core))
                 opens = isinstance(item, p.UserMessage)
                 if turns:
-                    core.memory.add(Remembered(item_id, turns, opens_exchange=opens), after=event.previous_item_id)
+                    remembered = Remembered(item_id, turns, opens_exchange=opens)
+                    core.memory.add(remembered, after=None if earlier is None else self._known(earlier))
             except Exception:
                 self._forget(item_id)
                 raise
 
         core.submit(remember, event_id=event.event_id, num_bytes=parts.num_bytes)
+        core.drop_overflow()  # Which may be this very item: only what has been remembered can be forgotten.
         return item
 
     def delete(self, event: p.ConversationItemDelete) -> None:
@@ -72,7 +76,17 @@ class Editing:
             raise RequestError(message, code="invalid_item", param="item_id")
         self._core.submit(lambda: self._truncate(event), event_id=event.event_id)
 
+    def _up_to(self, item_id: str | None) -> list[str] | None:
+        """The items behind which one goes that follows this; None at the end."""
+        ids = self._core.items.ids
+        return None if item_id is None else ids[: ids.index(item_id) + 1] if item_id in ids else []
+
     # In the worker's thread
+
+    def _known(self, earlier: list[str]) -> str:
+        """The last of these that the model remembers: it keeps no turn of what says nothing to it."""
+        memory = self._core.memory
+        return next((item_id for item_id in reversed(earlier) if memory.find(item_id) is not None), ROOT)
 
     def _forget(self, item_id: str) -> None:
         """The model could not take an item in: it is no part of the conversation."""
