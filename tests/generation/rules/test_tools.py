@@ -136,6 +136,8 @@ def tools_with(schema):
         ([Tool(name=f"t{n}") for n in range(129)], "auto", "129 tools are given, at most 128"),
         (tools_with({"enum": ["x" * 1001]}), "auto", "parameters of tool t0: enum"),
         (tools_with({"multipleOf": 997}), "auto", "994009"),
+        (tools_with({"allOf": [{"multipleOf": 997}] * 1_500}), "auto", "994009 when multiplied"),
+        (tools_with({"allOf": [{"multipleOf": 997}] * 20_000}), "auto", "at most 65536 are taken"),
         (tools_with({"enum": list(range(9000))}), "auto", "leave tools out"),
     ],
 )  # fmt: skip

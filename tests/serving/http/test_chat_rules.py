@@ -125,6 +125,13 @@ def test_what_does_not_go_together_is_refused_by_name(api: TestClient, fields: d
     assert response.status_code == 400 and response.json()["error"]["param"].split(".")[0] == param
 
 
+def test_earlier_calls_are_as_long_as_any_text(api: TestClient) -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "paint", "arguments": "1" * 4_000}}
+    turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    error = ask(api, messages=[*turns, {"role": "user", "content": "and?"}]).json()["error"]
+    assert (error["code"], error["param"]) == ("text_too_long", "messages.1.tool_calls.0.function.arguments")
+
+
 @pytest.mark.parametrize("schema", [{"type": "nothing"}, {"multipleOf": 999983}, {"$ref": "http://127.0.0.1/x"}])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_schema_that_cannot_be_held_is_refused(api: TestClient, schema: dict[str, Any], stream: bool) -> None:

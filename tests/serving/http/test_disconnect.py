@@ -27,12 +27,14 @@ class HeldConversation:
         self.has_begun = threading.Event()
         self.is_cancelled = threading.Event()
         self.may_go_on = threading.Event()
+        self.must_fail = threading.Event()
 
     def reply(self, want: Any, **settings: Any) -> Iterator[Any]:
         yield TextDelta("one")
         self.has_begun.set()
         while not (self.is_cancelled.wait(0.01) or self.may_go_on.is_set()):
-            pass
+            if self.must_fail.is_set():
+                raise ValueError("it fails")
         reason: Any = "cancelled" if self.is_cancelled.is_set() else "stop"
         usage = Usage(text_tokens=1)
         reply = Reply(text="one", audio=None, image=None, parts=(), ids=(), finish_reason=reason, usage=usage)
@@ -121,6 +123,15 @@ def test_every_choice_stops(omni: HeldOmni, port: int) -> None:
     held = [omni.next(0), omni.next(1)]
     connection.close()
     assert all(one.is_cancelled.wait(PATIENCE_S) for one in held)
+
+
+def test_a_choice_that_fails_stops_the_others(omni: HeldOmni, port: int) -> None:
+    connection = send(port, n=2)
+    first, second = omni.next(0), omni.next(1)
+    first.must_fail.set()
+    assert connection.getresponse().status == 400
+    assert second.is_cancelled.wait(PATIENCE_S)
+    connection.close()
 
 
 def test_whoever_waits_gets_the_place_of_who_has_left(omni: HeldOmni, port: int) -> None:

@@ -16,6 +16,7 @@ from omniloom.data.scenes import parse_description, render
 from omniloom.generation import Omni, Sampling
 from omniloom.serving.http.store import Store
 
+LONG_CALL = {"type": "function_call", "call_id": "call_1", "name": "paint", "arguments": "1" * 4_000}
 QUESTION = "I see a green circle. What colour is the circle?"
 SCHEMA = {"type": "object", "properties": {"colour": {"enum": ["red", "green"]}}, "required": ["colour"]}
 TOOL = {"type": "function", "name": "paint", "parameters": {**SCHEMA, "additionalProperties": False}, "strict": True}
@@ -113,6 +114,7 @@ def test_items_and_pictures_are_taken(api: TestClient, tiny: Omni) -> None:
         ({"input": []}, 400, "input"),
         ({"input": " "}, 400, "input"),
         ({"input": [{"role": "assistant", "content": "a"}]}, 400, "input"),
+        ({"input": [LONG_CALL]}, 400, "input.0.arguments"),
         ({"previous_response_id": "resp_none"}, 404, "previous_response_id"),
         ({"background": True}, 400, "background"),
         ({"reasoning": {"effort": "high"}}, 400, "reasoning"),

@@ -119,22 +119,27 @@ def schema_source(schema: Mapping[str, Any] | bool) -> str:
         source.encode()
     except (TypeError, UnicodeEncodeError) as error:
         raise ValueError(f"the JSON schema is no JSON ({error}); give one that is") from error
+    source = _bounded("json_schema", source)
     check_multiples([plain])
-    return _bounded("json_schema", source)
+    return source
 
 
 def check_multiples(schemas: Sequence[Mapping[str, Any]]) -> None:
     """Refuse schemas of one grammar whose values of `multipleOf` would take long to compile.
 
+    It stops at the first that is too much: a product of thousands would itself take long.
+
     Raises:
         ValueError: If they are larger than `MAX_MULTIPLE` when multiplied.
     """
-    multiple = math.prod(number for schema in schemas for number in _multiples(schema))
-    if multiple > MAX_MULTIPLE:
-        raise ValueError(
-            f"the values of multipleOf in the JSON schema are {multiple} when multiplied, at most {MAX_MULTIPLE} is "
-            "taken; use smaller ones, or check the number yourself"
-        )
+    multiple = 1
+    for number in (number for schema in schemas for number in _multiples(schema)):
+        multiple *= number
+        if multiple > MAX_MULTIPLE:
+            raise ValueError(
+                f"values of multipleOf in the JSON schema are {multiple} when multiplied, at most {MAX_MULTIPLE} is "
+                "taken; use smaller ones, or check the number yourself"
+            )
 
 
 def grammar_of(constraint: Constraint) -> str:
@@ -212,7 +217,12 @@ def _check_length(value: Any, *, key: str) -> None:
 def _multiples(schema: Any) -> Iterator[int]:
     """The digits of every `multipleOf`, without those zeros that only set the point."""
     for key, value in schema.items() if isinstance(schema, Mapping) else enumerate(schema):
-        if key == "multipleOf" and isinstance(value, int | float) and math.isfinite(value) and value > 0:
-            yield int("".join(map(str, Decimal(str(value)).normalize().as_tuple().digits)))
+        if key == "multipleOf" and _is_above_zero(value):
+            yield int("".join(map(str, Decimal(str(value)).as_tuple().digits)).rstrip("0"))
         elif isinstance(value, Mapping | list):
             yield from _multiples(value)
+
+
+def _is_above_zero(value: Any) -> bool:
+    """A number of any size: JSON's integers may be too large for a float."""
+    return isinstance(value, int | float) and 0 < value < math.inf

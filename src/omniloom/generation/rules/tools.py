@@ -92,7 +92,6 @@ def tool_call_grammar(tools: Sequence[Tool], tool_choice: str = "auto") -> ToolR
             f"tool_choice {tool_choice!r} names no tool that is given ({', '.join(names) or 'there is none'}); it must "
             "be none, auto, required, or a tool's name"
         )
-    check_multiples([tool.parameters or {} for tool in offered])
     calls = " | ".join(f"call_{number}" for number in range(len(offered)))
     source = "\n".join([f"start: {calls}", *(_rule(number, tool) for number, tool in enumerate(offered))])
     if len(source) > MAX_SOURCE_CHARS["json_schema"]:
@@ -100,6 +99,7 @@ def tool_call_grammar(tools: Sequence[Tool], tool_choice: str = "auto") -> ToolR
             f"the tools' schemas have {len(source)} characters together, at most {MAX_SOURCE_CHARS['json_schema']} are "
             "taken; leave tools out or use smaller schemas"
         )
+    check_multiples([tool.parameters or {} for tool in offered])
     return ToolRules(constraint=Constraint(kind="lark", source=source), is_required=tool_choice != "auto")
 
 

@@ -111,7 +111,8 @@ class ModelWork:
         queue: asyncio.Queue[_Piece[R] | _Failed | None] = asyncio.Queue()
 
         def put(item: _Piece[R] | _Failed | None) -> None:
-            if queue.qsize() > MAX_UNREAD:
+            # That it failed or ended is told however much waits: else its reader would wait for ever.
+            if isinstance(item, _Piece) and queue.qsize() > MAX_UNREAD:
                 raise ApiError("the reply was not read", status=CLIENT_GONE, code="slow_reader")
             loop.call_soon_threadsafe(queue.put_nowait, item)
 

@@ -62,16 +62,16 @@ class ChatCompletions:
 
     async def answer(self, body: wire.ChatRequest, request: Request) -> Response:
         require_model(body.model, self.model_name)
-        unused = checked(body)
+        unused = await asyncio.to_thread(checked, body)
         headers = {UNUSED_HEADER: ", ".join(unused)} if unused else None
         replies = [self._reply(body, seed) for seed in seeds_of(body.seed, body.n or 1)]
         if body.stream:
             events = await while_connected(request, begun(together(replies)))
             chunks = self._chunks(body, events)
             return StreamingResponse(events_of(chunks), media_type="text/event-stream", headers=headers)
-        gathered = asyncio.gather(*(collected(reply) for reply in replies))
-        done = [events[-1] for events in await while_connected(request, _awaited(gathered))]
-        made = await asyncio.to_thread(self._whole, body, [event for event in done if isinstance(event, Done)])
+        pieces = await while_connected(request, collected(together(replies)))
+        done = {place: event for place, event in pieces if isinstance(event, Done)}
+        made = await asyncio.to_thread(self._whole, body, [done[place] for place in sorted(done)])
         return JSONResponse(made.model_dump(mode="json", exclude_none=False), headers=headers)
 
     def _reply(self, body: wire.ChatRequest, seed: int) -> AsyncGenerator[Event, None]:
@@ -118,10 +118,6 @@ class ChatCompletions:
                     yield told(piece)
         if body.stream_options is not None and body.stream_options.include_usage:
             yield told(usage=completion_usage([choice.usage for choice in choices if choice.usage is not None]))
-
-
-async def _awaited(future: asyncio.Future[list[list[Event]]]) -> list[list[Event]]:
-    return await future
 
 
 def chat_routes(omni: Omni, *, model_name: str, limits: Limits, work: ModelWork) -> APIRouter:

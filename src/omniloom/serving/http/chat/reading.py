@@ -8,6 +8,7 @@ from omniloom.generation.rules import (
     Constraint,
     TextRules,
     Tool,
+    ToolCall,
     ToolRules,
     json_object,
     json_schema,
@@ -22,7 +23,7 @@ from omniloom.serving.http.wire import voice_name
 from omniloom.serving.http.work import Asked
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.voices import require_voice
-from omniloom.stream.parts import Part, Text
+from omniloom.stream.parts import Part
 
 Spoken = Store[tuple[Part, ...]]
 """Spoken replies by the id that a client has of them."""
@@ -169,8 +170,9 @@ def _assistant_parts(message: wire.AssistantMessage, param: str, limits: Limits,
             yield text_part(text, limits, param=f"{param}.content.{place}")
     for place, image in enumerate(message.images or ()):
         yield media.image_from_uri(image.image_url.url, limits, param=f"{param}.images.{place}.image_url.url")
-    for call in message.tool_calls or ():
-        yield Text(f'{{"name": "{call.function.name}", "arguments": {call.function.arguments}}}')
+    for place, call in enumerate(message.tool_calls or ()):
+        made = ToolCall(name=call.function.name, arguments=call.function.arguments)
+        yield text_part(made.text, limits, param=f"{param}.tool_calls.{place}.function.arguments")
 
 
 def _assistant_texts(message: wire.AssistantMessage) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -57,7 +58,7 @@ class Responses:
 
     async def answer(self, body: wire.ResponseRequest, request: Request) -> Response:
         require_model(body.model, self.model_name)
-        unused = checked(body)
+        unused = await asyncio.to_thread(checked, body)
         headers = {UNUSED_HEADER: ", ".join(unused)} if unused else None
         history = self._found(body.previous_response_id).history if body.previous_response_id else ()
         (seed,) = seeds_of(body.seed, 1)

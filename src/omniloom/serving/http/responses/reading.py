@@ -21,7 +21,7 @@ from omniloom.serving.http.responses import wire
 from omniloom.serving.http.work import Asked
 from omniloom.serving.realtime.limits import Limits
 from omniloom.stream.message import Message, Role
-from omniloom.stream.parts import Part, Text
+from omniloom.stream.parts import Part
 
 
 def checked(request: wire.ResponseRequest) -> list[str]:
@@ -105,7 +105,8 @@ def _turns(request: wire.ResponseRequest, limits: Limits) -> Iterator[Turn]:
         return
     for place, item in enumerate(request.input):
         if isinstance(item, wire.GivenCall):
-            yield Turn("assistant", (Text(ToolCall(name=item.name, arguments=item.arguments).text),))
+            made = ToolCall(name=item.name, arguments=item.arguments)
+            yield Turn("assistant", (text_part(made.text, limits, param=f"input.{place}.arguments"),))
         elif isinstance(item, wire.CallOutput):
             yield Turn("user", (text_part(item.output, limits, param=f"input.{place}.output"),))
         elif not _is_system(item):
