@@ -228,13 +228,14 @@ def test_an_answer_after_a_cancel_takes_no_more_steps_than_without(steps):
 
 
 def test_a_cancel_from_another_thread_is_seen_while_others_are_decoded():
-    conversation, begun = OMNI.conversation(), threading.Event()
+    conversation, begun, is_cancelled = OMNI.conversation(), threading.Event(), threading.Event()
     conversation.add("say")
 
     def read():
         events = conversation.reply("audio", max_tokens=200)
         for event in events:
             begun.set()
+            is_cancelled.wait()
             last = event
         return last.finish_reason
 
@@ -243,7 +244,8 @@ def test_a_cancel_from_another_thread_is_seen_while_others_are_decoded():
         others = [threads.submit(OMNI.reply, "say", "audio", max_tokens=60) for _ in range(2)]
         begun.wait()
         conversation.cancel()
-        assert reading.result() in ("cancelled", "length", "stop")
+        is_cancelled.set()
+        assert reading.result() == "cancelled"
         assert len({other.result().ids for other in others}) == 1
     conversation.add("say")
     assert finished(conversation.reply("text")).text
@@ -276,6 +278,38 @@ def test_an_interrupted_step_tells_all_that_were_in_it(monkeypatch):
         engine.feed(new_row(OMNI._prepared, 3))
     assert reply.is_done and isinstance(reply.error, StepError)
     assert_idle(engine)
+
+
+def test_whoever_waits_for_the_lane_of_an_interrupted_step_gets_it(monkeypatch):
+    engine, run, stepping, may_end = Engine(OMNI._prepared, num_lanes=1), NativeStep.__call__, *_events(2)
+
+    def interrupted_once(self, shares, ranges):
+        if stepping.is_set():
+            return run(self, shares, ranges)
+        stepping.set()
+        assert may_end.wait(30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(NativeStep, "__call__", interrupted_once)
+    rows = [new_row(OMNI._prepared, 3) for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(engine.feed, rows[0])
+        assert stepping.wait(30)
+        second = threads.submit(engine.feed, rows[1])
+        while not engine.stats().num_readers_waiting:
+            assert not second.done()
+        may_end.set()
+        assert isinstance(first.exception(30), KeyboardInterrupt)
+        try:
+            second.result(30)
+        finally:  # or a thread that nobody wakes would keep the test from ending
+            engine._run_until(lambda: rows[1].num_fed == 3)
+    assert rows[1].num_fed == 3
+    assert_idle(engine)
+
+
+def _events(number):
+    return [threading.Event() for _ in range(number)]
 
 
 def test_a_rows_own_error_is_its_readers_alone(monkeypatch):

@@ -273,7 +273,12 @@ class Engine:
                     waiting = _Waiting(is_reached)
                     self._waiting.append(waiting)
             if work:
-                self._take_step(lane, work)
+                try:
+                    self._take_step(lane, work)
+                except BaseException:  # This thread leaves, and others may wait for the lane that it had.
+                    with self._lock:
+                        self._hand_over()
+                    raise
             else:
                 self._wait(waiting)
 

@@ -9,7 +9,9 @@ import json
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from tests.serving.conftest import FakeConversation
 
+from omniloom.generation import OutOfCache
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.realtime.media import decode_pcm
 
@@ -366,6 +368,23 @@ def test_a_model_that_breaks_fails_the_response_and_not_the_session(client, capl
     assert "the fake is broken" in caplog.text
     client.say("hello")
     assert client.until("response.done")[-1]["response"]["status"] == "completed"
+
+
+def test_a_cache_that_is_full_for_a_while_forgets_nothing(client, omni, monkeypatch):
+    client.say("one", output_modalities=["text"])
+    client.until("response.done")
+
+    def full(conversation, turns):
+        raise OutOfCache("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeConversation, "restate", full)
+        content = [{"type": "input_text", "text": "lost"}]
+        client.send(type="conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        assert client.until("error")[-1]["error"]["code"] == "server_busy"
+    client.say("two", output_modalities=["text"])
+    client.until("response.done")
+    assert [omni.turns.text(turn) for turn in omni.last_turns] == ["one", "one", "two"]
 
 
 def test_session_update_changes_what_is_given_and_keeps_the_rest(client):

@@ -79,6 +79,7 @@ class SessionCore:
             return error.details(event_id)
         if isinstance(error, OutOfCache):
             details = p.ErrorDetails(type="server_error", code="server_busy", message=str(error), event_id=event_id)
+            error.__traceback__ = None  # Its frames hold the old row, whose memory the new one needs.
         elif isinstance(error, ValueError):
             details = p.ErrorDetails(
                 type="invalid_request_error", code="model_refused_input", message=str(error), event_id=event_id

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from omniloom.generation import Conversation, Omni, Turn
+from omniloom.generation import Conversation, Omni, OutOfCache, Turn
 from omniloom.serving.realtime import protocol as p
 from omniloom.stream.message import Role
 from omniloom.stream.parts import Audio
@@ -125,7 +125,10 @@ class Memory:
         """A new row with all that is remembered, after the model failed at the old one."""
         self._is_hearing = False
         self.conversation = self._omni.conversation()
-        self.sync()
+        try:
+            self.sync()
+        except OutOfCache:  # There may be room for all of it by the next turn.
+            self.conversation = self._omni.conversation()
 
     def forget(self) -> None:
         """Everything, the row included."""
