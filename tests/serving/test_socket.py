@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
 import threading
 
+import PIL.Image
 import pytest
 import websockets
 from tests.serving.conftest import running_server
@@ -14,6 +17,7 @@ from omniloom.serving.realtime import Outbox, RealtimeSession
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.socket import MAX_AHEAD, SHORT_CHARS
+from omniloom.stream.parts import Image
 
 
 @pytest.fixture
@@ -53,6 +57,14 @@ def test_the_dialect_is_chosen_by_the_header_or_by_a_browsers_subprotocol(connec
     found = asyncio.run(all_of_them())
     assert ["modalities" in session for session, _ in found] == [False, False, True, True]
     assert [subprotocol for _, subprotocol in found] == [None, None, None, "realtime"]
+
+
+def test_a_browsers_subprotocol_is_taken_by_the_live_protocol_too(connect):
+    async def taken():
+        async with connect("live/sessions", subprotocols=["realtime", "openai-insecure-api-key.none"]) as socket:
+            return socket.subprotocol
+
+    assert asyncio.run(taken()) == "realtime"
 
 
 def test_another_model_is_refused_in_the_dialects_words(connect):
@@ -102,6 +114,37 @@ def test_a_flood_is_read_only_as_fast_as_it_is_followed(connect, omni, monkeypat
             return is_held_back
 
     assert asyncio.run(flood()), "20 MB were taken in though nothing was followed"
+
+
+@pytest.mark.parametrize("name", ["input_image", "\\u0069nput_image"])
+def test_a_picture_that_takes_long_to_open_holds_up_no_other_client(connect, monkeypatch, name):
+    may_open, is_opening = threading.Event(), threading.Event()
+    opened = Image.open
+
+    def slow(data):
+        is_opening.set()
+        assert may_open.wait(20)
+        return opened(data)
+
+    monkeypatch.setattr(Image, "open", slow)
+    file = io.BytesIO()
+    PIL.Image.new("1", (4, 4)).save(file, "PNG")
+    uri = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    item = {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": uri}]}
+    text = json.dumps({"type": "conversation.item.create", "item": item}).replace("input_image", name)
+
+    async def talk():
+        async with connect() as painter, connect() as other:
+            await painter.send(text)
+            assert await asyncio.to_thread(is_opening.wait, 20)
+            try:
+                await update(other, output_modalities=["text"])
+                await asyncio.wait_for(next_of(other, "session.updated"), 5)
+            finally:
+                may_open.set()
+            await next_of(painter, "conversation.item.done")
+
+    asyncio.run(talk())
 
 
 def test_long_and_short_messages_keep_their_order(connect):

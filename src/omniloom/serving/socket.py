@@ -3,7 +3,7 @@
 A session works for milliseconds on a message (it looks for speech in each piece of sound), too long for the event
 loop. A thread for each message was rejected: the way there and back costs as much as following it does
 (`benchmarks/serving/bench_inbound.py`). So one thread takes the short messages of all sessions, a few of each
-at a time, and only long ones, pictures and whole sounds, go to the pool. Until a client's messages are followed no more
+at a time, and only long ones and those with a picture go to the pool. Until a client's messages are followed no more
 are read, and TCP holds it back: a flood fills its own socket and nothing here.
 
 What a slow reader has not read stays in its outbox, which is bounded; then it is told, and cut off where it still does
@@ -40,6 +40,8 @@ BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 """What a browser sends in place of the header, which it cannot set."""
 SHORT_CHARS = 32_768
 """Longest message for the shared thread: half a second of sound at 24 kHz."""
+SLOW_WORDS = ("input_image", "\\u00")
+"""Not for the shared thread: two kilobytes of picture may take a second to open; an escape may spell its name."""
 MAX_AHEAD = 4
 """Messages of one socket that may wait for the shared thread, so that no client holds up the others'."""
 
@@ -86,7 +88,7 @@ class SessionSockets:
 
     async def serve(self, socket: WebSocket) -> None:
         """One client of the realtime protocol, GA or beta, from its greeting until either side ends."""
-        await socket.accept(subprotocol="realtime" if "realtime" in _subprotocols(socket) else None)
+        await socket.accept(subprotocol=_accepted(socket))
         asked = socket.query_params.get("model", self._model_name)
         if asked != self._model_name:
             message = f"this server serves {self._model_name!r}, not {asked[:80]!r}"
@@ -97,7 +99,7 @@ class SessionSockets:
 
     async def serve_live(self, socket: WebSocket) -> None:
         """One client of the Live protocol, from its greeting until either side ends."""
-        await socket.accept()
+        await socket.accept(subprotocol=_accepted(socket))
         await self._serve(socket, self._new_live, PacedOutbox, w.Error)
 
     async def _serve(
@@ -244,7 +246,7 @@ class _Carrier:
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text") or message.get("bytes") or ""
-            if len(text) <= SHORT_CHARS:
+            if _is_quick(text):
                 self._backlog.add(partial(self._context.run, self._session.handle, text))
                 await self._backlog.below(MAX_AHEAD)
             else:
@@ -294,6 +296,17 @@ class _Carrier:
 
 def _subprotocols(socket: WebSocket) -> list[str]:
     return list(socket.scope.get("subprotocols", ()))
+
+
+def _accepted(socket: WebSocket) -> str | None:
+    """A browser that offers subprotocols, one of them its key, closes the socket unless one is taken."""
+    return "realtime" if "realtime" in _subprotocols(socket) else None
+
+
+def _is_quick(message: str | bytes) -> bool:
+    """Whether following it takes milliseconds: short, no picture to open, and nothing that could hide one."""
+    slow = SLOW_WORDS if isinstance(message, str) else tuple(word.encode() for word in SLOW_WORDS)
+    return len(message) <= SHORT_CHARS and not any(word in message for word in slow)  # type: ignore[operator]
 
 
 def _is_beta(socket: WebSocket) -> bool:

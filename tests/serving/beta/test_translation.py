@@ -153,6 +153,22 @@ def test_what_is_wrong_is_named_as_the_client_wrote_it(beta, session, param):
 
 
 @pytest.mark.parametrize(
+    ("event", "param"),
+    [
+        ({"type": "session.update", "session": {"tool_choice": ""}}, "session.tool_choice"),
+        ({"type": "response.create", "response": {"tool_choice": "x" * 65}}, "response.tool_choice"),
+    ],
+)
+def test_a_tool_choice_that_the_ga_protocol_would_not_take_is_one_error(beta, event, param):
+    beta.next()
+    beta.send(**event, event_id="mine")
+    error = beta.next()["error"]
+    assert (error["code"], error["param"], error["event_id"]) == ("invalid_value", param, "mine")
+    beta.say("hello", modalities=["text"])
+    assert beta.until("response.done")[-1]["response"]["status"] == "completed"
+
+
+@pytest.mark.parametrize(
     ("ga", "beta_name"),
     [
         ("session.audio.input.turn_detection.threshold", "session.turn_detection.threshold"),

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 from openai.types.live import BuiltInVoice, ClientEvent, ServerEvent
 
+from omniloom.serving.guard.rates import Allowance
 from omniloom.serving.live import LiveSession, PacedOutbox
 from omniloom.serving.live import protocol as w
 from omniloom.serving.realtime import RealtimeSession
@@ -42,6 +43,10 @@ class Clock:
         return self.now_s
 
 
+def loudness(window):
+    return float(abs(window).max() > 0.05)
+
+
 @pytest.fixture
 def live(omni, check_official, sound):
     """A session of the Live protocol whose time stands still until `wait_ms`."""
@@ -49,14 +54,12 @@ def live(omni, check_official, sound):
     class Live:
         def __init__(self):
             self.clock = Clock()
+            self.allowance = None
             self.outbox = PacedOutbox(limit_bytes=1 << 24, clock=self.clock)
 
             def new_session(outbox):
                 return RealtimeSession(
-                    omni,
-                    outbox=outbox,
-                    model_name="fake",
-                    new_probability=lambda: lambda window: float(abs(window).max() > 0.05),
+                    omni, outbox=outbox, model_name="fake", allowance=self.allowance, new_probability=lambda: loudness
                 )
 
             self.session = LiveSession(
@@ -139,6 +142,14 @@ def test_it_starts_first_and_says_how(live):
         ({"delegation": {"type": "responses", "responses": {"model": "gpt-5"}}}, "session.delegation.responses.model"),
         ({"client": {"data_channel": {}}}, "session.client"),
         ({"temperature": 1}, "session.temperature"),
+        ({"input": [{"id": "", "role": "user", "content": [{"text": "a"}]}]}, "session.input.0.id"),
+        (
+            {
+                "instructions": "a" * 20_000,
+                "delegation": {"type": "responses", "responses": {"instructions": "b" * 20_000}},
+            },
+            "session.instructions",
+        ),
     ],
 )
 def test_what_it_cannot_be_started_with_is_named(live, session, param):
@@ -214,6 +225,46 @@ def test_a_fixture_is_played_and_nothing_is_heard_meanwhile(live, sound):
     assert (round(ms_of(rest)), rest[-1]["type"]) == (200, "session.output_audio.fixture.played")
     live.say_something()
     assert words_of(live.until("session.output_transcript.delta")).startswith("heard")
+
+
+@pytest.mark.parametrize(("name", "silence"), [("audio/pcmu", 0xFF), ("audio/pcma", 0xD5)])
+def test_a_fixture_is_played_in_the_sessions_own_format(live, sound, name, silence):
+    live.start(audio={"format": {"type": name}})
+    live.send("session.output_audio.fixture.play", audio=sound(200, loud=False))
+    assert live.next()["type"] == "session.output_audio.fixture.playing"
+    played = b"".join(base64.b64decode(e["delta"]) for e in live.now() if e["type"] == "session.output_audio.delta")
+    assert played == bytes([silence]) * 1600
+
+
+def test_a_result_without_the_calls_id_is_one_error(live):
+    live.start(delegation={"type": "responses", "responses": {"model": "fake"}})
+    live.send("response.item.create", event_id="r", item={"type": "function_call_output", "call_id": "", "output": "1"})
+    error = live.next()
+    assert (error["error"]["param"], error["client_event_id"]) == ("item.call_id", "r")
+
+
+def test_a_bug_in_one_event_is_told_and_the_session_goes_on(live, monkeypatch, caplog):
+    live.start()
+    with monkeypatch.context() as patched:
+        patched.setattr("omniloom.serving.live.outward.LiveEvents.read_fixture", lambda *args, **options: 1 / 0)
+        live.send("session.output_audio.fixture.play", audio="", event_id="f")
+    error = live.next()
+    assert (error["error"]["code"], error["error"]["type"]) == ("internal_error", "server_error")
+    assert error["client_event_id"] == "f" and "ZeroDivisionError" in caplog.text
+    live.send("session.input_audio.mute")
+    assert live.next()["type"] == "session.input_audio.muted"
+
+
+def test_an_answer_that_is_refused_does_not_keep_the_next_one_waiting(live):
+    """Of three things to say the rate allows one; the others are refused with an error, and none waits for ever."""
+    live.allowance = Allowance(requests_per_minute=1, tokens_per_minute=0)
+    live.start()
+    for word in ("one", "two", "three"):
+        live.send("session.commentary.append", content=word, delegation_id=None, event_id=word)
+    events = live.until("session.usage.updated") + live.until("error") + live.until("error")
+    refused = [event["error"] for event in events if event["type"] == "error"]
+    assert [error["code"] for error in refused] == ["rate_limit_exceeded"] * 2
+    assert [error["client_event_id"] for error in refused] == ["two", "three"]
 
 
 def test_it_closes_with_its_usage_and_takes_nothing_more(live):

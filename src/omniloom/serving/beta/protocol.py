@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, Tag
 from omniloom.serving.realtime import protocol as p
 
 AudioFormat = Literal["pcm16", "g711_ulaw", "g711_alaw"]
+ToolName = Annotated[str, Field(min_length=1, max_length=64)]
 
 # Session
 
@@ -40,7 +41,7 @@ class SessionSettings(p.Changes):
     input_audio_noise_reduction: None = None
     turn_detection: p.TurnDetection | None = Field(default=p.ServerVad(), description="null: the client commits.")
     tools: p.Tools = Field(default=[])
-    tool_choice: str | p.ToolChoiceFunction = Field(
+    tool_choice: ToolName | p.ToolChoiceFunction = Field(
         default="auto", description='"none", "auto", "required", or the name of a function.'
     )
     temperature: p.Temperature = Field(
@@ -160,7 +161,7 @@ class ResponseSettings(p.Changes):
     voice: str | None = Field(default=None, min_length=1, max_length=64)
     output_audio_format: AudioFormat | None = None
     tools: p.Tools | None = None
-    tool_choice: str | p.ToolChoiceFunction | None = None
+    tool_choice: ToolName | p.ToolChoiceFunction | None = None
     temperature: p.Temperature | None = None
     max_response_output_tokens: p.MaxOutputTokens | None = None
     metadata: p.Metadata | None = None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from omniloom.serving.beta import protocol as b
 from omniloom.serving.beta.translation import to_beta, to_ga
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import Limits, RequestError
 from omniloom.serving.realtime.outbox import EventSink
-from omniloom.serving.realtime.parsing import events_by_type, read_message
+from omniloom.serving.realtime.parsing import as_request_error, events_by_type, read_message
 from omniloom.serving.realtime.session import RealtimeSession
 
 EVENTS = events_by_type(b.CLIENT_EVENTS)
@@ -25,7 +27,8 @@ class BetaSession:
         """`new_session(outbox=…)` makes the GA session inside."""
         self._outbox = outbox
         self._limits = limits
-        self._inner = new_session(outbox=_BetaSink(outbox))
+        self._told = _BetaSink(outbox)
+        self._inner = new_session(outbox=self._told)
 
     def handle(self, message: str | bytes) -> None:
         """Follow one client event; whatever is wrong with it becomes one `error` event."""
@@ -33,8 +36,13 @@ class BetaSession:
             event = read_message(message, self._limits, EVENTS)
         except RequestError as error:
             self._outbox.put(p.Error(error=error.details()))
+            return
+        try:
+            asked = to_ga(event)
+        except ValidationError as error:  # The GA protocol's bounds are its own; what they refuse it names.
+            self._told.put(p.Error(error=as_request_error(error).details(event.event_id)))
         else:
-            self._inner.follow(to_ga(event))
+            self._inner.follow(asked)
 
     @property
     def is_answering(self) -> bool:

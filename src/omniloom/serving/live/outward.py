@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from omniloom.serving.live import protocol as w
+from omniloom.serving.live.inward import realtime_format
 from omniloom.serving.live.pacing import Cut, PacedOutbox, Playback, bytes_per_ms
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import RequestError
-from omniloom.serving.realtime.media import Resampler, decode_pcm
+from omniloom.serving.realtime.media import Resampler, decode_pcm, encode_sound
 
 FIXTURE_RATE_HZ = 24_000
 MAX_SPANS = 64
@@ -119,7 +119,8 @@ class LiveEvents:
     def play_fixture(self, samples: np.ndarray, *, client_event_id: str | None) -> None:
         """Play samples (24 kHz) to the user; until they have ended nothing is heard."""
         rate_hz = self._format.rate
-        sound = encode(Resampler(FIXTURE_RATE_HZ, rate_hz).push(samples, is_last=True), self._format)
+        played = Resampler(FIXTURE_RATE_HZ, rate_hz).push(samples, is_last=True)
+        sound = encode_sound(played, realtime_format(self._format))
         now_s = self._outbox.clock()
         self._deaf_until_s = now_s + len(samples) / FIXTURE_RATE_HZ
         self._outbox.put(w.OutputAudioFixturePlaying(client_event_id=client_event_id))
@@ -191,8 +192,6 @@ class LiveEvents:
 
     def _error(self, event: p.Error) -> None:
         found = event.error
-        if found.code == "nothing_to_answer":
-            self.is_generating = False
         details = w.ErrorDetails(
             type=found.type,
             code=found.code,
@@ -207,9 +206,3 @@ def _wrapped(kind: str, **fields: Any) -> w.ResponseEvent:
     if "response" in fields:
         fields["response"] = {"created_at": int(time.time()), **fields["response"]}
     return w.ResponseEvent(event={"type": kind, **fields})
-
-
-def encode(samples: np.ndarray, format: w.AudioFormat) -> str:
-    """Base64 of the samples in a format, at its own rate."""
-    assert isinstance(format, w.PcmFormat)
-    return base64.b64encode((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes()).decode()

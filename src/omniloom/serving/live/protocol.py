@@ -99,7 +99,7 @@ class InitialItem(Changes):
     """A written message from before the session."""
 
     type: Literal["message"] = "message"
-    id: str | None = Field(default=None, max_length=64)
+    id: str | None = Field(default=None, min_length=1, max_length=64)
     role: Literal["developer", "user", "assistant"]
     status: Literal["completed", "incomplete"] | None = None
     content: list[InitialText] = Field(min_length=1, max_length=1)
@@ -215,9 +215,9 @@ class FunctionCallOutput(Changes):
     """What a function gave back."""
 
     type: Literal["function_call_output"]
-    call_id: str = Field(max_length=64)
+    call_id: str = Field(min_length=1, max_length=64)
     output: str = Field(max_length=16_384)
-    id: str | None = Field(default=None, max_length=64)
+    id: str | None = Field(default=None, min_length=1, max_length=64)
     status: Literal["completed", "incomplete", "in_progress"] | None = None
 
 

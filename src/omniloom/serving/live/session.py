@@ -10,6 +10,7 @@ it, by whichever thread has the turn (`_catch_up`), for a session must not be ca
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -17,14 +18,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from omniloom.generation import Omni
 from omniloom.serving.live import protocol as w
 from omniloom.serving.live.inward import realtime_item, realtime_settings, silent
-from omniloom.serving.live.outward import LiveEvents
+from omniloom.serving.live.outward import PARAMS, LiveEvents
 from omniloom.serving.live.pacing import PacedOutbox
 from omniloom.serving.realtime import protocol as p
+from omniloom.serving.realtime.core import internal_error
 from omniloom.serving.realtime.limits import Limits, RequestError
-from omniloom.serving.realtime.parsing import events_by_type, read_message
+from omniloom.serving.realtime.parsing import as_request_error, events_by_type, read_message
+
+LOGGER = logging.getLogger(__name__)
 
 EVENTS = events_by_type(w.CLIENT_EVENTS)
 NORMAL_CLOSURE = 1000
@@ -72,6 +78,7 @@ class LiveSession:
         self._resource: w.SessionResource | None = None
         self._is_muted = False
         self._has_ended = False
+        self._num_errors = 0
         self._turn = threading.Lock()
         self._later: deque[Callable[[], None]] = deque()
         self._commentaries: deque[w.CommentaryAppend] = deque()
@@ -110,6 +117,18 @@ class LiveSession:
                 self._handlers[type(event)](event)
         except RequestError as error:
             self._tell_error(error, event_id or error.event_id)
+        except ValidationError as error:  # What Live allows, the session inside may not.
+            found = as_request_error(error)
+            place = f"session.{found.param}"
+            found.param = PARAMS.get(place, place)
+            self._tell_error(found, event_id)
+        except Exception:  # A bug in one event must not end the session.
+            LOGGER.exception("a client event failed unexpectedly")
+            failed = internal_error(event_id)
+            details = w.ErrorDetails(
+                type="server_error", code=failed.code, message=failed.message, client_event_id=event_id
+            )
+            self._tell(w.Error(error=details, client_event_id=event_id))
         self._catch_up()
 
     def expire(self) -> None:
@@ -141,13 +160,13 @@ class LiveSession:
         sink = _Sink()
         inner = self._new_session(outbox=sink)
         events = LiveEvents(self._outbox, config.audio.format, context_tokens=self._context_tokens)
-        settings = realtime_settings(config, turn_detection=self._turn_detection)
         try:
+            settings = realtime_settings(config, turn_detection=self._turn_detection)
             sink.follow(inner, p.SessionUpdate(type="session.update", session=settings))
             for index, item in enumerate(config.input):
                 created = p.ConversationItemCreate(type="conversation.item.create", item=realtime_item(item))
                 sink.follow(inner, created, param=f"session.input.{index}")
-        except RequestError:
+        except Exception:
             inner.close()
             raise
         self._resource = w.SessionResource(**dict(config), id=inner.id.replace("sess_", "live_"), expires_at=expires_at)
@@ -240,8 +259,7 @@ class LiveSession:
             return
         event = self._commentaries.popleft()
         self._ask(_creates(p.UserMessage(content=[p.InputText(text=event.content)]), event.event_id))
-        self._events.expect_answer()
-        self._ask(p.ResponseCreate(type="response.create", event_id=event.event_id))
+        self._ask_answer(event.event_id)
 
     def _acknowledge(self, event: w.Append) -> None:
         assert self._events is not None
@@ -269,8 +287,7 @@ class LiveSession:
     def _create_response(self, event: w.ResponseCreate) -> None:
         assert self._events is not None
         self._require_backend()
-        self._events.expect_answer()
-        self._ask(p.ResponseCreate(type="response.create", event_id=event.event_id))
+        self._ask_answer(event.event_id)
 
     def _require_backend(self) -> None:
         assert self._resource is not None
@@ -284,17 +301,36 @@ class LiveSession:
         assert self._inner is not None
         self._inner.follow(event)
 
+    def _ask_answer(self, event_id: str | None) -> None:
+        """Have the session answer; where it refuses, nothing more is waited for."""
+        assert self._events is not None
+        was_generating, num_errors = self._events.is_generating, self._num_errors
+        self._events.expect_answer()
+        self._ask(p.ResponseCreate(type="response.create", event_id=event_id))
+        if self._num_errors > num_errors and not was_generating:
+            self._events.is_generating = False
+            self._later.append(self._go_on)
+
     def _hear(self, event: p.ServerEvent) -> None:
         """What the session inside tells, in the thread where it happens."""
         assert self._events is not None
+        self._num_errors += isinstance(event, p.Error)
         self._events.tell(event)
         if isinstance(event, p.SpeechStarted):
             self._later.append(self._stop_speaking)
-        elif isinstance(event, p.ResponseDone | p.InputAudioBufferCleared):
+        elif isinstance(event, p.ResponseDone | p.InputAudioBufferCleared) or self._has_failed(event):
             self._later.append(self._go_on)
         else:
             return
         self._catch_up()
+
+    def _has_failed(self, event: p.ServerEvent) -> bool:
+        """Whether this error is all that comes of the answer that was expected."""
+        assert self._events is not None and self._inner is not None
+        if not isinstance(event, p.Error) or self._inner.is_answering or not self._events.is_generating:
+            return False
+        self._events.is_generating = False
+        return True
 
     def _stop_speaking(self) -> None:
         """Drop what is unsent, and have the model remember no more than was heard."""

@@ -76,7 +76,7 @@ def read_event(data: Mapping[str, Any], events: Mapping[str, type[Event]]) -> Ev
     try:
         return events[name].model_validate(data)
     except ValidationError as error:
-        raise _as_request_error(error, data) from error
+        raise as_request_error(error, data) from error
 
 
 def change_settings(current: Settings, changes: Changes) -> Settings:
@@ -89,7 +89,7 @@ def change_settings(current: Settings, changes: Changes) -> Settings:
     try:
         return type(current).model_validate(merged)
     except ValidationError as error:
-        raise _as_request_error(error, merged) from error
+        raise as_request_error(error, merged) from error
 
 
 def _merge(old: Any, new: Any) -> Any:
@@ -98,9 +98,12 @@ def _merge(old: Any, new: Any) -> Any:
     return {**old, **{key: _merge(old.get(key), value) for key, value in new.items()}}
 
 
-def _as_request_error(error: ValidationError, data: Mapping[str, Any]) -> RequestError:
+def as_request_error(error: ValidationError, data: Mapping[str, Any] | None = None) -> RequestError:
+    """The first thing found wrong, as an error for the client; without `data` the field is where the model has it."""
     first = error.errors(include_url=False)[0]
-    param = _param(first["loc"], data, is_missing=first["type"] == "missing")
+    is_missing = first["type"] == "missing"
+    location = first["loc"]
+    param = ".".join(map(str, location)) if data is None else _param(location, data, is_missing=is_missing)
     if first["type"] in ("extra_forbidden", "none_required"):
         remedy = "leave it out" if first["type"] == "extra_forbidden" else "send null or leave it out"
         message = f"{param} is not served here; {remedy} (docs/protocol.md lists what is)"
