@@ -80,3 +80,10 @@ def test_sentences_and_pictures_find_what_is_about_the_same_thing():
     assert share_found(english, others) > 0.9
     assert share_found(tiny.embed(told("fr", "dessine {scene}")), english) > 0.6
     assert share_found(shown, others) > 0.6
+
+
+def test_what_is_embedded_is_told_as_usage(monkeypatch):
+    told = []
+    monkeypatch.setattr(OMNI._engine, "on_usage", told.append)
+    OMNI.embed(["abc", Text("de")])
+    assert [(usage.prompt.text, usage.reply_tokens) for usage in told] == [(5, 0)]

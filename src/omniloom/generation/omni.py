@@ -23,7 +23,7 @@ from omniloom.generation.conversation import MAX_REPLY_TOKENS, Conversation, enc
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.embedding import OPENING, embed_rows
 from omniloom.generation.engine import Engine, EngineStats, Generation
-from omniloom.generation.reply import Event, Reply, ReplyBuilder, Usage
+from omniloom.generation.reply import Event, Reply, ReplyBuilder, TokenCounts, Usage
 from omniloom.generation.rules import Rulebook, Ruling, TextRules
 from omniloom.generation.sampling import Picker, Sampling
 from omniloom.generation.turns import TurnCodec
@@ -110,7 +110,7 @@ class Omni:
         return self._engine.stats()
 
     def on_usage(self, tell: Callable[[Usage], None]) -> None:
-        """Have `tell` called with what each reply took, once it has ended, in the thread that reads it."""
+        """Have `tell` called with what each reply or `embed` took, once it has ended, in the thread that asks."""
         self._engine.on_usage = tell
 
     def conversation(self, history: Sequence[Message] = ()) -> Conversation:
@@ -238,7 +238,10 @@ class Omni:
                     "embedded; give another, or cut it into pieces"
                 )
             rows.append(row)
-        return embed_rows(self._prepared, rows)
+        vectors = embed_rows(self._prepared, rows)
+        read = [position for row in rows for position in row[OPENING:]]
+        self._engine.on_usage(Usage(prompt=TokenCounts.of(read, self.vocabulary)))
+        return vectors
 
     def _asked(self, prompt: Prompt) -> Conversation:
         """A conversation of which one reply is wanted."""

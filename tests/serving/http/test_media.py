@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 from starlette.testclient import TestClient
 
 from omniloom.generation import Omni
@@ -113,3 +114,20 @@ def test_a_film_is_asked_about(api: TestClient, tiny: Omni) -> None:
         assert answer["choices"][0]["message"]["content"] == expected
         details = answer["usage"]["prompt_tokens_details"]
         assert details["image_tokens"] > 0 and details["audio_tokens"] > 0
+
+
+BLANK = Image(torch.zeros(3, 3_000, 3_000, dtype=torch.uint8)).to_bytes("PNG")
+"""Two have more pixels than one request may."""
+
+
+def test_the_pictures_of_a_request_have_a_limit_together(api: TestClient) -> None:
+    uri = uri_of(BLANK, "image/png")
+    shown = {"type": "image_url", "image_url": {"url": uri}}
+    chat = [{"role": "user", "content": [shown]}, {"role": "assistant", "content": "a"}] * 2
+    given = [{"role": "user", "content": [{"type": "input_image", "image_url": uri}] * 2}]
+    for answer in (
+        api.post("/v1/chat/completions", json={"model": "tiny", "messages": chat[:3]}),
+        api.post("/v1/responses", json={"model": "tiny", "input": given}),
+        api.post("/v1/images/edits", data={"prompt": "draw it"}, files=[("image[]", BLANK)] * 2),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "image_too_large")

@@ -8,14 +8,14 @@ taken for the user's. Which were left out is told in a header of the answer.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from omniloom.generation import Sampling
 from omniloom.serving.http.errors import ApiError
 from omniloom.serving.realtime.limits import Limits
 from omniloom.stream.message import Message, Role
-from omniloom.stream.parts import Part, Text
+from omniloom.stream.parts import MAX_VIDEO_PIXELS, Image, Part, Text, Video
 
 UNUSED_HEADER = "omniloom-unused"
 
@@ -26,6 +26,31 @@ class Turn:
 
     role: Role
     parts: tuple[Part, ...]
+
+
+class PixelBudget:
+    """What one request's pictures and films may have together: a few kilobytes each, they unpack to megabytes."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = {Image: limits.image_pixels, Video: MAX_VIDEO_PIXELS}
+        self._taken = {Image: 0, Video: 0}
+
+    def within(self, parts: Iterable[Part], *, param: str) -> Iterator[Part]:
+        """The parts, decoded one by one, until there are too many pixels."""
+        for part in parts:
+            if isinstance(part, Image | Video):
+                kind = type(part)
+                pixels = part.pixels if isinstance(part, Image) else part.frames
+                self._taken[kind] += pixels.numel() // 3
+                if self._taken[kind] > self._most[kind]:
+                    name = "pictures" if kind is Image else "films"
+                    raise ApiError(
+                        f"{param}: the {name} of one request have over {self._most[kind]:,} pixels together; send "
+                        "fewer, or make them smaller first",
+                        code="image_too_large" if kind is Image else "video_too_large",
+                        param=param,
+                    )
+            yield part
 
 
 def sampling_of(temperature: float | None, top_p: float | None) -> Sampling:

@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field
 
 from omniloom.generation import Done, Event, ImageDelta, Omni, Sampling, TokenCounts
 from omniloom.generation.reply import shown_after
-from omniloom.serving.http.asking import length_of, seeds_of, text_part
+from omniloom.serving.http.asking import PixelBudget, length_of, seeds_of, text_part
 from omniloom.serving.http.errors import ERRORS, ApiError, unsupported
 from omniloom.serving.http.media import image_from_bytes, to_base64
 from omniloom.serving.http.models import require_model
@@ -358,7 +358,8 @@ def image_routes(omni: Omni, *, model_name: str, limits: Limits, work: ModelWork
             raise ApiError("image is missing; send the picture to change", code="missing_field", param="image")
 
         def parts() -> list[Part]:
-            shown = [image_from_bytes(data, limits, param="image") for data in files]
+            opened = (image_from_bytes(data, limits, param="image") for data in files)
+            shown = PixelBudget(limits).within(opened, param="image")
             return [*shown, text_part(form.prompt, limits, param="prompt")]
 
         return await pictures.answer(form, parts, request, kind="image_edit")

@@ -15,7 +15,7 @@ from omniloom.generation.rules import (
     tool_call_grammar,
 )
 from omniloom.serving.http import media
-from omniloom.serving.http.asking import Turn, as_conversation, length_of, sampling_of, text_part
+from omniloom.serving.http.asking import PixelBudget, Turn, as_conversation, length_of, sampling_of, text_part
 from omniloom.serving.http.chat import wire
 from omniloom.serving.http.errors import ApiError, named, unsupported
 from omniloom.serving.http.store import Store
@@ -58,7 +58,12 @@ def checked(request: wire.ChatRequest) -> list[str]:
 
 def asked_of(request: wire.ChatRequest, *, seed: int, limits: Limits, spoken: Spoken) -> Asked:
     """All that the model is asked; media are decoded here."""
-    turns = [turn for place, message in enumerate(request.messages) for turn in _turns(message, place, limits, spoken)]
+    budget = PixelBudget(limits)
+    turns = [
+        turn
+        for place, message in enumerate(request.messages)
+        for turn in _turns(message, place, limits, spoken, budget)
+    ]
     return Asked(
         messages=as_conversation(turns, param="messages"),
         want=frozenset(request.modalities or ("text",)),
@@ -116,12 +121,14 @@ def _tool(function: wire.FunctionDefinition, *, param: str) -> Tool:
     return named(lambda: Tool(name=function.name, parameters=function.parameters), param=param)
 
 
-def _turns(message: wire.ChatMessage, place: int, limits: Limits, spoken: Spoken) -> Iterator[Turn]:
+def _turns(
+    message: wire.ChatMessage, place: int, limits: Limits, spoken: Spoken, budget: PixelBudget
+) -> Iterator[Turn]:
     param = f"messages.{place}"
     if isinstance(message, wire.UserMessage):
-        yield Turn("user", tuple(_user_parts(message, param, limits)))
+        yield Turn("user", tuple(budget.within(_user_parts(message, param, limits), param=param)))
     elif isinstance(message, wire.AssistantMessage):
-        yield Turn("assistant", tuple(_assistant_parts(message, param, limits, spoken)))
+        yield Turn("assistant", tuple(budget.within(_assistant_parts(message, param, limits, spoken), param=param)))
     elif isinstance(message, wire.ToolMessage):
         yield Turn("user", tuple(_texts(message.content, f"{param}.content", limits)))
 

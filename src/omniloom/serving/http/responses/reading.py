@@ -15,7 +15,7 @@ from omniloom.generation.rules import (
     tool_call_grammar,
 )
 from omniloom.serving.http import media
-from omniloom.serving.http.asking import Turn, as_conversation, length_of, sampling_of, text_part
+from omniloom.serving.http.asking import PixelBudget, Turn, as_conversation, length_of, sampling_of, text_part
 from omniloom.serving.http.errors import ApiError, named, unsupported
 from omniloom.serving.http.responses import wire
 from omniloom.serving.http.work import Asked
@@ -103,6 +103,7 @@ def _turns(request: wire.ResponseRequest, limits: Limits) -> Iterator[Turn]:
     if isinstance(request.input, str):
         yield Turn("user", (text_part(request.input, limits, param="input"),))
         return
+    budget = PixelBudget(limits)
     for place, item in enumerate(request.input):
         if isinstance(item, wire.GivenCall):
             made = ToolCall(name=item.name, arguments=item.arguments)
@@ -111,7 +112,8 @@ def _turns(request: wire.ResponseRequest, limits: Limits) -> Iterator[Turn]:
             yield Turn("user", (text_part(item.output, limits, param=f"input.{place}.output"),))
         elif not _is_system(item):
             role: Role = "assistant" if item.role == "assistant" else "user"
-            yield Turn(role, tuple(_parts(item, f"input.{place}.content", limits)))
+            param = f"input.{place}.content"
+            yield Turn(role, tuple(budget.within(_parts(item, param, limits), param=param)))
 
 
 def _parts(message: wire.InputMessage, param: str, limits: Limits) -> Iterator[Part]:
