@@ -55,7 +55,7 @@ class Cancelling(Outbox):
         super().put(event)
         if isinstance(event, p.OutputAudioDelta) and self.num_steps_before is None:
             assert self.session is not None
-            self.num_steps_before = self.engine.num_steps
+            self.num_steps_before = self.engine.stats().num_steps
             self.session.handle('{"type": "response.cancel"}')
 
 
@@ -76,7 +76,7 @@ def steps_after_cancel(omni: Omni, rounds: int) -> list[int]:
         talking.close()
         assert talking.join(timeout_s=30)
         assert outbox.num_steps_before is not None
-        found.append(outbox.engine.num_steps - outbox.num_steps_before)
+        found.append(outbox.engine.stats().num_steps - outbox.num_steps_before)
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from omniloom.data.speech import synthesis
+from omniloom.data.speech import _espeak
 from omniloom.data.speech.synthesis import (
     ASSISTANT_VOICE,
     ASSISTANT_VOICES,
@@ -169,7 +169,7 @@ def test_nothing_to_say_is_refused(text):
 
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    synthesis.espeak.cache_clear()
+    _espeak._espeak.cache_clear()
     with pytest.raises(ModuleNotFoundError, match=r"omniloom\[speech\]") as error:
         synthesize("yes", ASSISTANT_VOICE)
     assert error.value.name == "espeakng_loader"  # by which the command line knows what is missing

@@ -209,7 +209,15 @@ def _loader() -> Any:
     return espeakng_loader
 
 
-@cache
+_FIRST_USE = threading.Lock()
+
+
 def espeak() -> Espeak:
-    """The one library of this process, found on first use."""
+    """The one library of this process, found on first use, whichever thread that is in."""
+    with _FIRST_USE:
+        return _espeak()
+
+
+@cache
+def _espeak() -> Espeak:
     return Espeak()
