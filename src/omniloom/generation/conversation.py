@@ -47,7 +47,7 @@ class Conversation:
         codecs: CodecSet,
         *,
         rulebook: Rulebook,
-        history: Sequence[Message] = (),
+        history: Sequence[Message | Turn] = (),
         is_asked_at_once: bool = False,
     ) -> None:
         """`is_asked_at_once`: a reply is asked for next, so the history is fed with its opening, a step less."""
@@ -71,7 +71,7 @@ class Conversation:
         # Weak: a strong one would be a cycle, so a reply left unread would hold its memory until a collection.
         self._reply: weakref.ref[Generator[Event, None, None]] | None = None
         if history:
-            self.restate([self._turn_codec.encode(message) for message in history])
+            self.restate([said if isinstance(said, Turn) else self._turn_codec.encode(said) for said in history])
 
     @property
     def history(self) -> tuple[Message, ...]:

@@ -26,7 +26,7 @@ from omniloom.generation.engine import Engine, EngineStats, Generation
 from omniloom.generation.reply import Event, Reply, ReplyBuilder, TokenCounts, Usage
 from omniloom.generation.rules import Rulebook, Ruling, TextRules
 from omniloom.generation.sampling import Picker, Sampling
-from omniloom.generation.turns import TurnCodec
+from omniloom.generation.turns import Turn, TurnCodec
 from omniloom.models import OmniModel
 from omniloom.stream.folding import fold
 from omniloom.stream.grammar import ReplyLimits
@@ -113,9 +113,14 @@ class Omni:
         """Have `tell` called with what each reply or `embed` took, once it has ended, in the thread that asks."""
         self._engine.on_usage = tell
 
-    def conversation(self, history: Sequence[Message] = ()) -> Conversation:
-        """A new conversation, or one that goes on from these messages."""
-        return Conversation(self._engine, self.codecs, rulebook=self._rulebook, history=history)
+    def conversation(self, history: Sequence[Message | Turn] = (), *, is_asked_at_once: bool = False) -> Conversation:
+        """A new conversation, or one that goes on from these messages, or turns.
+
+        With `is_asked_at_once` the history is fed when a reply is asked for, and with its opening: a step less.
+        """
+        return Conversation(
+            self._engine, self.codecs, rulebook=self._rulebook, history=history, is_asked_at_once=is_asked_at_once
+        )
 
     def stream(
         self,

@@ -128,20 +128,25 @@ def write_sound(
     return writer.finish()
 
 
+class TooLong(ValueError):
+    """A sound that lasts longer than its reader takes."""
+
+
 def read_sound(data: bytes, *, rate_hz: int, max_s: float) -> Float32[np.ndarray, " N"]:
     """The samples of a sound file, or of the sound of a film, at a rate; channels are averaged.
 
     WAV, FLAC, MP3, AAC, Ogg, MP4, M4A, Matroska and WebM are read.
 
     Raises:
-        ValueError: If it is none of these, holds no sound, or lasts longer than `max_s`.
+        TooLong: If it lasts longer than `max_s`.
+        ValueError: If it is none of these, or holds no sound.
     """
     with opened(data) as container:
         pieces, num_samples = [], 0
         for piece in _decoded(container, rate_hz):
             num_samples += piece.size
             if num_samples > max_s * rate_hz:
-                raise ValueError(f"the sound lasts longer than {max_s:.0f} s; send it in shorter pieces")
+                raise TooLong(f"the sound lasts longer than {max_s:.0f} s; send it in shorter pieces")
             pieces.append(piece)
     if not num_samples:
         raise ValueError("the file holds no sound")

@@ -1,8 +1,8 @@
 """The parts of a message: text, audio, image and video, as plain values.
 
 A part is what a user has in hand before any codec: characters, samples, pixels. Files are read here and nowhere
-else, so every limit on what a file may hold, and the error that names it, lives in this one place. soundfile reads
-audio and Pillow reads pictures; both are handed bytes, never a path from the network.
+else, so every limit on what a file may hold, and the error that names it, lives in this one place, or for pictures in
+`picture_files`. soundfile reads audio and Pillow reads pictures; both are handed bytes, never a path from the network.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from __future__ import annotations
 import io
 import math
 import os
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,8 +20,10 @@ import soxr
 import torch
 from jaxtyping import Float32, UInt8
 from PIL import Image as PillowImage
-from PIL import ImageSequence, UnidentifiedImageError
+from PIL import ImageSequence
 from torch import Tensor
+
+from omniloom.stream.picture_files import fitted, opened, reading_picture
 
 MAX_AUDIO_S = 60.0
 """Longest audio that one part may hold; at 50 tokens a second it already fills any context we train."""
@@ -35,9 +35,6 @@ MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 192_000
 
 MAX_FILE_BYTES = 96_000_000
 """Largest file that is read: a minute of 32-bit stereo at 192 kHz is 92 MB, a bitmap at the pixel limit 64 MB."""
-
-MAX_IMAGE_PIXELS = 16_000_000
-"""Largest picture that is decoded; refused from its header alone, before memory is spent on it."""
 
 MAX_VIDEO_S = 60.0
 """Longest video that one part may hold, as long as a sound."""
@@ -119,7 +116,7 @@ class Audio:
                 longer than `MAX_AUDIO_S`, or is a file of more than `MAX_FILE_BYTES`.
             FileNotFoundError: If there is no such file.
         """
-        name = "the given bytes" if isinstance(source, bytes) else str(source)
+        name = _name_of(source)
         data = _read(source, name)
         try:
             with soundfile.SoundFile(io.BytesIO(data)) as file:
@@ -194,20 +191,31 @@ class Image:
             raise ValueError(f"things can be named in square pictures only, this one is {tuple(self.pixels.shape)}")
 
     @classmethod
-    def open(cls, source: str | Path | bytes) -> Image:
+    def open(cls, source: str | Path | bytes, *, max_side: int | None = None) -> Image:
         """Read a picture from a path or from its bytes; what is transparent becomes white.
 
+        A camera's picture that lies on its side is set upright (EXIF). A larger one than `max_side` is made smaller, a
+        JPEG while it is decoded, which may then have up to `picture_files.MAX_JPEG_PIXELS`.
+
         Raises:
-            ValueError: If it cannot be decoded, is cut short, has more than `MAX_IMAGE_PIXELS`, or is a file of more
-                than `MAX_FILE_BYTES`.
+            ValueError: If it cannot be decoded, is cut short, has more than `picture_files.MAX_IMAGE_PIXELS`, or is a
+                file of more than `MAX_FILE_BYTES`.
             FileNotFoundError: If there is no such file.
         """
-        name = "the given bytes" if isinstance(source, bytes) else str(source)
+        name = _name_of(source)
         data = _read(source, name)
-        with _reading_picture(name, "use PNG, JPEG, WebP, GIF or BMP"):
-            picture = _opened(data, name, IMAGE_FORMATS)
+        with reading_picture(name, _PICTURE_REMEDY):
+            picture = opened(data, name, IMAGE_FORMATS, max_side=max_side)
             picture.load()
-        return cls.from_pillow(picture)
+        return cls.from_pillow(fitted(picture, max_side))
+
+    @staticmethod
+    def num_pixels_decoded(data: bytes, *, max_side: int) -> int:
+        """How many pixels `open` would decode, told by the file's header; it raises as `open` does."""
+        name = _name_of(data)
+        with reading_picture(name, _PICTURE_REMEDY):
+            picture = opened(data, name, IMAGE_FORMATS, max_side=max_side)
+        return picture.width * picture.height
 
     @classmethod
     def from_pillow(cls, picture: PillowImage.Image) -> Image:
@@ -288,10 +296,10 @@ class Video:
                 than `MAX_VIDEO_PIXELS`, or is a file of more than `MAX_FILE_BYTES`.
             FileNotFoundError: If there is no such file.
         """
-        name = "the given bytes" if isinstance(source, bytes) else str(source)
+        name = _name_of(source)
         data = _read(source, name)
-        with _reading_picture(name, "use an animated GIF, WebP or PNG"):
-            picture = _opened(data, name, VIDEO_FORMATS)
+        with reading_picture(name, "use an animated GIF, WebP or PNG"):
+            picture = opened(data, name, VIDEO_FORMATS)
             num_frames = getattr(picture, "n_frames", 1)
             if num_frames == 1 and not picture.info.get("duration"):
                 raise ValueError(f"{name} is a still picture, not a video; open it as an Image")
@@ -358,28 +366,7 @@ class Video:
 Part = Text | Audio | Image | Video
 
 
-@contextmanager
-def _reading_picture(name: str, remedy: str) -> Iterator[None]:
-    """Turns Pillow's many errors into one that names the file and the remedy."""
-    try:
-        yield
-    except UnidentifiedImageError as error:  # its own message holds an address of the buffer
-        raise ValueError(f"{name} is not a picture that can be read (of no known format, or cut); {remedy}") from error
-    except (PillowImage.DecompressionBombError, OSError, SyntaxError) as error:
-        raise ValueError(f"{name} is not a picture that can be read ({error}); {remedy}") from error
-
-
-def _opened(data: bytes, name: str, formats: tuple[str, ...]) -> PillowImage.Image:
-    """A picture whose size is known and whose pixels are not decoded yet."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)  # our own limit is lower
-        picture = PillowImage.open(io.BytesIO(data), formats=formats)
-    if picture.width * picture.height > MAX_IMAGE_PIXELS:
-        raise ValueError(
-            f"{name} has {picture.width} x {picture.height} pixels, at most {MAX_IMAGE_PIXELS:,} are taken; "
-            "make it smaller first"
-        )
-    return picture
+_PICTURE_REMEDY = "use PNG, JPEG, WebP, GIF or BMP"
 
 
 def _even_places(durations_ms: Sequence[float], max_places: int) -> tuple[float, list[int]]:
@@ -396,6 +383,10 @@ def _even_places(durations_ms: Sequence[float], max_places: int) -> tuple[float,
     middles_ms = (np.arange(max(1, round(total_ms / step_ms))) + 0.5) * step_ms
     places = np.searchsorted(ends_ms, middles_ms, side="right")
     return step_ms, places.clip(max=len(durations_ms) - 1).tolist()
+
+
+def _name_of(source: str | Path | bytes) -> str:
+    return "the given bytes" if isinstance(source, bytes) else str(source)
 
 
 def _read(source: str | Path | bytes, name: str) -> bytes:

@@ -13,7 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from omniloom.data.scenes import parse_description, render
-from omniloom.generation import Omni, Sampling
+from omniloom.generation import Omni, Sampling, TokenCounts, Usage
+from omniloom.serving.http.wire import completion_usage
 from omniloom.serving.sounds import read_sound
 from omniloom.stream.parts import Image
 
@@ -61,6 +62,12 @@ def test_the_text_is_the_models_reply(api: TestClient, tiny: Omni) -> None:
         assert answer["choices"][0]["finish_reason"] == expected.finish_reason
         assert answer["usage"]["prompt_tokens"] == expected.usage.prompt_tokens
         assert answer["usage"]["completion_tokens"] == expected.usage.reply_tokens
+
+
+def test_what_was_read_before_is_told_of_the_prompt_alone() -> None:
+    usages = [Usage(prompt=TokenCounts(text=12), cached=TokenCounts(text=cached), text_tokens=3) for cached in (5, 9)]
+    told = completion_usage(usages)
+    assert (told.prompt_tokens, told.prompt_tokens_details.cached_tokens, told.completion_tokens) == (12, 5, 6)
 
 
 def test_rows_are_the_replies_of_their_seeds(api: TestClient) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 import uvicorn
 
-from omniloom.generation import Done, Reply, TextDelta, Usage
+from omniloom.generation import Done, Reply, TextDelta, Turn, Usage
 from omniloom.serving.app import create_app
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.talk import listen
@@ -44,6 +44,13 @@ class HeldConversation:
         self.is_cancelled.set()
 
 
+class HeldTurns:
+    """Turns of a stand-in hold nothing."""
+
+    def encode(self, message: Message) -> Turn:
+        return Turn(message.role, [])
+
+
 class HeldOmni:
     """Hands out conversations that wait."""
 
@@ -54,6 +61,7 @@ class HeldOmni:
     def __init__(self) -> None:
         self.made: list[HeldConversation] = []
         self.is_made = threading.Semaphore(0)
+        self.turns = HeldTurns()
 
     def on_usage(self, tell: object) -> None:
         """Its replies take nothing."""
@@ -61,7 +69,7 @@ class HeldOmni:
     def stats(self) -> None:
         """Nobody asks for them."""
 
-    def conversation(self, history: list[Message]) -> HeldConversation:
+    def conversation(self, history: list[Turn], *, is_asked_at_once: bool) -> HeldConversation:
         self.made.append(HeldConversation())
         self.is_made.release()
         return self.made[-1]

@@ -313,7 +313,7 @@ def test_wrong_content_is_one_error_and_adds_nothing(client, omni, content, code
 
 
 def test_many_pictures_that_are_small_only_on_the_wire_are_refused_together(new_client, omni):
-    client = new_client(limits=Limits(image_pixels=100))
+    client = new_client(limits=Limits(total_image_pixels=100))
     content = [{"type": "input_image", "image_url": picture_uri(side=8)}]
     client.send(type="conversation.item.create", item={"type": "message", "role": "user", "content": content * 2})
     error = client.next()["error"]
@@ -325,7 +325,7 @@ def test_many_pictures_that_are_small_only_on_the_wire_are_refused_together(new_
 def test_the_pictures_of_a_response_are_counted_together_and_bound_what_waits(new_client, omni):
     content = [{"type": "input_image", "image_url": picture_uri(side=8)}]
     messages = [{"type": "message", "role": "user", "content": content}] * 2
-    client = new_client(limits=Limits(image_pixels=100))
+    client = new_client(limits=Limits(total_image_pixels=100))
     client.send(type="response.create", response={"conversation": "none", "input": messages})
     error = client.next()["error"]
     assert (error["code"], error["param"]) == ("image_too_large", "response.input.1.content.0.image_url")

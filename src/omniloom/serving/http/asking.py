@@ -1,4 +1,4 @@
-"""From the fields that several endpoints share to what the model is asked: sampling, seeds, lengths, turns.
+"""From the fields that several endpoints share to what the model is asked: sampling, seeds, lengths, forms, turns.
 
 The model knows two roles, and its turns take turns. So messages of one side that follow each other become one, and
 texts of the system are left out: no model here was taught a turn for them, and before the user's words they would be
@@ -8,49 +8,36 @@ taken for the user's. Which were left out is told in a header of the answer.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from omniloom.generation import Sampling
-from omniloom.serving.http.errors import ApiError
+from omniloom.generation.rules import Constraint, Tool, ToolRules, json_object, json_schema, tool_call_grammar
+from omniloom.serving.http.errors import ApiError, named
 from omniloom.serving.realtime.limits import Limits
 from omniloom.stream.message import Message, Role
-from omniloom.stream.parts import MAX_VIDEO_PIXELS, Image, Part, Text, Video
+from omniloom.stream.parts import Part, Text
 
 UNUSED_HEADER = "omniloom-unused"
 
 
 @dataclass(frozen=True)
-class Turn:
+class Said:
     """What one side said, in one or several messages."""
 
     role: Role
     parts: tuple[Part, ...]
 
 
-class PixelBudget:
-    """What one request's pictures and films may have together: a few kilobytes each, they unpack to megabytes."""
+class Function(Protocol):
+    """A tool as both endpoints that take tools have it."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._most = {Image: limits.image_pixels, Video: MAX_VIDEO_PIXELS}
-        self._taken = {Image: 0, Video: 0}
+    @property
+    def name(self) -> str: ...
 
-    def within(self, parts: Iterable[Part], *, param: str) -> Iterator[Part]:
-        """The parts, decoded one by one, until there are too many pixels."""
-        for part in parts:
-            if isinstance(part, Image | Video):
-                kind = type(part)
-                pixels = part.pixels if isinstance(part, Image) else part.frames
-                self._taken[kind] += pixels.numel() // 3
-                if self._taken[kind] > self._most[kind]:
-                    name = "pictures" if kind is Image else "films"
-                    raise ApiError(
-                        f"{param}: the {name} of one request have over {self._most[kind]:,} pixels together; send "
-                        "fewer, or make them smaller first",
-                        code="image_too_large" if kind is Image else "video_too_large",
-                        param=param,
-                    )
-            yield part
+    @property
+    def parameters(self) -> dict[str, Any] | None: ...
 
 
 def sampling_of(temperature: float | None, top_p: float | None) -> Sampling:
@@ -85,12 +72,12 @@ def text_part(text: str, limits: Limits, *, param: str) -> Text:
         raise ApiError(f"{param}: {error}", code="invalid_text", param=param) from error
 
 
-def as_conversation(turns: Sequence[Turn], *, param: str) -> list[Message]:
+def as_conversation(turns: Sequence[Said], *, param: str) -> list[Message]:
     """Messages that take turns and end with the user's."""
-    joined: list[Turn] = []
+    joined: list[Said] = []
     for turn in turns:
         if joined and joined[-1].role == turn.role:
-            joined[-1] = Turn(turn.role, (*joined[-1].parts, *turn.parts))
+            joined[-1] = Said(turn.role, (*joined[-1].parts, *turn.parts))
         elif turn.parts:
             joined.append(turn)
     if not joined or joined[-1].role != "user":
@@ -102,3 +89,26 @@ def as_conversation(turns: Sequence[Turn], *, param: str) -> list[Message]:
     if joined[0].role != "user":
         raise ApiError(f"{param} must begin with what the user says", code="invalid_value", param=param)
     return [Message(turn.role, turn.parts) for turn in joined]
+
+
+def json_of(schema: dict[str, Any] | None, *, param: str) -> Constraint:
+    """JSON that fits a schema, or any where there is none."""
+    return json_object() if schema is None else named(lambda: json_schema(schema), param=param)
+
+
+def calls_of(functions: Sequence[Function], choice: str | None, *, params: Sequence[str]) -> ToolRules | None:
+    """Which tools may, must or must not be called; `params` are where they stand in the request.
+
+    Raises:
+        ApiError: If a tool is none that can be kept to, or the choice is of none of them.
+    """
+    if not functions:
+        if choice not in (None, "none", "auto"):
+            raise ApiError("tool_choice needs tools", code="invalid_value", param="tool_choice")
+        return None
+    tools = [_tool(function, param=param) for function, param in zip(functions, params, strict=True)]
+    return named(lambda: tool_call_grammar(tools, choice or "auto"), param="tools")
+
+
+def _tool(function: Function, *, param: str) -> Tool:
+    return named(lambda: Tool(name=function.name, parameters=function.parameters), param=param)

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from omniloom.generation import Omni
 from omniloom.serving.http.asking import text_part
+from omniloom.serving.http.bodies import body_route
 from omniloom.serving.http.errors import ERRORS, ApiError
 from omniloom.serving.http.media import to_base64
 from omniloom.serving.http.models import require_model
@@ -83,7 +84,7 @@ class EmbeddingJob:
 
 def embedding_routes(omni: Omni, *, model_name: str, limits: Limits, work: ModelWork) -> APIRouter:
     """`POST /embeddings`."""
-    router = APIRouter()
+    router = APIRouter(route_class=body_route(max_values=limits.json_values))
 
     @router.post("/embeddings", responses=ERRORS, response_model=Embeddings, operation_id="createEmbedding")
     async def create_embedding(body: EmbeddingRequest, request: HttpRequest) -> Response:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from omniloom.generation import OutOfCache
+from omniloom.serving.realtime.limits import RequestError
 
 R = TypeVar("R")
 
@@ -85,6 +86,8 @@ def as_api_error(error: BaseException) -> ApiError:
     """An error as the client is told it; of one that is ours, the log gets the rest."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, RequestError):
+        return ApiError(str(error), code=error.code, param=error.param)
     if isinstance(error, OutOfCache):
         return ApiError(str(error), status=429, code="server_busy", retry_s=RETRY_S)
     if isinstance(error, ValueError):  # by the project's rule, what a user can cause
@@ -114,7 +117,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return _of_validation(error).response()
+        found = [{**one, "loc": one["loc"][1:] if one["loc"][0] in _SOURCES else one["loc"]} for one in error.errors()]
+        return of_validation(found, error.body).response()
 
     async def by_framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -142,13 +146,11 @@ def _of_framework(request: Request, error: HTTPException) -> ApiError:
     return ApiError(str(error.detail), status=error.status_code, code="invalid_request")
 
 
-def _of_validation(error: RequestValidationError) -> ApiError:
-    errors = error.errors()
+def of_validation(errors: Sequence[Any], body: Any) -> ApiError:
+    """What pydantic found that does not fit, in one sentence; places are those in the body."""
     # In a union every member says why it does not fit; the deepest knows best which was meant.
     first = max(errors, key=lambda found: len(found["loc"]))
-    param = _path(first["loc"], error.body)
-    if first["type"] == "json_invalid":
-        return ApiError(f"the body is not JSON: {first.get('ctx', {}).get('error', '')}", code="invalid_json")
+    param = _path(first["loc"], body)
     if not param:
         return ApiError(f"the body does not fit: {first['msg']}; send a JSON object", code="invalid_body")
     if first["type"] == "extra_forbidden":
@@ -159,8 +161,6 @@ def _of_validation(error: RequestValidationError) -> ApiError:
 
 def _path(steps: Sequence[str | int], body: Any) -> str:
     """The field's path in the request; pydantic's also names the members of unions, which no client has written."""
-    if steps and steps[0] in _SOURCES:
-        steps = steps[1:]
     path: list[str] = []
     for place, step in enumerate(steps):
         is_last = place == len(steps) - 1

@@ -11,7 +11,7 @@ import io
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -23,14 +23,16 @@ from pydantic import ConfigDict, Field
 
 from omniloom.generation import Done, Event, ImageDelta, Omni, Sampling, TokenCounts
 from omniloom.generation.reply import shown_after
-from omniloom.serving.http.asking import PixelBudget, length_of, seeds_of, text_part
+from omniloom.serving.http.asking import length_of, seeds_of, text_part
+from omniloom.serving.http.bodies import body_route
 from omniloom.serving.http.errors import ERRORS, ApiError, unsupported
-from omniloom.serving.http.media import image_from_bytes, to_base64
+from omniloom.serving.http.media import MediaReader, to_base64
 from omniloom.serving.http.models import require_model
 from omniloom.serving.http.wire import Answer, ModelName, Request, Seed, Word, now_s, streamed
 from omniloom.serving.http.work import (
     Asked,
     ModelWork,
+    Once,
     ReplyJob,
     begun,
     collected,
@@ -172,7 +174,8 @@ class Pictures:
     ) -> Response:
         require_model(body.model, self.model_name)
         _check(body)
-        jobs = [self.work.stream(self._job(body, parts, seed)) for seed in seeds_of(body.seed, body.n or 1)]
+        read = Once(lambda: self._asked(body, parts()))
+        jobs = [self._job(read, seed) for seed in seeds_of(body.seed, body.n or 1)]
         if body.stream:
             events = await while_connected(request, begun(jobs[0]))
             told = self._events(body, events, kind=kind)
@@ -182,17 +185,18 @@ class Pictures:
         answer = await asyncio.to_thread(self._whole, body, [done[place] for place in sorted(done)])
         return JSONResponse(answer.model_dump())
 
-    def _job(self, body: Drawing, parts: Callable[[], list[Part]], seed: int) -> ReplyJob:
-        def read() -> Asked:
-            sampling = Sampling(temperature=body.temperature or 0.0)
-            messages = [Message("user", tuple(parts()))]
-            # However short the server's replies are, a picture and what it shows fit.
-            max_tokens = max(length_of(self.limits), 2 * self.omni.vocabulary.specs["image"].elements_per_cycle)
-            return Asked(
-                messages=messages, want=frozenset({"image"}), sampling=sampling, seed=seed, max_tokens=max_tokens
-            )
+    def _asked(self, body: Drawing, parts: list[Part]) -> Asked:
+        # However short the server's replies are, a picture and what it shows fit.
+        max_tokens = max(length_of(self.limits), 2 * self.omni.vocabulary.specs["image"].elements_per_cycle)
+        return Asked(
+            turns=[self.omni.turns.encode(Message("user", tuple(parts)))],
+            want=frozenset({"image"}),
+            sampling=Sampling(temperature=body.temperature or 0.0),
+            max_tokens=max_tokens,
+        )
 
-        return ReplyJob(self.omni, read)
+    def _job(self, read: Once[Asked], seed: int) -> AsyncGenerator[Event, None]:
+        return self.work.stream(ReplyJob(self.omni, lambda: replace(read(), seed=seed)))
 
     def _whole(self, body: Drawing, done: list[Done]) -> Images:
         return Images(
@@ -338,7 +342,7 @@ def _usage(done: list[Done]) -> ImageUsage:
 
 def image_routes(omni: Omni, *, model_name: str, limits: Limits, work: ModelWork) -> APIRouter:
     """`POST /images/generations` and `POST /images/edits`."""
-    router = APIRouter()
+    router = APIRouter(route_class=body_route(max_values=limits.json_values))
     pictures = Pictures(omni=omni, model_name=model_name, limits=limits, work=work)
 
     @router.post("/images/generations", responses=RESPONSES, operation_id="createImage")
@@ -358,8 +362,8 @@ def image_routes(omni: Omni, *, model_name: str, limits: Limits, work: ModelWork
             raise ApiError("image is missing; send the picture to change", code="missing_field", param="image")
 
         def parts() -> list[Part]:
-            opened = (image_from_bytes(data, limits, param="image") for data in files)
-            shown = PixelBudget(limits).within(opened, param="image")
+            media = MediaReader(limits)
+            shown = [media.image_from_bytes(data, param="image") for data in files]
             return [*shown, text_part(form.prompt, limits, param="prompt")]
 
         return await pictures.answer(form, parts, request, kind="image_edit")

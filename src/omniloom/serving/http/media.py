@@ -2,14 +2,13 @@
 
 Data comes inside the request, in base64 or as a data URI, or as an uploaded file. Nothing is fetched from any other
 address: a server that fetches what strangers name can be sent to its own network. What data is, its first bytes say;
-a file's name and media type are the client's opinion. Each error names its field.
+a file's name and media type are the client's opinion. Each error names its field. What all media of a request decode
+to has a limit for each kind, because a few kilobytes each unpack to megabytes.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,14 +17,11 @@ import av
 import numpy as np
 import torch
 
-from omniloom.serving.http.errors import ApiError
-from omniloom.serving.realtime.limits import Limits
-from omniloom.serving.sounds import opened, read_sound, reader_of
+from omniloom.serving.realtime.limits import Limits, RequestError
+from omniloom.serving.realtime.media import MODEL_RATE_HZ
+from omniloom.serving.realtime.pictures import DATA_URI, PictureReader, data_of, decode_base64
+from omniloom.serving.sounds import TooLong, opened, read_sound, reader_of
 from omniloom.stream.parts import MAX_VIDEO_PIXELS, MAX_VIDEO_S, Audio, Image, Part, Video
-
-MODEL_RATE_HZ = 16_000
-
-DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[\w.+-]+=[\w.+-]+)*;base64,", re.IGNORECASE)
 
 VIDEO_READERS = ("mov", "matroska")
 SEEN_FPS = 10.0
@@ -34,95 +30,91 @@ SEEN_SIDE = 512
 """Larger frames are made smaller while they are read, so that a minute of film fits."""
 
 
-def image_from_uri(uri: str, limits: Limits, *, param: str) -> Image:
-    """The picture in a data URI."""
-    return image_from_bytes(_data_of(uri, "image", param=param), limits, param=param)
+class MediaReader:
+    """Reads the media of one request."""
 
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._pictures = PictureReader(limits)
+        self._sound_s = 0.0
+        self._num_film_pixels = 0
 
-def image_from_bytes(data: bytes, limits: Limits, *, param: str) -> Image:
-    """The picture in a file."""
-    try:
-        picture = Image.open(data)
-    except ValueError as error:
-        raise ApiError(f"{param}: {error}", code="invalid_image", param=param) from error
-    _, height, width = picture.pixels.shape
-    if height * width > limits.image_pixels:
-        raise ApiError(
-            f"{param} has {width} x {height} pixels, at most {limits.image_pixels:,} are taken; make it smaller first",
-            code="image_too_large",
-            param=param,
-        )
-    return picture
+    def image_from_uri(self, uri: str, *, param: str) -> Image:
+        """The picture in a data URI."""
+        return self._pictures.from_uri(uri, param=param)
 
+    def image_from_bytes(self, data: bytes, *, param: str) -> Image:
+        """The picture in a file."""
+        return self._pictures.from_bytes(data, param=param)
 
-def sound_from_base64(text: str, limits: Limits, *, param: str) -> Audio:
-    """The sound of a file in base64."""
-    return sound_from_bytes(from_base64(text, param=param), limits, param=param)
+    def sound_from_base64(self, text: str, *, param: str) -> Audio:
+        """The sound of a file in base64."""
+        return self.sound_from_bytes(decode_base64(text, param=param), param=param)
 
+    def sound_from_bytes(self, data: bytes, *, param: str) -> Audio:
+        """The sound of a file, at the model's rate."""
+        left_s = self._limits.total_audio_s - self._sound_s
+        try:
+            samples = read_sound(data, rate_hz=MODEL_RATE_HZ, max_s=min(self._limits.audio_s, left_s))
+        except TooLong as error:
+            if left_s >= self._limits.audio_s:
+                raise RequestError(f"{param}: {error}", code="audio_too_long", param=param) from error
+            most_s = self._limits.total_audio_s
+            message = f"{param}: the sounds of one request last over {most_s:.0f} s together; send fewer"
+            raise RequestError(message, code="audio_too_long", param=param) from error
+        except ValueError as error:
+            raise RequestError(f"{param}: {error}", code="invalid_audio", param=param) from error
+        self._sound_s += samples.size / MODEL_RATE_HZ
+        return Audio(torch.from_numpy(samples), MODEL_RATE_HZ)
 
-def sound_from_bytes(data: bytes, limits: Limits, *, param: str) -> Audio:
-    """The sound of a file, at the model's rate."""
-    try:
-        samples = read_sound(data, rate_hz=MODEL_RATE_HZ, max_s=limits.audio_s)
-    except ValueError as error:
-        raise ApiError(f"{param}: {error}", code="invalid_audio", param=param) from error
-    return Audio(torch.from_numpy(samples), MODEL_RATE_HZ)
+    def video_from_uri(self, uri: str, *, param: str) -> Video:
+        """The film, with its sound, or the moving picture in a data URI."""
+        return self.video_from_bytes(data_of(uri, "video", param=param), param=param)
 
+    def video_from_bytes(self, data: bytes, *, param: str) -> Video:
+        """The film in a file (MP4, WebM), or the moving picture (GIF, WebP, PNG)."""
+        try:
+            if not _has_reader(data):
+                return self._counted(Video.open(data), param=param)
+            video, has_sound = _film(data)
+        except RequestError:
+            raise
+        except ValueError as error:
+            raise RequestError(f"{param}: {error}", code="invalid_video", param=param) from error
+        self._counted(video, param=param)
+        return replace(video, sound=self.sound_from_bytes(data, param=param)) if has_sound else video
 
-def video_from_uri(uri: str, limits: Limits, *, param: str) -> Video:
-    """The film, with its sound, or the moving picture in a data URI."""
-    return video_from_bytes(_data_of(uri, "video", param=param), limits, param=param)
+    def part_from_uri(self, text: str, *, param: str) -> Part:
+        """Whatever `file_data` holds: a data URI of any type, or base64 alone."""
+        match = DATA_URI.match(text[:256])
+        return self.part_from_bytes(decode_base64(text[match.end() :] if match else text, param=param), param=param)
 
-
-def video_from_bytes(data: bytes, limits: Limits, *, param: str) -> Video:
-    """The film in a file (MP4, WebM), or the moving picture (GIF, WebP, PNG)."""
-    try:
+    def part_from_bytes(self, data: bytes, *, param: str) -> Part:
+        """Whatever a file holds: a film, a sound, a moving picture or a still one."""
         if _has_reader(data):
-            return _film(data, limits)
-        return Video.open(data)
-    except ValueError as error:
-        raise ApiError(f"{param}: {error}", code="invalid_video", param=param) from error
+            if reader_of(data) in VIDEO_READERS and _has_frames(data, param=param):
+                return self.video_from_bytes(data, param=param)
+            return self.sound_from_bytes(data, param=param)
+        try:
+            return self._counted(Video.open(data), param=param)
+        except RequestError:
+            raise
+        except ValueError:
+            return self.image_from_bytes(data, param=param)
 
-
-def part_from_file(data: bytes, limits: Limits, *, param: str) -> Part:
-    """Whatever a file holds: a film, a sound, a moving picture or a still one."""
-    if _has_reader(data):
-        if reader_of(data) in VIDEO_READERS and _has_frames(data, param=param):
-            return video_from_bytes(data, limits, param=param)
-        return sound_from_bytes(data, limits, param=param)
-    try:
-        return Video.open(data)
-    except ValueError:
-        return image_from_bytes(data, limits, param=param)
-
-
-def file_from_uri(text: str, *, param: str) -> bytes:
-    """The bytes of `file_data`: a data URI of any type, or base64 alone."""
-    match = DATA_URI.match(text[:256])
-    return from_base64(text[match.end() :] if match else text, param=param)
-
-
-def from_base64(text: str, *, param: str) -> bytes:
-    """The bytes behind base64, refusing anything that is not."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ApiError(f"{param} is not base64 ({error})", code="invalid_base64", param=param) from error
+    def _counted(self, video: Video, *, param: str) -> Video:
+        self._num_film_pixels += video.frames.numel() // 3
+        if self._num_film_pixels > MAX_VIDEO_PIXELS:
+            message = (
+                f"{param}: the films of one request have over {MAX_VIDEO_PIXELS:,} pixels together; send fewer, or "
+                "make them smaller first"
+            )
+            raise RequestError(message, code="video_too_large", param=param)
+        return video
 
 
 def to_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _data_of(uri: str, kind: str, *, param: str) -> bytes:
-    match = DATA_URI.match(uri[:256])
-    if match is None:
-        raise ApiError(
-            f"{param} must be a data URI in base64 (data:{kind}/…;base64,…); nothing is fetched from other addresses",
-            code="invalid_url",
-            param=param,
-        )
-    return from_base64(uri[match.end() :], param=param)
 
 
 def _has_reader(data: bytes) -> bool:
@@ -138,11 +130,11 @@ def _has_frames(data: bytes, *, param: str) -> bool:
         with opened(data) as container:
             return bool(container.streams.video)
     except ValueError as error:
-        raise ApiError(f"{param}: {error}", code="invalid_video", param=param) from error
+        raise RequestError(f"{param}: {error}", code="invalid_video", param=param) from error
 
 
-def _film(data: bytes, limits: Limits) -> Video:
-    """A film's frames, thinned while they are read, and its sound if it has any."""
+def _film(data: bytes) -> tuple[Video, bool]:
+    """A film's frames, thinned while they are read, and whether it has a sound."""
     with opened(data) as container:
         if not container.streams.video:
             raise ValueError("the file holds no pictures; send a sound as input_audio")
@@ -150,11 +142,7 @@ def _film(data: bytes, limits: Limits) -> Video:
         frames = list(_frames(container))
     if not frames:
         raise ValueError("the file holds no frame that can be read")
-    video = Video(torch.stack(frames), SEEN_FPS)
-    if not has_sound:
-        return video
-    samples = read_sound(data, rate_hz=MODEL_RATE_HZ, max_s=limits.audio_s)
-    return replace(video, sound=Audio(torch.from_numpy(samples), MODEL_RATE_HZ))
+    return Video(torch.stack(frames), SEEN_FPS), has_sound
 
 
 def _frames(container: Any) -> Iterator[torch.Tensor]:

@@ -62,9 +62,9 @@ def voice_name(voice: Voice) -> str:
 
 
 class PromptTokens(Answer):
-    """Of a prompt; each request is read from its beginning, so none is in the model's memory already."""
+    """Of a prompt, by what they are."""
 
-    cached_tokens: Literal[0] = 0
+    cached_tokens: Annotated[int, Field(description="Those that the model had read before the request.")] = 0
     text_tokens: int = 0
     audio_tokens: int = 0
     image_tokens: int = 0
@@ -99,7 +99,11 @@ def completion_usage(usages: list[Usage]) -> CompletionUsage:
         completion_tokens=reply,
         total_tokens=prompt + reply,
         prompt_tokens_details=PromptTokens(
-            text_tokens=counts.text, audio_tokens=counts.audio, image_tokens=counts.image
+            # The prompt is read once at least, however many choices found it read.
+            cached_tokens=min((usage.cached_tokens for usage in usages), default=0),
+            text_tokens=counts.text,
+            audio_tokens=counts.audio,
+            image_tokens=counts.image,
         ),
         completion_tokens_details=CompletionTokens(
             text_tokens=sum(usage.text_tokens for usage in usages),

@@ -20,7 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from fastapi import Request
 
-from omniloom.generation import Conversation, Event, Omni, Sampling
+from omniloom.generation import Conversation, Event, Omni, Sampling, Turn
 from omniloom.generation.rules import TextRules
 from omniloom.serving.http.errors import CLIENT_GONE, RETRY_S, ApiError, as_api_error
 from omniloom.stream.message import Message
@@ -44,7 +44,7 @@ class Job(Protocol[T]):
 class Asked:
     """A reply that is asked for."""
 
-    messages: Sequence[Message]
+    turns: Sequence[Turn]
     want: frozenset[str]
     sampling: Sampling = Sampling()
     seed: int = 0
@@ -52,8 +52,31 @@ class Asked:
     rules: TextRules | None = None
 
 
+class Once(Generic[R]):
+    """A value that the first thread to ask for it makes, while the others wait; where it fails, all are told."""
+
+    def __init__(self, make: Callable[[], R]) -> None:
+        self._make = make
+        self._guard = threading.Lock()
+        self._made: _Piece[R] | _Failed | None = None
+
+    def __call__(self) -> R:
+        with self._guard:
+            if self._made is None:
+                try:
+                    self._made = _Piece(self._make())
+                except Exception as error:
+                    self._made = _Failed(error)
+        if isinstance(self._made, _Failed):
+            raise self._made.error
+        return self._made.value
+
+
 class ReplyJob:
-    """The events of one reply. `read` makes of the request what is asked, in the job's thread: media take time."""
+    """The events of one reply. `read` makes of the request what is asked, in the job's thread: media take time.
+
+    The prompt is fed with the reply's opening, and none of it counts as read before.
+    """
 
     def __init__(self, omni: Omni, read: Callable[[], Asked]) -> None:
         self._omni = omni
@@ -63,7 +86,7 @@ class ReplyJob:
 
     def run(self) -> Iterator[Event]:
         asked = self._read()
-        self._conversation = self._omni.conversation(asked.messages)
+        self._conversation = self._omni.conversation(asked.turns, is_asked_at_once=True)
         events = self._conversation.reply(
             asked.want, sampling=asked.sampling, seed=asked.seed, max_tokens=asked.max_tokens, rules=asked.rules
         )

@@ -22,14 +22,18 @@ class Limits:
     """Shortest sound that can be committed, as in the GA protocol."""
     text_chars: int = 4_000
     """Longest text."""
+    total_audio_s: float = 120.0
+    """All sounds of one HTTP request together, those of films among them, in seconds."""
     image_pixels: int = 16_000_000
-    """Pixels in all pictures of one message or response together: a blank one takes a few kilobytes on the wire."""
+    """Pixels of one picture as it is decoded; a large JPEG is decoded at a half, a quarter or an eighth of its size."""
+    total_image_pixels: int = 32_000_000
+    """The same of all pictures of one message, response or HTTP request together."""
     unsent_bytes: int = 16 * 1024 * 1024
     """Events that wait for a slow reader; beyond this it is cut off."""
     waiting_jobs: int = 4_096
     """Pieces of input that wait for the model."""
     waiting_bytes: int = 128 * 1024 * 1024
-    """Sound and pixels, decoded, that wait for the model: two pictures of the largest size."""
+    """Sound and pixels, decoded, that wait for the model: some forty pictures of the largest size that is kept."""
     session_threads: int = 64
     """Threads for all sessions: answers at once; a session that has nothing for the model holds none."""
     response_tokens: int = 512
@@ -57,6 +61,8 @@ class Limits:
     """Address and headers of one request."""
     body_bytes: int = 64 * 1024 * 1024
     """Body of one request."""
+    json_values: int = 32_768
+    """Values in the JSON of one HTTP request, counted by commas and opening brackets, in texts as well."""
     head_s: float = 10.0
     """For the head of a request to come whole."""
     body_s: float = 60.0

@@ -1,14 +1,12 @@
-"""Sound and pictures as they cross the wire: base64 of PCM or G.711 and data URIs, to and from samples and pixels.
+"""Sound and drawn pictures as they cross the wire: base64 of PCM or G.711 and of PNG, to and from samples and pixels.
 
 Resampling streams: pieces pushed one by one give exactly the samples that the whole would give, only 10 ms later, and
-`flush` gives those 10 ms. Which readers of pictures the network can reach is decided in `stream.parts`.
+`flush` gives those 10 ms. Pictures that clients send are read in `pictures`.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import re
 
 import numpy as np
 import soxr
@@ -17,21 +15,12 @@ from jaxtyping import Float32
 
 from omniloom.serving import g711
 from omniloom.serving.realtime import protocol as p
-from omniloom.serving.realtime.limits import Limits, RequestError
+from omniloom.serving.realtime.limits import RequestError
+from omniloom.serving.realtime.pictures import decode_base64
 from omniloom.stream.parts import Audio, Image
 
 WIRE_RATE_HZ = 24_000
 MODEL_RATE_HZ = 16_000
-
-DATA_URI = re.compile(r"data:image/(png|jpeg|jpg|webp|gif);base64,", re.IGNORECASE)
-
-
-def decode_base64(text: str, *, param: str) -> bytes:
-    """The bytes behind base64, refusing anything that is not."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RequestError(f"{param} is not base64 ({error})", code="invalid_base64", param=param) from error
 
 
 def rate_of(audio_format: p.AudioFormat) -> int:
@@ -70,30 +59,6 @@ def decode_pcm(text: str, *, param: str) -> Float32[np.ndarray, " N"]:
 def encode_pcm(samples: Float32[np.ndarray, " N"]) -> str:
     """Base64 of 16-bit little-endian PCM; what is louder than full scale is clipped."""
     return base64.b64encode((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes()).decode()
-
-
-def decode_image(uri: str, limits: Limits, *, param: str) -> Image:
-    """The picture in a data URI."""
-    match = DATA_URI.match(uri[:64])
-    if match is None:
-        raise RequestError(
-            f"{param} must be a data URI of PNG, JPEG, WebP or GIF in base64; nothing is fetched from other addresses",
-            code="invalid_image_url",
-            param=param,
-        )
-    data = decode_base64(uri[match.end() :], param=param)
-    try:
-        picture = Image.open(data)
-    except ValueError as error:
-        raise RequestError(f"{param}: {error}", code="invalid_image", param=param) from error
-    _, height, width = picture.pixels.shape
-    if height * width > limits.image_pixels:
-        raise RequestError(
-            f"{param} has {width} x {height} pixels, at most {limits.image_pixels:,} are taken; make it smaller first",
-            code="image_too_large",
-            param=param,
-        )
-    return picture
 
 
 def encode_image(image: Image) -> str:

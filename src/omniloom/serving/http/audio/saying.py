@@ -81,7 +81,7 @@ class Saying:
         for place, phrase in enumerate(self._phrases):
             words = _REQUEST_MARKS.sub("", phrase.text)
             prompt = Message("user", (Text(self._request.format(words)),))
-            self._conversation = self._omni.conversation([prompt])
+            self._conversation = self._omni.conversation([prompt], is_asked_at_once=True)
             rate_hz = self._omni.codecs.audio.rate_hz
             events = self._conversation.reply("audio", max_tokens=self._max_tokens)
             if self._is_cancelled.is_set():

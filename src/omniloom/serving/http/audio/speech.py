@@ -16,6 +16,7 @@ from pydantic import Field
 from omniloom.generation import Omni, Usage
 from omniloom.serving.http.asking import UNUSED_HEADER
 from omniloom.serving.http.audio.saying import Saying
+from omniloom.serving.http.bodies import body_route
 from omniloom.serving.http.errors import ERRORS, ApiError
 from omniloom.serving.http.media import to_base64
 from omniloom.serving.http.models import require_model
@@ -102,7 +103,7 @@ class SpeechJob:
 
 def speech_routes(omni: Omni, *, model_name: str, limits: Limits, work: ModelWork) -> APIRouter:
     """`POST /audio/speech`."""
-    router = APIRouter()
+    router = APIRouter(route_class=body_route(max_values=limits.json_values))
 
     @router.post("/audio/speech", responses=RESPONSES, response_class=Response, operation_id="createSpeech")
     async def create_speech(body: SpeechRequest, request: HttpRequest) -> Response:

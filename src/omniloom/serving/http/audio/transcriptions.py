@@ -199,7 +199,8 @@ class TranscriptionJob:
         sound = Audio(torch.from_numpy(segment.samples), RATE_HZ)
         if self._is_cancelled.is_set():
             return
-        self._conversation = self._omni.conversation([Message("user", (Text(self._question), sound))])
+        message = Message("user", (Text(self._question), sound))
+        self._conversation = self._omni.conversation([message], is_asked_at_once=True)
         sampling = Sampling(temperature=self._form.temperature)
         rules = TextRules(num_logprobs=0)
         events = self._conversation.reply("text", sampling=sampling, max_tokens=MAX_TEXT_TOKENS, rules=rules)

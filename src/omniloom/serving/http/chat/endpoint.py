@@ -10,13 +10,14 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from omniloom.generation import Done, Event, Omni
 from omniloom.serving.http.asking import UNUSED_HEADER, seeds_of
+from omniloom.serving.http.bodies import body_route
 from omniloom.serving.http.chat import wire
 from omniloom.serving.http.chat.reading import Spoken, asked_of, checked
 from omniloom.serving.http.chat.telling import StreamedChoice, whole_choice
@@ -27,6 +28,7 @@ from omniloom.serving.http.wire import CompletionUsage, completion_usage, new_id
 from omniloom.serving.http.work import (
     Asked,
     ModelWork,
+    Once,
     ReplyJob,
     begun,
     collected,
@@ -64,7 +66,8 @@ class ChatCompletions:
         require_model(body.model, self.model_name)
         unused = await asyncio.to_thread(checked, body)
         headers = {UNUSED_HEADER: ", ".join(unused)} if unused else None
-        replies = [self._reply(body, seed) for seed in seeds_of(body.seed, body.n or 1)]
+        read = Once(lambda: asked_of(body, limits=self.limits, spoken=self.spoken, encode=self.omni.turns.encode))
+        replies = [self._reply(read, seed) for seed in seeds_of(body.seed, body.n or 1)]
         if body.stream:
             events = await while_connected(request, begun(together(replies)))
             chunks = self._chunks(body, events)
@@ -74,11 +77,8 @@ class ChatCompletions:
         made = await asyncio.to_thread(self._whole, body, [done[place] for place in sorted(done)])
         return JSONResponse(made.model_dump(mode="json", exclude_none=False), headers=headers)
 
-    def _reply(self, body: wire.ChatRequest, seed: int) -> AsyncGenerator[Event, None]:
-        def read() -> Asked:
-            return asked_of(body, seed=seed, limits=self.limits, spoken=self.spoken)
-
-        return self.work.stream(ReplyJob(self.omni, read))
+    def _reply(self, read: Once[Asked], seed: int) -> AsyncGenerator[Event, None]:
+        return self.work.stream(ReplyJob(self.omni, lambda: replace(read(), seed=seed)))
 
     def _whole(self, body: wire.ChatRequest, done: list[Done]) -> wire.ChatCompletion:
         choices = [
@@ -122,7 +122,7 @@ class ChatCompletions:
 
 def chat_routes(omni: Omni, *, model_name: str, limits: Limits, work: ModelWork) -> APIRouter:
     """`POST /chat/completions`."""
-    router = APIRouter()
+    router = APIRouter(route_class=body_route(max_values=limits.json_values))
     spoken: Spoken = Store(limit=SPOKEN_KEPT, seconds=SPOKEN_KEPT_S)
     chat = ChatCompletions(omni=omni, model_name=model_name, limits=limits, work=work, spoken=spoken)
 

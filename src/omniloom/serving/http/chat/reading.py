@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from omniloom.generation.rules import (
-    Constraint,
-    TextRules,
-    Tool,
-    ToolCall,
-    ToolRules,
-    json_object,
-    json_schema,
-    tool_call_grammar,
+from omniloom.generation import Turn
+from omniloom.generation.rules import Constraint, TextRules, ToolCall, ToolRules
+from omniloom.serving.http.asking import (
+    Said,
+    as_conversation,
+    calls_of,
+    json_of,
+    length_of,
+    sampling_of,
+    text_part,
 )
-from omniloom.serving.http import media
-from omniloom.serving.http.asking import PixelBudget, Turn, as_conversation, length_of, sampling_of, text_part
 from omniloom.serving.http.chat import wire
-from omniloom.serving.http.errors import ApiError, named, unsupported
+from omniloom.serving.http.errors import ApiError, unsupported
+from omniloom.serving.http.media import MediaReader
 from omniloom.serving.http.store import Store
 from omniloom.serving.http.wire import voice_name
 from omniloom.serving.http.work import Asked
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.voices import require_voice
+from omniloom.stream.message import Message
 from omniloom.stream.parts import Part
 
 Spoken = Store[tuple[Part, ...]]
@@ -56,19 +57,16 @@ def checked(request: wire.ChatRequest) -> list[str]:
     ]
 
 
-def asked_of(request: wire.ChatRequest, *, seed: int, limits: Limits, spoken: Spoken) -> Asked:
-    """All that the model is asked; media are decoded here."""
-    budget = PixelBudget(limits)
-    turns = [
-        turn
-        for place, message in enumerate(request.messages)
-        for turn in _turns(message, place, limits, spoken, budget)
+def asked_of(request: wire.ChatRequest, *, limits: Limits, spoken: Spoken, encode: Callable[[Message], Turn]) -> Asked:
+    """All that the model is asked, but for the seed; media are decoded here."""
+    media = MediaReader(limits)
+    said = [
+        one for place, message in enumerate(request.messages) for one in _said(message, place, limits, spoken, media)
     ]
     return Asked(
-        messages=as_conversation(turns, param="messages"),
+        turns=[encode(message) for message in as_conversation(said, param="messages")],
         want=frozenset(request.modalities or ("text",)),
         sampling=sampling_of(request.temperature, request.top_p),
-        seed=seed,
         max_tokens=length_of(limits, request.max_completion_tokens, request.max_tokens),
         rules=rules_of(request),
     )
@@ -100,37 +98,28 @@ def rules_of(request: wire.ChatRequest) -> TextRules | None:
 def _constraint(form: wire.JsonObjectFormat | wire.JsonSchemaFormat | None) -> Constraint | None:
     if form is None:
         return None
-    if isinstance(form, wire.JsonObjectFormat) or form.json_schema.schema_ is None:
-        return json_object()
-    schema = form.json_schema.schema_
-    return named(lambda: json_schema(schema), param="response_format.json_schema.schema")
+    schema = None if isinstance(form, wire.JsonObjectFormat) else form.json_schema.schema_
+    return json_of(schema, param="response_format.json_schema.schema")
 
 
 def _calls(request: wire.ChatRequest) -> ToolRules | None:
     choice = request.tool_choice
-    if not request.tools:
-        if choice not in (None, "none", "auto"):
-            raise ApiError("tool_choice needs tools", code="invalid_value", param="tool_choice")
-        return None
-    tools = [_tool(tool.function, param=f"tools.{place}.function") for place, tool in enumerate(request.tools)]
-    name = choice.function.name if isinstance(choice, wire.ChosenTool) else choice
-    return named(lambda: tool_call_grammar(tools, name or "auto"), param="tools")
+    functions = [tool.function for tool in request.tools or ()]
+    return calls_of(
+        functions,
+        choice.function.name if isinstance(choice, wire.ChosenTool) else choice,
+        params=[f"tools.{place}.function" for place in range(len(functions))],
+    )
 
 
-def _tool(function: wire.FunctionDefinition, *, param: str) -> Tool:
-    return named(lambda: Tool(name=function.name, parameters=function.parameters), param=param)
-
-
-def _turns(
-    message: wire.ChatMessage, place: int, limits: Limits, spoken: Spoken, budget: PixelBudget
-) -> Iterator[Turn]:
+def _said(message: wire.ChatMessage, place: int, limits: Limits, spoken: Spoken, media: MediaReader) -> Iterator[Said]:
     param = f"messages.{place}"
     if isinstance(message, wire.UserMessage):
-        yield Turn("user", tuple(budget.within(_user_parts(message, param, limits), param=param)))
+        yield Said("user", tuple(_user_parts(message, param, limits, media)))
     elif isinstance(message, wire.AssistantMessage):
-        yield Turn("assistant", tuple(budget.within(_assistant_parts(message, param, limits, spoken), param=param)))
+        yield Said("assistant", tuple(_assistant_parts(message, param, limits, spoken, media)))
     elif isinstance(message, wire.ToolMessage):
-        yield Turn("user", tuple(_texts(message.content, f"{param}.content", limits)))
+        yield Said("user", tuple(_texts(message.content, f"{param}.content", limits)))
 
 
 def _texts(content: str | list[wire.TextPart], param: str, limits: Limits) -> Iterator[Part]:
@@ -141,7 +130,7 @@ def _texts(content: str | list[wire.TextPart], param: str, limits: Limits) -> It
         yield text_part(part.text, limits, param=f"{param}.{place}.text")
 
 
-def _user_parts(message: wire.UserMessage, param: str, limits: Limits) -> Iterator[Part]:
+def _user_parts(message: wire.UserMessage, param: str, limits: Limits, media: MediaReader) -> Iterator[Part]:
     if isinstance(message.content, str):
         yield text_part(message.content, limits, param=f"{param}.content")
         return
@@ -150,17 +139,18 @@ def _user_parts(message: wire.UserMessage, param: str, limits: Limits) -> Iterat
         if isinstance(part, wire.TextPart):
             yield text_part(part.text, limits, param=f"{where}.text")
         elif isinstance(part, wire.ImagePart):
-            yield media.image_from_uri(part.image_url.url, limits, param=f"{where}.image_url.url")
+            yield media.image_from_uri(part.image_url.url, param=f"{where}.image_url.url")
         elif isinstance(part, wire.AudioPart):
-            yield media.sound_from_base64(part.input_audio.data, limits, param=f"{where}.input_audio.data")
+            yield media.sound_from_base64(part.input_audio.data, param=f"{where}.input_audio.data")
         elif isinstance(part, wire.VideoPart):
-            yield media.video_from_uri(part.video_url.url, limits, param=f"{where}.video_url.url")
+            yield media.video_from_uri(part.video_url.url, param=f"{where}.video_url.url")
         else:
-            name = f"{where}.file.file_data"
-            yield media.part_from_file(media.file_from_uri(part.file.file_data, param=name), limits, param=name)
+            yield media.part_from_uri(part.file.file_data, param=f"{where}.file.file_data")
 
 
-def _assistant_parts(message: wire.AssistantMessage, param: str, limits: Limits, spoken: Spoken) -> Iterator[Part]:
+def _assistant_parts(
+    message: wire.AssistantMessage, param: str, limits: Limits, spoken: Spoken, media: MediaReader
+) -> Iterator[Part]:
     if message.audio is not None:
         kept = spoken.get(message.audio.id)
         if kept is None:
@@ -176,7 +166,7 @@ def _assistant_parts(message: wire.AssistantMessage, param: str, limits: Limits,
         if text.strip():
             yield text_part(text, limits, param=f"{param}.content.{place}")
     for place, image in enumerate(message.images or ()):
-        yield media.image_from_uri(image.image_url.url, limits, param=f"{param}.images.{place}.image_url.url")
+        yield media.image_from_uri(image.image_url.url, param=f"{param}.images.{place}.image_url.url")
     for place, call in enumerate(message.tool_calls or ()):
         made = ToolCall(name=call.function.name, arguments=call.function.arguments)
         yield text_part(made.text, limits, param=f"{param}.tool_calls.{place}.function.arguments")

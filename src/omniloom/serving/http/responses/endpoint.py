@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from omniloom.generation import Done, Event, Omni
 from omniloom.serving.http.asking import UNUSED_HEADER, seeds_of
+from omniloom.serving.http.bodies import body_route
 from omniloom.serving.http.errors import ERRORS, ApiError
 from omniloom.serving.http.models import require_model
 from omniloom.serving.http.responses import wire
@@ -64,7 +65,8 @@ class Responses:
         (seed,) = seeds_of(body.seed, 1)
 
         def read() -> Asked:
-            return asked_of(body, seed=seed, limits=self.limits, history=history)
+            encode = self.omni.turns.encode
+            return asked_of(body, seed=seed, limits=self.limits, history=history, encode=encode)
 
         job = ReplyJob(self.omni, read)
         stream = self.work.stream(job)
@@ -119,7 +121,7 @@ class Responses:
 
 def response_routes(omni: Omni, *, model_name: str, limits: Limits, work: ModelWork) -> APIRouter:
     """`POST /responses`, and `GET` and `DELETE /responses/{id}`."""
-    router = APIRouter()
+    router = APIRouter(route_class=body_route(max_values=limits.json_values))
     responses = Responses(
         omni=omni, model_name=model_name, limits=limits, work=work, kept=Store(limit=KEPT, seconds=KEPT_S)
     )

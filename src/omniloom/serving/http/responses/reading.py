@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from omniloom.generation.rules import (
-    Constraint,
-    TextRules,
-    Tool,
-    ToolCall,
-    ToolRules,
-    json_object,
-    json_schema,
-    tool_call_grammar,
+from omniloom.generation import Turn
+from omniloom.generation.rules import Constraint, TextRules, ToolCall, ToolRules
+from omniloom.serving.http.asking import (
+    Said,
+    as_conversation,
+    calls_of,
+    json_of,
+    length_of,
+    sampling_of,
+    text_part,
 )
-from omniloom.serving.http import media
-from omniloom.serving.http.asking import PixelBudget, Turn, as_conversation, length_of, sampling_of, text_part
-from omniloom.serving.http.errors import ApiError, named, unsupported
+from omniloom.serving.http.errors import ApiError, unsupported
+from omniloom.serving.http.media import MediaReader
 from omniloom.serving.http.responses import wire
 from omniloom.serving.http.work import Asked
 from omniloom.serving.realtime.limits import Limits
@@ -42,11 +42,19 @@ def checked(request: wire.ResponseRequest) -> list[str]:
     return unused + [f"input.{place}" for place, item in enumerate(request.input) if _is_system(item)]
 
 
-def asked_of(request: wire.ResponseRequest, *, seed: int, limits: Limits, history: Sequence[Message]) -> Asked:
+def asked_of(
+    request: wire.ResponseRequest,
+    *,
+    seed: int,
+    limits: Limits,
+    history: Sequence[Message],
+    encode: Callable[[Message], Turn],
+) -> Asked:
     """All that the model is asked; media are decoded here."""
-    before = [Turn(message.role, message.parts) for message in history]
+    before = [Said(message.role, message.parts) for message in history]
+    messages = as_conversation([*before, *_said(request, limits)], param="input")
     return Asked(
-        messages=as_conversation([*before, *_turns(request, limits)], param="input"),
+        turns=[encode(message) for message in messages],
         want=frozenset({"text"}),
         sampling=sampling_of(request.temperature, request.top_p),
         seed=seed,
@@ -74,61 +82,47 @@ def _constraint(request: wire.ResponseRequest) -> Constraint | None:
     form = request.text.format if request.text is not None else None
     if form is None or isinstance(form, wire.TextFormat):
         return None
-    if isinstance(form, wire.JsonObjectFormat) or form.schema_ is None:
-        return json_object()
-    schema = form.schema_
-    return named(lambda: json_schema(schema), param="text.format.schema")
+    return json_of(None if isinstance(form, wire.JsonObjectFormat) else form.schema_, param="text.format.schema")
 
 
 def _calls(request: wire.ResponseRequest) -> ToolRules | None:
-    choice = request.tool_choice
-    if not request.tools:
-        if choice not in (None, "none", "auto"):
-            raise ApiError("tool_choice needs tools", code="invalid_value", param="tool_choice")
-        return None
-    tools = [_tool(tool, param=f"tools.{place}") for place, tool in enumerate(request.tools)]
+    choice, tools = request.tool_choice, request.tools or ()
     name = choice.name if isinstance(choice, wire.ChosenTool) else choice
-    return named(lambda: tool_call_grammar(tools, name or "auto"), param="tools")
-
-
-def _tool(tool: wire.FunctionTool, *, param: str) -> Tool:
-    return named(lambda: Tool(name=tool.name, parameters=tool.parameters), param=param)
+    return calls_of(tools, name, params=[f"tools.{place}" for place in range(len(tools))])
 
 
 def _is_system(item: wire.InputItem) -> bool:
     return isinstance(item, wire.InputMessage) and item.role in ("system", "developer")
 
 
-def _turns(request: wire.ResponseRequest, limits: Limits) -> Iterator[Turn]:
+def _said(request: wire.ResponseRequest, limits: Limits) -> Iterator[Said]:
     if isinstance(request.input, str):
-        yield Turn("user", (text_part(request.input, limits, param="input"),))
+        yield Said("user", (text_part(request.input, limits, param="input"),))
         return
-    budget = PixelBudget(limits)
+    media = MediaReader(limits)
     for place, item in enumerate(request.input):
         if isinstance(item, wire.GivenCall):
             made = ToolCall(name=item.name, arguments=item.arguments)
-            yield Turn("assistant", (text_part(made.text, limits, param=f"input.{place}.arguments"),))
+            yield Said("assistant", (text_part(made.text, limits, param=f"input.{place}.arguments"),))
         elif isinstance(item, wire.CallOutput):
-            yield Turn("user", (text_part(item.output, limits, param=f"input.{place}.output"),))
+            yield Said("user", (text_part(item.output, limits, param=f"input.{place}.output"),))
         elif not _is_system(item):
             role: Role = "assistant" if item.role == "assistant" else "user"
-            param = f"input.{place}.content"
-            yield Turn(role, tuple(budget.within(_parts(item, param, limits), param=param)))
+            yield Said(role, tuple(_parts(item, f"input.{place}.content", limits, media)))
 
 
-def _parts(message: wire.InputMessage, param: str, limits: Limits) -> Iterator[Part]:
+def _parts(message: wire.InputMessage, param: str, limits: Limits, media: MediaReader) -> Iterator[Part]:
     if isinstance(message.content, str):
         yield text_part(message.content, limits, param=param)
         return
     for place, part in enumerate(message.content):
         where = f"{param}.{place}"
         if isinstance(part, wire.InputImage):
-            yield media.image_from_uri(part.image_url, limits, param=f"{where}.image_url")
+            yield media.image_from_uri(part.image_url, param=f"{where}.image_url")
         elif isinstance(part, wire.InputFile):
             if message.role == "assistant":
                 raise unsupported(f"{where}.file_data", "an answer holds text and pictures")
-            name = f"{where}.file_data"
-            yield media.part_from_file(media.file_from_uri(part.file_data, param=name), limits, param=name)
+            yield media.part_from_uri(part.file_data, param=f"{where}.file_data")
         elif isinstance(part, wire.GivenRefusal):
             yield text_part(part.refusal, limits, param=f"{where}.refusal")
         else:

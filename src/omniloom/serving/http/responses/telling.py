@@ -68,6 +68,7 @@ class Telling:
         status: wire.Status = "completed" if done.finish_reason == "stop" else "incomplete"
         usage = wire.ResponseUsage(
             input_tokens=done.usage.prompt_tokens,
+            input_tokens_details=wire.InputDetails(cached_tokens=done.usage.cached_tokens),
             output_tokens=done.usage.reply_tokens,
             total_tokens=done.usage.prompt_tokens + done.usage.reply_tokens,
         )

@@ -180,7 +180,7 @@ class OutputCall(Answer):
 
 
 class InputDetails(Answer):
-    cached_tokens: Literal[0] = 0
+    cached_tokens: Annotated[int, Field(description="Those that the model had read before the request.")] = 0
     cache_write_tokens: Literal[0] = 0
 
 

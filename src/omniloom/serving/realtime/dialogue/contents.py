@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import Limits, RequestError
-from omniloom.serving.realtime.media import MODEL_RATE_HZ, Resampler, decode_image, decode_sound, rate_of, to_audio
+from omniloom.serving.realtime.media import MODEL_RATE_HZ, Resampler, decode_sound, rate_of, to_audio
+from omniloom.serving.realtime.pictures import PictureReader
 from omniloom.serving.realtime.turns import trim_silence
 from omniloom.stream.message import Role
-from omniloom.stream.parts import Audio, Image, Part, Text, Video
+from omniloom.stream.parts import Audio, Part, Text, Video
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class ContentReader:
     def __init__(self, limits: Limits, audio_format: p.AudioFormat) -> None:
         self._limits = limits
         self._format = audio_format
-        self._num_pixels = 0
+        self._pictures = PictureReader(limits)
 
     def read(self, item: p.Item, *, param: str = "item") -> ItemParts:
         """
@@ -54,19 +55,7 @@ class ContentReader:
         return ItemParts("user", (Text(item.output if item.output.strip() else "null"),))
 
     def _user_parts(self, contents: Sequence[p.InputContent], param: str) -> list[Part]:
-        parts: list[Part] = []
-        for index, content in enumerate(contents):
-            part = self._part(content, f"{param}.content.{index}")
-            self._num_pixels += part.pixels[0].numel() if isinstance(part, Image) else 0
-            if self._num_pixels > self._limits.image_pixels:
-                raise RequestError(
-                    f"the pictures of one event have over {self._limits.image_pixels:,} pixels together; send fewer, "
-                    "or make them smaller first",
-                    code="image_too_large",
-                    param=f"{param}.content.{index}.image_url",
-                )
-            parts.append(part)
-        return parts
+        return [self._part(content, f"{param}.content.{index}") for index, content in enumerate(contents)]
 
     def _said(self, contents: Sequence[p.OutputContent], param: str) -> list[Part]:
         texts = []
@@ -86,7 +75,7 @@ class ContentReader:
 
     def _part(self, content: p.InputContent, param: str) -> Part:
         if isinstance(content, p.InputImage):
-            return decode_image(content.image_url or "", self._limits, param=f"{param}.image_url")
+            return self._pictures.from_uri(content.image_url or "", param=f"{param}.image_url")
         if isinstance(content, p.InputAudio):
             return self._sound(content.audio or "", param=f"{param}.audio")
         self._check_length(content.text, f"{param}.text")
