@@ -37,11 +37,14 @@ def build(checkpoint: str, api_keys: str | None) -> FastAPI:
     from omniloom import Omni
     from omniloom.serving import create_app
     from omniloom.serving.guard import KeyRing
+    from omniloom.serving.realtime import warm_up
     from omniloom.serving.telemetry import Metrics
 
     torch.set_num_threads(1)
+    omni = Omni.load(checkpoint)
+    warm_up(omni)
     return create_app(
-        Omni.load(checkpoint),
+        omni,
         model_name=Path(checkpoint).name,
         turns_remembered=0 if checkpoint == "tiny" else None,
         is_local=True,

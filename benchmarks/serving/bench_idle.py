@@ -55,7 +55,7 @@ def speak(client: Client, turn: SpokenTurn) -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     with (
-        running_server(core=options.server_core, options=("--limit", f"sessions={options.sessions + 8}")) as server,
+        running_server(core=options.server_core, num_sessions=options.sessions + 8) as server,
         contextlib.ExitStack() as sockets,
     ):
         (turn,) = spoken_turns(1)

@@ -69,8 +69,7 @@ def concurrent(options: argparse.Namespace, num_sessions: int) -> dict[str, Any]
     """So many sessions at once for the time that is asked for."""
     found: list[dict[str, Any]] = []
     failures: list[str] = []
-    limits = ("--limit", f"sessions={num_sessions + 4}")
-    with running_server(core=options.server_core, options=limits) as server:
+    with running_server(core=options.server_core, num_sessions=num_sessions + 4) as server:
         until_s = time.perf_counter() + 60 * options.minutes
         cpu_s, began_s = server.cpu_s(), time.perf_counter()
         threads = [
@@ -109,7 +108,7 @@ def mixed(options: argparse.Namespace) -> dict[str, Any]:
     path = options.out / "memory.jsonl"
     path.unlink(missing_ok=True)
     stop, load = threading.Event(), Load()
-    with running_server(core=options.server_core, options=("--limit", "sessions=64")) as server:
+    with running_server(core=options.server_core, num_sessions=64) as server:
         actors: list[tuple[Callable[[Load, Server, int], None], int]] = [
             (actor, number) for actor, count in ACTORS for number in range(count)
         ]

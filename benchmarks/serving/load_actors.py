@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 import socket
 import threading
 import time
@@ -60,10 +61,21 @@ def playback(arrivals: Sequence[Arrival]) -> list[float]:
 
 
 def ask(client: Client, text: str, *, modality: str = "audio", until: str = "response.done") -> Arrival:
-    """Ask in writing; the first event of the kind that is waited for."""
+    """Ask in writing; the first event of the kind that is waited for.
+
+    A busy server may still end a turn that was given up as missed, and answer it by itself; while it does, another
+    response is refused, which is right. So it first forgets what it hears, and the item is asked for before the answer:
+    it is given after every response that was begun before it.
+    """
     first = len(client.arrivals)
+    client.send(type="input_audio_buffer.clear")
+    item_id = f"asked_{secrets.token_hex(8)}"
     content = [{"type": "input_text", "text": text}]
-    client.send(type="conversation.item.create", item={"type": "message", "role": "user", "content": content})
+    item = {"type": "message", "id": item_id, "role": "user", "content": content}
+    client.send(type="conversation.item.create", item=item)
+    client.send(type="conversation.item.retrieve", item_id=item_id)
+    client.wait_for_type("conversation.item.retrieved", first=first)
+    first = len(client.arrivals)
     client.send(type="response.create", response={"output_modalities": [modality]})
     return client.wait_for_type(until, first=first)
 

@@ -58,8 +58,12 @@ class Server:
 
 
 @contextmanager
-def running_server(*, core: int | None = None, command: str = "serve", options: Sequence[str] = ()) -> Iterator[Server]:
+def running_server(
+    *, core: int | None = None, command: str = "serve", options: Sequence[str] = (), num_sessions: int | None = None
+) -> Iterator[Server]:
     """Serve the shipped model for a while, on one core if it is given; OMP_NUM_THREADS=1.
+
+    `num_sessions` may be open at once, all of them of this one client; None leaves what is so by default.
 
     Raises:
         RuntimeError: If it does not answer within two minutes.
@@ -67,6 +71,8 @@ def running_server(*, core: int | None = None, command: str = "serve", options: 
     port = _free_port()
     words = [sys.executable, "-m", "omniloom.cli", command, *(["tiny"] if command == "serve" else [])]
     words += ["--port", str(port), *options]
+    if num_sessions is not None:
+        words += ["--limit", f"sessions={num_sessions}", "--limit", f"sessions_per_client={num_sessions}"]
     if core is not None:
         words = ["taskset", "-c", str(core), *words]
     with tempfile.TemporaryFile("w+") as log:

@@ -16,7 +16,7 @@ import torch
 
 from omniloom.cli import main
 from omniloom.cli.commands.ask import chosen_wants
-from omniloom.cli.parsing import settings
+from omniloom.cli.parsing import byte_size, settings
 from omniloom.data.chat_files import Conversation
 from omniloom.data.chat_shards import write_shards
 from omniloom.data.speech.listener import Listener
@@ -365,6 +365,34 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == f"revoked {id_}, which was 'laptop'\n"
     assert main(["keys", "list", *file]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_serve_takes_a_device_and_sizes_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("omniloom.serving.serve.serve", lambda options: asked.append(options) or 0)
+    assert main(["serve"]) == 0
+    assert main(["serve", "--device", "cpu", "--cache-bytes", "1.5GiB"]) == 0
+    assert (asked[0].device, asked[0].cache_bytes) == (None, 2**30)
+    assert (asked[1].device, asked[1].cache_bytes) == ("cpu", 3 * 2**29)
+
+
+@pytest.mark.parametrize("text", ["0", "-1GiB", "1 bit", "GiB", "lots", "1e9", ""])
+def test_a_size_that_is_none_is_told(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", f"--cache-bytes={text}"]) == 2
+    assert f"a size such as 1GiB, 500MB or 1073741824, got {text!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["1000000", "1_000_000", "1MB", "1 mb", "1000kB", "0.001GB"])
+def test_a_size_may_be_written_in_many_ways(text: str) -> None:
+    assert byte_size(text) == 1_000_000
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "", "1"])
+def test_serve_refuses_a_device_that_is_not_there_before_it_loads(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "no-such-checkpoint", "--device", name]) == 2
+    assert "--device" in capsys.readouterr().err
 
 
 def test_serve_lists_its_limits(capsys: pytest.CaptureFixture[str]) -> None:

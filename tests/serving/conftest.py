@@ -70,6 +70,9 @@ class FakeTurns:
     def num_tokens(self, turns: Sequence[Turn]) -> int:
         return sum(len(turn.ids) for turn in turns)
 
+    def num_tokens_of_sound(self, duration_s: float) -> int:
+        return 1
+
     def num_frames(self, turn: Turn) -> int:
         return list(turn.ids).count(FRAME)
 
@@ -93,6 +96,8 @@ class FakeTurns:
 
 class FakeConversation:
     """Answers by rule: says what it was given, and draws what the words describe."""
+
+    num_tokens_left = 2048
 
     def __init__(self, omni: FakeOmni) -> None:
         self.turns: tuple[Turn, ...] = ()
@@ -336,6 +341,12 @@ def new_client(omni: FakeOmni) -> Iterator[Callable[..., Client]]:
 @pytest.fixture
 def client(new_client: Callable[..., Client]) -> Client:
     return new_client(limits=Limits())
+
+
+@pytest.fixture(scope="session")
+def loudness() -> Callable[[np.ndarray], float]:
+    """An ear that takes what is loud for speech."""
+    return lambda window: float(np.abs(window).max() > 0.05)
 
 
 @pytest.fixture

@@ -50,6 +50,9 @@ def test_a_conversation_with_a_key_leaves_no_trace_of_key_or_words_in_the_logs(t
         address = child.wait_until_ready()
         assert "asked for" in child.greeting and "tiny" in child.greeting
         assert get(f"{address}/ready")[0] == 200 and get(f"{address}/metrics")[0] == 401
+        # What warming up took is nobody's.
+        told = get(f"{address}/metrics", key=key)[1]
+        assert "omniloom_tokens_total{" not in told and "omniloom_responses_total{" not in told
         with pytest.raises(Exception, match="401"), client_of(address, "olk_wrong_key").realtime.connect(model="tiny"):
             pass
         with client_of(address, key).realtime.connect(model="tiny") as connection:

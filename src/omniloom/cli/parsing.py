@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -59,6 +60,22 @@ def positive_int(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
     return number
+
+
+BYTE_UNITS = {"": 1, "b": 1} | {
+    prefix + unit: base**power
+    for power, prefix in enumerate("kmgt", start=1)
+    for unit, base in (("b", 1000), ("ib", 1024), ("", 1024))
+}
+
+
+def byte_size(text: str) -> int:
+    """A number of bytes for `type=`: 1073741824, 1GiB, 1.5G (of 1024s) or 500MB (of 1000s)."""
+    found = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([a-z]*)", text.strip().lower())
+    size = int(float(found[1]) * BYTE_UNITS.get(found[2], 0)) if found else 0
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"must be a size such as 1GiB, 500MB or 1073741824, got {text!r}")
+    return size
 
 
 def settings(pairs: Sequence[str]) -> dict[str, str]:

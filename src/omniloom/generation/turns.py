@@ -7,6 +7,7 @@ What one side gave in several messages is one turn of the stream: <user> stands 
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from omniloom.codecs.bundle import CodecSet
 from omniloom.codecs.pieces import as_seen, pieces_of
 from omniloom.stream import vocabulary as v
 from omniloom.stream.folding import fold
-from omniloom.stream.layout import EncodedMessage, open_reply, piece_ids, prompt_ids
+from omniloom.stream.layout import EncodedMessage, Piece, open_reply, piece_ids, prompt_ids
 from omniloom.stream.message import Message, Role, Want
 from omniloom.stream.parts import Audio, Image, Part, Text, Video
 from omniloom.stream.vocabulary import Modality, Vocabulary
@@ -91,6 +92,12 @@ class TurnCodec:
     def num_tokens(self, turns: Iterable[Turn]) -> int:
         """Positions that these turns take in the context."""
         return len(fold(row_ids(turns), self._vocabulary))
+
+    def num_tokens_of_sound(self, duration_s: float) -> int:
+        """The most positions that so much more of a sound takes; of what came before, part of a frame may wait."""
+        frame = piece_ids(Piece("audio", [0] * self._codecs.audio.spec.elements_per_cycle), self._vocabulary)
+        one, two = (self.num_tokens([Turn("user", [v.AUDIO, *frame * number])]) for number in (1, 2))
+        return (two - one) * (math.floor(duration_s * 1000 / self.frame_ms) + 2)
 
     def num_frames(self, turn: Turn) -> int:
         """Whole frames of sound in the turn."""

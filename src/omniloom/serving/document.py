@@ -77,7 +77,11 @@ Differences from OpenAI's protocol:
   memory is cut with it, at a whole frame of sound (40 ms); deleting and inserting change the memory too, and what comes
   next is as in a conversation that had always been so. A cancelled answer is remembered as far as it was sent.
 - `conversation.item.retrieved` holds sound and pictures as the model heard and saw them, made from its own codes.
-- `response.create` without anything new to answer is an error, `nothing_to_answer`.
+- The models here answer a turn of the user and nothing else. `response.create` where nothing is new, as a client sends
+  that wants its user greeted, takes other words for the user's, for this answer alone: the `instructions` of the
+  response, or a message of the system since the last answer. Without these it answers the user's last turn once more;
+  where there was none, the session's `instructions`; and where all of it is missing it is an error,
+  `nothing_to_answer`.
 - Transcripts of the input are by the model itself, in the languages that it writes; whatever `model` names is echoed.
 - `idle_timeout_ms` is counted on the microphone's clock, in sound that came, after the answer has been played.
 - A conversation keeps its newest 512 items; older ones are deleted, and told as `conversation.item.deleted`. What does

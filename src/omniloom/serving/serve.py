@@ -20,12 +20,14 @@ import uvicorn
 from rich.console import Console
 
 from omniloom.generation import Omni
+from omniloom.generation.cache import DEFAULT_CACHE_BYTES
 from omniloom.serving.app import create_app
 from omniloom.serving.guard.drain import Drain
 from omniloom.serving.guard.keys import KeyRing
 from omniloom.serving.guard.protocols import bounded_protocols
 from omniloom.serving.listening import listen, page_address
 from omniloom.serving.realtime.limits import Limits
+from omniloom.serving.realtime.warming import warm_up
 from omniloom.serving.server import DrainingServer
 from omniloom.serving.telemetry.logs import LogFormat, write_logs
 from omniloom.serving.telemetry.metrics import Metrics
@@ -51,6 +53,10 @@ class ServeOptions:
     behind: tuple[str, ...] = ()
     """Addresses of proxies whose X-Forwarded-For is believed."""
     turns_remembered: int | None = None
+    device: str | None = None
+    """Where the model's transformer computes, as torch names it; None: the CPU."""
+    cache_bytes: int = DEFAULT_CACHE_BYTES
+    """Of memory for the keys and values of all conversations of a worker."""
     limits: Limits = Limits()
     log_level: str = "info"
     log_format: LogFormat = "text"
@@ -58,6 +64,17 @@ class ServeOptions:
     @property
     def model_name(self) -> str:
         return Path(self.checkpoint).resolve().name
+
+    def load(self) -> Omni:
+        """The model, past what its first answer costs more than the others.
+
+        Raises:
+            ValueError: If there is no such checkpoint or device.
+        """
+        torch.set_num_threads(1)
+        omni = Omni.load(self.checkpoint, device=self.device, cache_bytes=self.cache_bytes)
+        warm_up(omni, limits=self.limits)
+        return omni
 
 
 def serve(options: ServeOptions) -> int:
@@ -81,8 +98,7 @@ def serve(options: ServeOptions) -> int:
                 on_ready=lambda: console.print(greeting(options, address)),
             )
             return supervisor.run()
-        torch.set_num_threads(1)
-        server = make_server(options, Omni.load(options.checkpoint))
+        server = make_server(options, options.load())
         server.on_ready = lambda: console.print(greeting(options, address))
         server.owns_process = True
         server.run(sockets=[listener])
@@ -97,9 +113,8 @@ def work() -> None:
     leash = Leash(commands=given["commands"], signs=given["signs"])
     leash.follow()
     write_logs(level=options.log_level, log_format=options.log_format)
-    torch.set_num_threads(1)
     try:
-        server = make_server(options, Omni.load(options.checkpoint), worker=str(given["worker"]))
+        server = make_server(options, options.load(), worker=str(given["worker"]))
     except (ValueError, OSError) as error:
         print(f"omniloom: error: {error}", file=sys.stderr)
         sys.exit(EXIT_ERROR)
@@ -147,7 +162,7 @@ def make_server(options: ServeOptions, omni: Omni, *, worker: str = "0") -> Drai
         callback_notify=each_second,
         timeout_notify=1,
     )
-    server = DrainingServer(config, drain=drain, drain_s=options.limits.drain_s)
+    server = DrainingServer(config, drain=drain, drain_s=options.limits.drain_s, handshake_s=options.limits.head_s)
     return server
 
 
@@ -166,12 +181,27 @@ def check(options: ServeOptions) -> None:
             raise ValueError(message) from error
     if options.api_keys is not None:
         KeyRing(options.api_keys)
+    if options.device is not None:
+        _check_device(options.device)
     gaps = [name for name, given in (("--api-keys", options.api_keys), ("--tls-cert", options.tls_cert)) if not given]
     if gaps and not is_loopback(options.host) and not options.allow_remote:
         raise ValueError(
             f"host {options.host!r} would let other machines in without {' and '.join(gaps)}; give what is missing, "
             "or say --allow-remote where something in front protects the server"
         )
+
+
+def _check_device(name: str) -> None:
+    try:
+        device = torch.device(name)
+        if device.type != "cuda":  # Of which nothing is touched here: a supervisor would hold its memory for good.
+            torch.empty(0, device=device)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"--device {name} is none of torch's here ({reason}); leave it out for the CPU") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = f"torch finds {torch.cuda.device_count()} GPUs here"
+        raise ValueError(f"--device {name}: {found}; leave it out to compute on the CPU")
 
 
 def is_loopback(host: str) -> bool:
@@ -195,6 +225,7 @@ def greeting(options: ServeOptions, address: str) -> str:
     lines = {
         "address": address,
         "model": options.model_name,
+        "computes on": options.device or "cpu",
         "workers": str(options.workers),
         "reached by": others,
         "API key": keys,
@@ -202,5 +233,5 @@ def greeting(options: ServeOptions, address: str) -> str:
         "rate": ", ".join(rates) or "no limit for a client",
         "at once": f"{limits.sessions} sessions and {limits.connections:,} connections in each worker",
     }
-    rows = "\n".join(f"  {name:<11}{value}" for name, value in lines.items())
+    rows = "\n".join(f"  {name:<13}{value}" for name, value in lines.items())
     return f"omniloom serves. Stop it with Ctrl-C or SIGTERM; answers that run may end.\n\n{rows}\n"

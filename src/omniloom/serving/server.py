@@ -9,8 +9,10 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -26,7 +28,7 @@ AFTER_DRAIN_S = 5.0
 class DrainingServer(uvicorn.Server):
     """A server that answers what was asked before it leaves, for `drain_s` at most."""
 
-    def __init__(self, config: uvicorn.Config, *, drain: Drain, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, *, drain: Drain, drain_s: float, handshake_s: float) -> None:
         super().__init__(config)
         self.on_ready: Callable[[], object] = lambda: None
         self.on_second: Callable[[], object] = lambda: None
@@ -36,8 +38,21 @@ class DrainingServer(uvicorn.Server):
         """A supervisor says when to leave; signals, which a service manager sends to every process, never end it."""
         self._drain = drain
         self._drain_s = drain_s
+        self._handshake_s = handshake_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, which leaves half a handshake of TLS to the loop's own bound of a minute."""
+        if self.config.ssl is None:
+            await super().startup(sockets)
+            return
+        loop = asyncio.get_running_loop()
+        loop.create_server = partial(loop.create_server, ssl_handshake_timeout=self._handshake_s)  # type: ignore[method-assign]
+        try:
+            await super().startup(sockets)
+        finally:
+            del loop.create_server
 
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()

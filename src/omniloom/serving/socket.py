@@ -18,6 +18,7 @@ import contextvars
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Protocol
@@ -25,7 +26,11 @@ from typing import Protocol
 from fastapi import WebSocket, WebSocketDisconnect
 
 from omniloom.serving.beta import BetaSession
+from omniloom.serving.guard.access import WRONG_KEY
 from omniloom.serving.guard.drain import REASON, SERVICE_RESTART, Drain
+from omniloom.serving.guard.keys import CHECK_EVERY_S
+from omniloom.serving.guard.rates import network_of
+from omniloom.serving.guard.visit import visit_of
 from omniloom.serving.live import LiveSession, PacedOutbox
 from omniloom.serving.live import protocol as w
 from omniloom.serving.realtime import Limits, Outbox, RealtimeSession
@@ -34,7 +39,7 @@ from omniloom.serving.realtime.outbox import TOO_SLOW
 
 LOGGER = logging.getLogger(__name__)
 
-NORMAL, TRY_AGAIN_LATER, WRONG_MODEL = 1000, 1013, 4004
+NORMAL, TRY_AGAIN_LATER, UNAUTHORIZED, WRONG_MODEL = 1000, 1013, 3000, 4004
 BETA_HEADER, BETA_VERSION = "openai-beta", "realtime=v1"
 BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 """What a browser sends in place of the header, which it cannot set."""
@@ -80,6 +85,7 @@ class SessionSockets:
         self._limits = limits
         self._drain = drain
         self._sessions: set[Session] = set()
+        self._by_client: Counter[str] = Counter()
         self._reader = Reader()
 
     @property
@@ -105,20 +111,32 @@ class SessionSockets:
     async def _serve(
         self, socket: WebSocket, new_session: Callable[..., Session], new_outbox: type[Outbox], words: ErrorEvent
     ) -> None:
-        if self.num_sessions >= self._limits.sessions:
-            message = f"{self._limits.sessions} sessions run already; try again later"
+        client = network_of(visit_of(socket.scope).client)
+        if (message := self._fullness(client)) is not None:
             await self._refuse(socket, words, TRY_AGAIN_LATER, "too_many_sessions", message)
             return
         carrier = _Carrier(socket, words=words, reader=self._reader, limits=self._limits, drain=self._drain)
         outbox = new_outbox(limit_bytes=self._limits.unsent_bytes, on_ready=carrier.wake)
         session = new_session(outbox=outbox)
         self._sessions.add(session)
+        self._by_client[client] += 1
         try:
             with self._reader.running():
                 await carrier.run(session, outbox)
         finally:
             self._sessions.discard(session)
+            self._by_client[client] -= 1
+            if not self._by_client[client]:
+                del self._by_client[client]
             session.close()
+
+    def _fullness(self, client: str) -> str | None:
+        """Why a client may not have one more session."""
+        if self.num_sessions >= self._limits.sessions:
+            return f"{self._limits.sessions} sessions run already; try again later"
+        if self._by_client[client] >= self._limits.sessions_per_client:
+            return f"{self._limits.sessions_per_client} sessions of this client run already; close one first"
+        return None
 
     async def _refuse(self, socket: WebSocket, words: ErrorEvent, close_code: int, code: str, message: str) -> None:
         await socket.send_text(_error(words, code, message).model_dump_json())
@@ -226,7 +244,7 @@ class _Carrier:
     async def run(self, session: Session, outbox: Outbox) -> None:
         """Until either side ends, the session's time is over, or the server leaves and nothing is being answered."""
         self._session, self._outbox = session, outbox
-        parts = (self._receive, self._send, self._expire, self._leave, self._cut_off)
+        parts = (self._receive, self._send, self._expire, self._leave, self._turn_out, self._cut_off)
         tasks = {asyncio.create_task(part()) for part in parts}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -286,6 +304,14 @@ class _Carrier:
             await asyncio.sleep(0.02)
         self._outbox.put(_error(self._words, "server_draining", REASON, type="server_error"))
         self._outbox.close(REASON, code=SERVICE_RESTART)
+        await asyncio.Event().wait()  # As above.
+
+    async def _turn_out(self) -> None:
+        """End a session whose key was revoked, in the middle of an answer too."""
+        while visit_of(self._socket.scope).is_welcome():
+            await asyncio.sleep(CHECK_EVERY_S)
+        self._outbox.put(_error(self._words, WRONG_KEY.code, WRONG_KEY.message))
+        self._outbox.close(WRONG_KEY.message, code=UNAUTHORIZED)
         await asyncio.Event().wait()  # As above.
 
     async def _cut_off(self) -> None:

@@ -19,6 +19,7 @@ from omniloom.serving import serve
 from omniloom.serving.listening import listen as listen
 from omniloom.serving.listening import page_address as page_address
 from omniloom.serving.realtime.limits import Limits
+from omniloom.serving.realtime.warming import warm_up
 from omniloom.serving.server import DrainingServer
 from omniloom.serving.telemetry.logs import write_logs
 
@@ -48,6 +49,7 @@ def talk(
         torch.set_num_threads(1)
         console.print(f"Loading [bold]{checkpoint}[/bold] …")
         omni = Omni.load(checkpoint)
+        warm_up(omni)
         name = Path(checkpoint).resolve().name
         server = make_server(omni, model_name=name, is_local=is_local, turns_remembered=turns_remembered)
         address = page_address(host, port)

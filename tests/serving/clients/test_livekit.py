@@ -123,6 +123,19 @@ def test_a_reply_is_asked_for_interrupted_and_cut_to_what_was_played(model, digi
     assert "green" in run(conversation, model)
 
 
+def test_a_reply_may_be_the_first_thing_that_is_asked_for(model):
+    async def conversation(session):
+        errors = []
+        session.on("error", errors.append)
+        await session.update_instructions("You welcome people by telephone.")
+        found = await said(await session.generate_reply(instructions="say seven"))
+        assert errors == []
+        return found
+
+    text, sound_s = run(conversation, model)
+    assert "seven" in text and sound_s > 0.2
+
+
 def test_a_live_session_answers_in_speech(tiny_address, digit):
     model = realtime.GPTLiveModel(
         base_url=f"http://{tiny_address}/v1", api_key="none", model="tiny", delegation="client", voice="marin"

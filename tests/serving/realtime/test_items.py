@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from PIL import Image as PillowImage
+from tests.generation.untrained import sound as sound_of
 from tests.generation.untrained import untrained_omni
 from tests.serving.conftest import WORD_MS, Client, FakeOmni
 
@@ -20,6 +21,7 @@ from omniloom.serving.realtime.dialogue.items import ItemList
 from omniloom.serving.realtime.dialogue.memory import Memory, Remembered
 from omniloom.serving.realtime.limits import Limits, RequestError
 from omniloom.serving.realtime.media import decode_pcm
+from omniloom.stream.parts import Audio
 
 
 def user(text, **fields):
@@ -87,11 +89,7 @@ def test_what_the_assistant_and_functions_said_can_be_given(client, omni):
     create(client, {"type": "function_call_output", "call_id": "call_1", "output": "a circle"})
     content = [{"type": "output_text", "text": "I saw it"}]
     create(client, {"type": "message", "role": "assistant", "content": content})
-    client.send(type="response.create")
-    assert client.next()["error"]["code"] == "nothing_to_answer"
     create(client, {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "be short"}]})
-    client.send(type="response.create")
-    assert client.next()["error"]["code"] == "nothing_to_answer"
     create(client, user("what was it"))
     answer(client, output_modalities=["text"])
     assert told(omni) == [
@@ -370,3 +368,21 @@ def test_calls_of_functions_belong_to_the_exchange_that_they_are_made_in():
     assert memory.turns() == []
     memory.add(Remembered("next", (Turn("user", [5]),), opens_exchange=True))
     assert [turn.ids[0] for turn in memory.turns()] == [5]
+
+
+@pytest.mark.parametrize(("context", "is_folded"), [(192, False), (96, True)])
+@pytest.mark.parametrize("piece_ms", [20, 50, 330])
+def test_speech_that_outgrows_the_context_is_heard_once_and_what_was_said_before_gives_way(
+    context, is_folded, piece_ms
+):
+    omni = untrained_omni(context=context, is_folded=is_folded)
+    memory = Memory(omni, turns_remembered=None)
+    for role in ("user", "assistant"):
+        memory.add(Remembered(role, (Turn(role, [40] * (context // 3)),), opens_exchange=role == "user"))
+    pieces = [Audio(piece, 16_000) for piece in sound_of(2.0).samples.split(16 * piece_ms)]
+    alone = omni.conversation()
+    expected = [alone.hear(piece) for piece in pieces]
+    alone.end_hearing()
+    assert [memory.hear(piece) for piece in pieces][-1] == expected[-1]
+    assert memory.end_hearing("heard").ids == alone.last_heard.ids
+    assert list(memory.conversation.turns[0].ids) == list(alone.last_heard.ids)

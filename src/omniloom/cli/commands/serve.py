@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from omniloom.cli.parsing import Parser, positive_int
+from omniloom.cli.parsing import Parser, byte_size, positive_int
 
 SUMMARY = "Serve a model: realtime WebSockets, the HTTP endpoints of OpenAI's clients, and the page."
 EXAMPLES = (
@@ -13,6 +13,7 @@ EXAMPLES = (
     "omniloom serve --api-keys keys.json --tls-cert cert.pem --tls-key key.pem --host 0.0.0.0 --port 443",
     "omniloom serve --limit sessions=32 --limit requests_per_minute=600",
     "omniloom serve --api-keys keys.json --name loom.example --behind 127.0.0.1     # a proxy in front speaks TLS",
+    "omniloom serve --device cuda --cache-bytes 8GiB --limit sessions=64",
     "omniloom serve --list-limits",
 )
 
@@ -33,6 +34,13 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--name", action="append", default=[], help="answer to this name too; more by repeating it")
     parser.add_argument(
         "--behind", metavar="ADDRESS", action="append", default=[], help="believe this proxy who its clients are"
+    )
+    parser.add_argument("--device", help="where the model computes, as torch names it, such as cuda (default: the CPU)")
+    parser.add_argument(
+        "--cache-bytes",
+        metavar="SIZE",
+        type=byte_size,
+        help="memory of a worker for what conversations have read and said, such as 512MiB (default: 1GiB)",
     )
     parser.add_argument("--remember", metavar="N", type=int, help="earlier turns that a session keeps in mind; -1: all")
     parser.add_argument("--drain-seconds", type=float, help="for running answers to end after SIGTERM (default: 30)")
@@ -72,6 +80,8 @@ def run(options: argparse.Namespace) -> int:
             names=tuple(options.name),
             behind=tuple(options.behind),
             turns_remembered=None if remembered < 0 else remembered,
+            device=options.device,
+            **({} if options.cache_bytes is None else {"cache_bytes": options.cache_bytes}),
             limits=limits_from([*options.limit, *drain]),
             log_level=options.log_level,
             log_format=options.log_format,

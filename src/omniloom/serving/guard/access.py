@@ -7,6 +7,7 @@ addresses end up in logs and histories.
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
@@ -71,6 +72,7 @@ class Access:
         owner = self._keys.owner_of(key) if key is not None else None
         if owner is not None:
             visit.client, visit.has_key = f"key:{owner.id}", True
+            visit.is_welcome = partial(self._keys.holds, owner)
             return None
         if scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_FOLDER):
             visit.has_key = False

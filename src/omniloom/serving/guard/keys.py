@@ -5,7 +5,7 @@ revoked. The secret has 256 bits from the system's randomness, so one round of S
 rejected, for it protects secrets that people choose and would cost every request tens of milliseconds. Comparing takes
 the same time whatever is wrong, an unknown ID included.
 
-A running server sees a changed file within a second: revoking needs no restart.
+A running server sees a changed file within a second: revoking needs no restart, and ends the sessions of that key.
 """
 
 from __future__ import annotations
@@ -143,6 +143,11 @@ class KeyRing:
         stored = self._keys.get(id_, NOBODY)
         is_right = stored.matches(secret)
         return stored if is_right and prefix == PREFIX and stored is not NOBODY else None
+
+    def holds(self, owner: StoredKey) -> bool:
+        """Whether a key that was let in is still taken."""
+        self._refresh()
+        return self._keys.get(owner.id) == owner
 
     def _refresh(self) -> None:
         now = time.monotonic()

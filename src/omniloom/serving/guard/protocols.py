@@ -3,6 +3,7 @@
 | Left open | Bound here |
 |---|---|
 | half a request that never ends (slowloris), also the second on one connection | `head_s`, then 408 |
+| half a handshake of TLS | `head_s` (`DrainingServer.startup`) |
 | connections without number | `connections`, `connections_per_address`, then 503 |
 | a client that reads nothing of what is sent to it | `stalled_s`, then it is cut off |
 | pings that are answered but whose answers nobody reads | cut off at `MAX_UNREAD_BYTES` |

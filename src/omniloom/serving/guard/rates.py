@@ -136,7 +136,7 @@ class Allowances:
         return len(self._by_client)
 
     def of(self, client: str) -> Allowance:
-        name = _block(client)
+        name = network_of(client)
         if name not in self._by_client:
             self._forget()
             self._by_client[name] = Allowance(**self._limits, clock=self._clock)
@@ -180,7 +180,7 @@ class RateLimits:
             await refusal.send(scope, receive, send_with_headers)
 
 
-def _block(client: str) -> str:
+def network_of(client: str) -> str:
     """The client, or the network that it stands for."""
     kind, _, address = client.partition(":")
     if kind != "address" or ":" not in address:

@@ -7,7 +7,7 @@ every endpoint, without any of them saying so. Outside of a server nobody is cou
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ class Visit:
     """`key:ID`, or `address:…` where it has no key."""
     has_key: bool = True
     """False only where keys are asked for and this client has none."""
+    is_welcome: Callable[[], bool] = lambda: True
+    """Whether the key that it came with is still taken."""
     metrics: Metrics | None = None
     allowance: Allowance | None = None
 

@@ -50,6 +50,8 @@ class Limits:
     """How long a client that is to be cut off may take to read what still waits for it."""
     sessions: int = 16
     """Sessions at once on one server."""
+    sessions_per_client: int = 8
+    """Sessions at once of one client: of a key, or of an address without one; a proxy in front is one address."""
     requests_at_once: int = 16
     """HTTP requests that the model works on at once."""
     waiting_requests: int = 64
@@ -64,7 +66,7 @@ class Limits:
     json_values: int = 32_768
     """Values in the JSON of one HTTP request, counted by commas and opening brackets, in texts as well."""
     head_s: float = 10.0
-    """For the head of a request to come whole."""
+    """For the head of a request to come whole, and before it for the handshake of TLS."""
     body_s: float = 60.0
     """For the body of a request to come whole."""
     stalled_s: float = 30.0

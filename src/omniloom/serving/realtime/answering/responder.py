@@ -21,14 +21,33 @@ from omniloom.serving.realtime.answering.speech import OutgoingSpeech
 from omniloom.serving.realtime.answering.usage import usage_of
 from omniloom.serving.realtime.core import SessionCore
 from omniloom.serving.realtime.dialogue.contents import ContentReader, ItemParts
-from omniloom.serving.realtime.dialogue.items import awaits_answer
+from omniloom.serving.realtime.dialogue.items import awaits_answer, newest_instructions
 from omniloom.serving.realtime.dialogue.memory import Remembered, said_by
 from omniloom.serving.realtime.limits import RequestError
 from omniloom.serving.voices import require_voice
 from omniloom.stream.message import Message, Role, wanted
+from omniloom.stream.parts import Text
 
 NO_RATE_LIMIT = 1_000_000
 """What `rate_limits.updated` names where the server sets no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matter:
+    """What a response is about: by default all that was said, the user's last words unanswered.
+
+    Clients also ask for a response where nothing is new: to be greeted, or for another answer. Our models answer a turn
+    of the user and nothing else, so there has to be one: what the response's instructions say, or a message of the
+    system since the last answer; the last one once more; what the session's instructions say. An empty turn was
+    rejected: no model here has learned what to say to it.
+    """
+
+    items: Sequence[ItemParts | str] | None = None
+    """Instead of the conversation: items of its own, and ids of those that it refers to."""
+    words: ItemParts | None = None
+    """After it: instructions, taken for the user's words by this response alone."""
+    is_again: bool = False
+    """The conversation as it was before the last answer."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -40,8 +59,7 @@ class Running:
     speed: float
     rules: TextRules | None
     """By which tools may be called, if there are any."""
-    input: Sequence[ItemParts | str] | None
-    """Items of its own, and ids of those that it refers to."""
+    matter: Matter
     reason: p.StatusReason | None = None
     began_ms: float = 0.0
     """When its first sound was sent, on the microphone's clock."""
@@ -55,7 +73,7 @@ class Running:
     @property
     def num_bytes(self) -> int:
         """Sound and pixels of its own that it holds."""
-        return sum(item.num_bytes for item in self.input or () if not isinstance(item, str))
+        return sum(item.num_bytes for item in self.matter.items or () if not isinstance(item, str))
 
 
 class Responder:
@@ -107,8 +125,7 @@ class Responder:
         if isinstance(settings, p.TranscriptionSession):
             message = "a transcription session answers nothing; update the session to type realtime first"
             raise RequestError(message, code="unsupported_event", param="type")
-        own_input = self._input(asked)
-        running = self._planned(asked, settings, own_input)
+        running = self._planned(asked, settings, self._matter(asked, settings))
         with self._lock:
             if running.is_in_band and self._active is not None:
                 raise RequestError(
@@ -150,32 +167,49 @@ class Responder:
         if running.conversation is not None:
             running.conversation.cancel()
 
-    def _input(self, asked: p.ResponseSettings) -> list[ItemParts | str] | None:
-        """The items that a response is asked about, instead of the conversation."""
+    def _matter(self, asked: p.ResponseSettings, settings: p.Session) -> Matter:
+        """
+        Raises:
+            RequestError: If there is nothing at all to answer.
+        """
         items = self._core.items
-        if asked.input is None:
-            known = [items.get(item_id) for item_id in items.ids]
-            if not awaits_answer(known):
-                message = "there is nothing new to answer; create a conversation item or commit sound first"
-                raise RequestError(message, code="nothing_to_answer")
-            return None
-        reader = ContentReader(self._core.limits, self._core.settings.audio.input.format)
-        found: list[ItemParts | str] = []
-        for number, item in enumerate(asked.input):
-            if isinstance(item, p.ItemReference):
-                items.get(item.id)
-                found.append(item.id)
-            else:
-                found.append(reader.read(item, param=f"response.input.{number}"))
-        whole = [items.get(item.id) if isinstance(item, p.ItemReference) else item for item in asked.input]
-        if not awaits_answer(whole):
-            message = "response.input ends with nothing to answer; end it with a message of the user"
-            raise RequestError(message, code="nothing_to_answer", param="response.input")
-        return found
+        if asked.input is not None:
+            own, whole = self._own_items(asked.input)
+            if awaits_answer(whole):
+                return Matter(items=own)
+            param = "response.input"
+        else:
+            whole = [items.get(item_id) for item_id in items.ids]
+            if awaits_answer(whole):
+                return Matter()
+            own, param = [], "response"
+        words = own_words(asked.instructions, beside=settings.instructions) or newest_instructions(whole)
+        has_spoken = any(isinstance(item, p.UserMessage | p.FunctionCallOutput) for item in whole)
+        if not words and has_spoken and asked.input is None:
+            return Matter(is_again=True)
+        words = words or settings.instructions.strip()
+        if not words:
+            message = "there is nothing to answer; create a message of the user, commit sound, or give instructions"
+            raise RequestError(message, code="nothing_to_answer", param=param)
+        if len(words) > self._core.limits.text_chars:
+            limit = self._core.limits.text_chars
+            message = f"instructions to answer have {len(words):,} characters, at most {limit:,} are taken"
+            raise RequestError(message, code="text_too_long", param="response.instructions")
+        spoken = ItemParts("user", (Text(words),))
+        return Matter(words=spoken) if asked.input is None else Matter(items=[*own, spoken])
 
-    def _planned(
-        self, asked: p.ResponseSettings, settings: p.Session, own_input: list[ItemParts | str] | None
-    ) -> Running:
+    def _own_items(self, given: Sequence[p.ItemOrReference]) -> tuple[list[ItemParts | str], list[p.Item]]:
+        """The items that a response brings: as the model gets them, and whole."""
+        items = self._core.items
+        reader = ContentReader(self._core.limits, self._core.settings.audio.input.format)
+        whole = [items.get(item.id) if isinstance(item, p.ItemReference) else item for item in given]
+        found = [
+            item.id if isinstance(item, p.ItemReference) else reader.read(item, param=f"response.input.{number}")
+            for number, item in enumerate(given)
+        ]
+        return found, whole
+
+    def _planned(self, asked: p.ResponseSettings, settings: p.Session, matter: Matter) -> Running:
         output = settings.audio.output
         own = asked.audio.output if asked.audio is not None else p.ResponseAudioOutput()
         voice = own.voice or output.voice
@@ -198,7 +232,7 @@ class Responder:
             max_tokens=limit if max_tokens == "inf" else min(max_tokens, limit),
             speed=output.speed,
             rules=self._rules(asked, settings),
-            input=own_input,
+            matter=matter,
         )
 
     def _rules(self, asked: p.ResponseSettings, settings: p.Session) -> TextRules | None:
@@ -237,12 +271,14 @@ class Responder:
         )
 
     def _turns_of(self, running: Running) -> list[Turn]:
-        if running.input is None:
-            return self._core.memory.turns()
+        matter, memory = running.matter, self._core.memory
+        if matter.items is None:
+            said = memory.turns(is_reopened=matter.is_again)
+            return [*said, *(encoded(matter.words, self._core) if matter.words is not None else ())]
         found: list[Turn] = []
-        for item in running.input:
+        for item in matter.items:
             if isinstance(item, str):
-                remembered = self._core.memory.find(item)
+                remembered = memory.find(item)
                 found += remembered.turns if remembered is not None else ()
             else:
                 found += encoded(item, self._core)
@@ -286,8 +322,8 @@ class Responder:
             self._finish(running, outgoing, "completed", usage=usage)
 
     def _conversation(self, running: Running, turns: Sequence[Turn] | None) -> Conversation:
-        """The session's own, or a new one about items of the response's own."""
-        if running.is_in_band and running.input is None:
+        """The session's own, or a new one about something else than what was said last."""
+        if running.is_in_band and running.matter == Matter():
             self._core.memory.sync()
             return self._core.memory.conversation
         conversation = self._core.omni.conversation()
@@ -375,6 +411,11 @@ class Responder:
             p.RateLimit(name="requests", limit=requests, remaining=requests, reset_seconds=0.0),
             p.RateLimit(name="tokens", limit=tokens, remaining=tokens, reset_seconds=0.0),
         ]
+
+
+def own_words(instructions: str | None, *, beside: str) -> str:
+    """What a response's instructions say beside the session's, which clients repeat in front of their own."""
+    return (instructions or "").strip().removeprefix(beside.strip()).strip()
 
 
 def encoded(item: ItemParts, core: SessionCore) -> list[Turn]:

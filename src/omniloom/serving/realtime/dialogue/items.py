@@ -117,6 +117,16 @@ def awaits_answer(items: list[p.Item]) -> bool:
     return False
 
 
+def newest_instructions(items: list[p.Item]) -> str:
+    """The last message of the system after what the assistant said last; empty where there is none."""
+    for item in reversed(items):
+        if isinstance(item, p.SystemMessage):
+            return "\n".join(content.text for content in item.content).strip()
+        if isinstance(item, p.AssistantMessage) and _says_something(item):
+            break
+    return ""
+
+
 def _says_something(item: p.AssistantMessage) -> bool:
     return any(
         (content.transcript if isinstance(content, p.OutputAudio) else getattr(content, "text", "picture"))

@@ -19,6 +19,9 @@ from omniloom.stream.parts import Audio
 REPLY_ROOM = 4
 """Of the context, the part that is kept free for a reply: one in so many positions."""
 
+OPENING_TOKENS = 3
+"""Before a sound that begins: <bos>, <user> and the sound's own mark."""
+
 
 @dataclass(frozen=True, eq=False)
 class Remembered:
@@ -85,14 +88,11 @@ class Memory:
     def hear(self, audio: Audio) -> list[float]:
         """More of the user's speech; what the model says of its end (`Conversation.hear`)."""
         self._is_hearing = True
-        try:
-            return self.conversation.hear(audio)
-        except ValueError:
-            if not self._items or self.truncation == "disabled":
-                raise
-            # Speech outgrew what was left of the context: what was said before gives way.
+        needed = OPENING_TOKENS + self._omni.turns.num_tokens_of_sound(audio.duration_s)
+        if self._items and self.truncation != "disabled" and self.conversation.num_tokens_left < needed:
+            # What was said before gives way first: a piece that does not fit has been taken by the encoder already.
             self.conversation.restate([])
-            return self.conversation.hear(audio)
+        return self.conversation.hear(audio)
 
     def end_hearing(self, item_id: str) -> Turn | None:
         """File what was heard as an item; its turn, if there was any sound."""
@@ -136,13 +136,17 @@ class Memory:
         self._is_hearing = False
         self.conversation = self._omni.conversation()
 
-    def turns(self) -> list[Turn]:
-        """What the model is to know.
+    def turns(self, *, is_reopened: bool = False) -> list[Turn]:
+        """What the model is to know; `is_reopened`: as before the last answer, for another one.
 
         Raises:
             ValueError: If it is too much, and `truncation` is disabled.
         """
         exchanges = self._exchanges()
+        while is_reopened and exchanges and exchanges[-1][-1].role == "assistant":
+            exchanges[-1].pop()
+            if not exchanges[-1]:
+                exchanges.pop()
         if self.turns_remembered is not None:
             is_open = bool(exchanges) and exchanges[-1][-1].role == "user"
             kept = self.turns_remembered + is_open

@@ -33,7 +33,11 @@ class ResponseSettings(Changes):
     )
     output_modalities: Modalities | None = None
     audio: ResponseAudio | None = None
-    instructions: Instructions | None = None
+    instructions: Instructions | None = Field(
+        default=None,
+        description="Where nothing is new to answer they are answered, as if the user had said them; what they repeat "
+        "of the session's in front is left out. Otherwise as the session's.",
+    )
     tools: Tools | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
