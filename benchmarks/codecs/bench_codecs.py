@@ -4,7 +4,7 @@
 
 Both take turns in one run, and both keep what is made once (windows, weights in float64, what every code stands for),
 so that a ratio is that of the operators alone; encoders run in float64 by torch either way. A stream's time is that of
-one call, the mean over three seconds of sound: encoding 40 ms at a time, decoding chunks of two and of eight frames.
+one push, the mean over three seconds of sound: encoding 40 ms at a time, decoding chunks of one to eight frames.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from omniloom.reproductions.result import machine
 
 SECONDS, QUICK_SECONDS = 3.0, 0.4
 FRAMES_OF_A_FILM = 10
+FRAMES_A_PUSH = (1, 2, 4, 8)
+"""What a reply's sound comes in: its first chunks are short, so that it is heard soon."""
 
 Calls = dict[str, Callable[[], object]]
 
@@ -55,20 +57,28 @@ def sound_calls(codec: AudioCodec, seconds: float) -> Calls:
     samples = 0.1 * torch.randn(1, round(seconds * codec.rate_hz), generator=generator)
     codes = codec.encode_samples(samples)
 
-    def streamed(step: Callable[[Any, Any], tuple[Any, Any]], pieces: tuple[torch.Tensor, ...]) -> Callable[[], object]:
+    flat = codec.interleaved(codes[0])
+
+    def encoded() -> None:
+        stream = codec.encoder_stream()
+        for piece in samples[0].split(codec.samples_per_frame):
+            stream.push(piece)
+
+    def decoded(num_frames: int) -> Callable[[], object]:
+        step = num_frames * len(codec.codebook_sizes)
+
         def run() -> None:
-            state = None
-            for piece in pieces:
-                _, state = step(piece, state)
+            stream = codec.decoder_stream()
+            for start in range(0, len(flat), step):
+                stream.push(flat[start : start + step])
 
         return run
 
     return {
         "sound, encode": lambda: codec.encode_samples(samples),
-        "sound, encode, 1 frame a call": streamed(codec.encode_piece, samples.split(codec.samples_per_frame, dim=1)),
+        "sound, encode, 1 frame a push": encoded,
         "sound, decode": lambda: codec.decode_frames(codes),
-        "sound, decode, 2 frames a call": streamed(codec.decode_piece, codes.split(2, dim=1)),
-        "sound, decode, 8 frames a call": streamed(codec.decode_piece, codes.split(8, dim=1)),
+        **{f"sound, decode, {count} frames a push": decoded(count) for count in FRAMES_A_PUSH},
     }
 
 
@@ -90,8 +100,8 @@ def picture_calls(codec: ImageCodec) -> Calls:
 
 def calls_a_run(name: str, seconds: float) -> int:
     """How many calls a thing to time makes."""
-    frames_a_call = name.partition("decode, ")[2] or name.partition("encode, ")[2]
-    return -(-round(seconds * 25) // int(frames_a_call.split()[0])) if "a call" in name else 1
+    frames_a_push = name.partition("decode, ")[2] or name.partition("encode, ")[2]
+    return -(-round(seconds * 25) // int(frames_a_push.split()[0])) if "a push" in name else 1
 
 
 @torch.no_grad()

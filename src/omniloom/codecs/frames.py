@@ -7,9 +7,10 @@ are laid out frame by frame, each codebook's numbered after the last one's.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, cycle
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -100,25 +101,21 @@ class FrameCodec(ABC, Generic[E, D]):
 
     def interleaved(self, codes: Int[Tensor, "F Q"]) -> list[int]:
         """Frames of codes in a row, as the stream holds them."""
-        flat: list[int] = (codes + self._offsets().to(codes.device)).flatten().tolist()
-        return flat
+        starts = _starts(self.codebook_sizes)
+        return [code + start for frame in codes.tolist() for code, start in zip(frame, starts, strict=True)]
 
     def frames(self, codes: Sequence[int]) -> Int[Tensor, "F Q"]:
         """What `interleaved` was made from."""
-        sizes = self.codebook_sizes
-        if len(codes) % len(sizes):
-            raise ValueError(f"audio codes come {len(sizes)} a frame, got {len(codes)}: the last frame is unfinished")
-        starts = self._offsets().tolist()
-        for place, code in enumerate(codes):
-            first = starts[place % len(sizes)]
-            last = first + sizes[place % len(sizes)] - 1
-            if not first <= code <= last:
-                raise ValueError(f"audio code {code} at place {place} must lie in {first}..{last}")
-        frames = torch.tensor(codes, dtype=torch.long).view(-1, len(sizes))
-        return (frames - self._offsets()).to(self.device)
-
-    def _offsets(self) -> Int[Tensor, " Q"]:
-        return torch.tensor([0, *accumulate(self.codebook_sizes[:-1])])
+        sizes, starts = self.codebook_sizes, _starts(self.codebook_sizes)
+        num_books = len(sizes)
+        if len(codes) % num_books:
+            raise ValueError(f"audio codes come {num_books} a frame, got {len(codes)}: the last frame is unfinished")
+        found = []
+        for place, (code, first, size) in enumerate(zip(codes, cycle(starts), cycle(sizes), strict=False)):
+            if not first <= code < first + size:
+                raise ValueError(f"audio code {code} at place {place} must lie in {first}..{first + size - 1}")
+            found.append(code - first)
+        return torch.tensor(found, dtype=torch.long).view(-1, num_books).to(self.device)
 
 
 class AudioEncoderStream:
@@ -169,6 +166,11 @@ class AudioDecoderStream:
         self._waiting = self._waiting[num_whole:]
         samples, self._state = self._codec.decode_piece(frames[None], self._state)
         return samples[0].clamp(-1, 1).cpu()
+
+
+@functools.cache
+def _starts(codebook_sizes: tuple[int, ...]) -> tuple[int, ...]:
+    return 0, *accumulate(codebook_sizes[:-1])
 
 
 def frame_spec(

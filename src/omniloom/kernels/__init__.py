@@ -1,6 +1,9 @@
 """Native operators with torch references: softmax, sampling, convolution, linear, sparse and integer products."""
 
+from omniloom.kernels.causal_block import Bounds as Bounds
 from omniloom.kernels.causal_block import PackedCausalBlock as PackedCausalBlock
+from omniloom.kernels.causal_block import PackedCausalStack as PackedCausalStack
+from omniloom.kernels.code_lookup import look_up_codes as look_up_codes
 from omniloom.kernels.convolution.operator import Activation as Activation
 from omniloom.kernels.convolution.operator import PackedConv as PackedConv
 from omniloom.kernels.convolution.operator import StreamedConv as StreamedConv
@@ -23,9 +26,7 @@ from omniloom.kernels.linear import quantize_rows as quantize_rows
 from omniloom.kernels.native import REFERENCE as REFERENCE
 from omniloom.kernels.native import chosen_instruction_set as chosen_instruction_set
 from omniloom.kernels.native import instruction_sets as instruction_sets
-from omniloom.kernels.oscillator import filter_sources as filter_sources
-from omniloom.kernels.oscillator import overlap_add as overlap_add
-from omniloom.kernels.oscillator import pulse_windows as pulse_windows
+from omniloom.kernels.oscillator import PackedOscillator as PackedOscillator
 from omniloom.kernels.sampling.operator import SampleSettings as SampleSettings
 from omniloom.kernels.sampling.operator import sample as sample
 from omniloom.kernels.sampling.operator import sample_settings as sample_settings

@@ -43,9 +43,12 @@ class CausalConv(nn.Module):
         shifted = [joined[:, tap : tap + x.shape[1]] for tap in range(self.taps)]
         return Streamed(self.linear(torch.cat(shifted, dim=-1)), past)
 
+    def packed(self) -> PackedConv:
+        """Its weights as the native operators take them."""
+        return prepack(self.linear.weight.unflatten(1, (self.taps, self.width)).transpose(1, 2), self.linear.bias)
+
     def for_inference(self) -> nn.Module:
-        weight = self.linear.weight.unflatten(1, (self.taps, self.width)).transpose(1, 2)
-        return _PackedStream(prepack(weight, self.linear.bias))
+        return _PackedStream(self.packed())
 
 
 class DepthwiseCausalConv(nn.Module):
@@ -94,7 +97,7 @@ class CausalBlock(nn.Module):
             x + self.narrow(F.gelu(self.widen(self.norm(x + mixed.frames)), approximate="tanh")), mixed.past
         )
 
-    def for_inference(self) -> nn.Module:
+    def for_inference(self) -> PackedCausalBlock:
         return PackedCausalBlock(
             self.mix_time.weight,
             self.norm.weight,

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from omniloom.codecs.audio.decoder import Decoder, DecoderState
 from omniloom.codecs.audio.encoder import Encoder, EncoderState
-from omniloom.codecs.audio.oscillator import pitch_index
+from omniloom.codecs.audio.oscillator import NUM_PITCHES, PITCH_STEPS_PER_OCTAVE, pitch_index
 from omniloom.codecs.audio.pitch import TrackedPitch, track_pitch
 from omniloom.codecs.audio.spectrum import RATE_HZ, SAMPLES_PER_FRAME
 from omniloom.codecs.base import fingerprint
@@ -33,6 +33,7 @@ from omniloom.codecs.frames import FrameCodec, frame_spec
 from omniloom.codecs.kinds import CONFIG_FILE, codec_kinds, require_kind
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.core.config import from_dict, to_dict
+from omniloom.kernels import look_up_codes
 from omniloom.layers.prepared import FromWeights, in_double, prepared
 from omniloom.layers.quantizer import FiniteScalarQuantizer
 from omniloom.stream.vocabulary import CodecSpec
@@ -139,13 +140,16 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         self, codes: Int[Tensor, "B F Q"], state: DecoderState | None
     ) -> tuple[Float[Tensor, "B N"], DecoderState]:
         """640 samples for each frame of codes, from 0 in each group."""
-        self.quantizer.require(codes)
         ready = self._decoding(self.decoder, self.quantizer, *self.pitch)
-        # Packed weights give no gradients.
-        decoder = self.decoder if self.training or torch.is_grad_enabled() else ready.decoder
-        with torch.autocast(codes.device.type, enabled=False):
-            pitches = pitch_index(ready.octaves.take(codes + ready.starts).sum(-1))
-            return decoder(F.embedding(codes, ready.values).flatten(-2), pitches, state)
+        try:
+            values, pitches = look_up_codes(codes, ready.values, ready.octaves, PITCH_STEPS_PER_OCTAVE, NUM_PITCHES)
+        except RuntimeError:
+            self.quantizer.require(codes)
+            raise
+        if ready.is_native and not self.training and not torch.is_grad_enabled():
+            return ready.decoder(values, pitches, state)
+        with torch.autocast(codes.device.type, enabled=False):  # packed weights give no gradients
+            return self.decoder(values, pitches, state)
 
     def save(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors (float16), whole or not at all; this codec is rounded alike."""
@@ -199,11 +203,10 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
 class _Decoding(NamedTuple):
     """What decoding needs: the decoder for inference, and what each code stands for."""
 
-    decoder: Decoder
+    decoder: nn.Module
+    is_native: bool
     values: Float[Tensor, "codes C"]
-    octaves: Float[Tensor, " groups_codes"]
-    """Of the first group's codes, then the second's, and so on; `starts` says where each group's begin."""
-    starts: Int[Tensor, " Q"]
+    octaves: Float[Tensor, "Q codes"]
 
 
 def _decoding(decoder: Decoder, quantizer: FiniteScalarQuantizer, *pitches: nn.Module) -> _Decoding:
@@ -211,8 +214,8 @@ def _decoding(decoder: Decoder, quantizer: FiniteScalarQuantizer, *pitches: nn.M
     values = quantizer.codes_to_values(torch.arange(quantizer.num_codes, device=device))
     # Steps of 2^-20 octaves: sums of a few are exact, whatever the shape they are made in.
     octaves = [(in_double(pitch)(values.double()) * 2**20).round() / 2**20 for pitch in pitches]
-    starts = torch.arange(len(pitches), device=device) * quantizer.num_codes
-    return _Decoding(prepared(decoder), values, torch.cat(octaves), starts)
+    form = prepared(decoder)
+    return _Decoding(form, form is not decoder, values, torch.stack(octaves))
 
 
 class _PitchOfGroup(nn.Module):

@@ -17,10 +17,14 @@ from torch import Tensor, nn
 
 from omniloom.codecs.audio.oscillator import Clock, Oscillator
 from omniloom.codecs.audio.spectrum import HOPS_PER_FRAME
+from omniloom.kernels import Bounds, PackedCausalBlock, PackedCausalStack, PackedConv, prepack
 from omniloom.layers.streaming_conv import CausalBlock, CausalConv
 
 EARS_FLOOR = -11.0
 """Natural logarithm of the quietest envelope: under the rounding of 16-bit samples."""
+
+BOUNDS = Bounds(low=EARS_FLOOR, high=3.0, middle=-4.0, reach=3.5)
+"""Envelopes lie between silence and about full scale, so that no codes can make a burst."""
 
 
 class DecoderState(NamedTuple):
@@ -77,7 +81,39 @@ class Decoder(nn.Module):
         samples, clock, overhang = self.oscillator(bands, pitches, *(state[1:] if state is not None else ()))
         return samples, DecoderState(tuple(new), clock, overhang)
 
+    def for_inference(self) -> nn.Module:
+        return _NativeDecoder(self)
+
+
+class _NativeDecoder(nn.Module):
+    """The same for inference: all layers are one operator, which makes a chunk of one frame four times as fast."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        layers = (decoder.into, *decoder.blocks, decoder.spread, *decoder.hop_blocks, decoder.out)
+        spread = 1 + len(decoder.blocks)
+        self.stack = PackedCausalStack(
+            [_packed(layer) for layer in layers], spreads={spread: HOPS_PER_FRAME}, bounds=BOUNDS
+        )
+        self.oscillator = decoder.oscillator.for_inference()
+
+    def forward(
+        self, values: Float[Tensor, "B F C"], pitches: Int[Tensor, "B F"], state: DecoderState | None = None
+    ) -> tuple[Float[Tensor, "B N"], DecoderState]:
+        bands, pasts = self.stack(values, () if state is None else state.pasts)
+        samples, clock, overhang = self.oscillator(bands, pitches, *(state[1:] if state is not None else ()))
+        return samples, DecoderState(tuple(pasts), clock, overhang)
+
+
+def _packed(layer: nn.Module) -> PackedCausalBlock | PackedConv:
+    if isinstance(layer, CausalBlock):
+        return layer.for_inference()
+    if isinstance(layer, CausalConv):
+        return layer.packed()
+    assert isinstance(layer, nn.Linear)
+    return prepack(layer.weight[..., None], layer.bias)
+
 
 def _bounded(envelope: Tensor) -> Tensor:
-    """Envelopes between silence and about full scale, so that no codes can make a burst."""
-    return EARS_FLOOR + (3.0 - EARS_FLOOR) * torch.sigmoid((envelope + 4.0) / 3.5)
+    low, high, middle, reach = BOUNDS
+    return low + (high - low) * torch.sigmoid((envelope - middle) / reach)

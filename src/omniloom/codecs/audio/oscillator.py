@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,6 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 
-from omniloom import kernels
 from omniloom.codecs.audio.spectrum import (
     HIGHEST_PITCH_HZ,
     HOP,
@@ -33,7 +31,7 @@ from omniloom.codecs.audio.spectrum import (
     RATE_HZ,
     band_curves,
 )
-from omniloom.kernels import prepack
+from omniloom.kernels import PackedOscillator
 from omniloom.kernels.oscillator import reference
 
 WINDOW = 2 * HOP
@@ -99,18 +97,15 @@ class Oscillator(nn.Module):
         if clock is None:
             clock = Clock(torch.zeros_like(steps[:, 0]), steps[:, 0], 0)
         window = _window(bands.device)
-        windows, phase = self._pulses(steps, clock.phase, clock.step, window, HOP, HOPS_PER_FRAME)
+        windows, phase = reference.pulse_windows(steps, clock.phase, clock.step, window, HOP, HOPS_PER_FRAME)
         after = Clock(phase, steps[:, -1], clock.num_hops + bands.shape[1])
         spectra, noises = torch.fft.rfft(windows, n=FILTERED), _noise_spectra(bands.device)
         filtered = self._filtered(spectra, noises, clock.num_hops % NUM_NOISES, *bands.chunk(2, dim=-1))
-        samples, overhang = self._added(filtered, overhang, HOP)
+        samples, overhang = reference.overlap_add(filtered, overhang, HOP)
         return Sound(samples, after, overhang)
 
-    def for_inference(self) -> Oscillator:
-        return _NativeOscillator(self.num_bands)
-
-    _pulses: Callable[..., tuple[Tensor, Tensor]] = staticmethod(reference.pulse_windows)
-    _added: Callable[..., tuple[Tensor, Tensor]] = staticmethod(reference.overlap_add)
+    def for_inference(self) -> nn.Module:
+        return _NativeOscillator(self)
 
     def _filtered(self, pulses: Tensor, noises: Tensor, first: int, pulse_bands: Tensor, noise_bands: Tensor) -> Tensor:
         """Windows of both sources, each through its filter."""
@@ -120,20 +115,32 @@ class Oscillator(nn.Module):
         return windows
 
 
-class _NativeOscillator(Oscillator):
-    """The same by native operators, for inference."""
+class _NativeOscillator(nn.Module):
+    """The same as one native operator, for inference."""
 
-    _pulses = staticmethod(kernels.pulse_windows)
-    _added = staticmethod(kernels.overlap_add)
+    def __init__(self, oscillator: Oscillator) -> None:
+        super().__init__()
+        device = oscillator._pulse_filters.device
+        self.packed = PackedOscillator(
+            _pitch_steps(device),
+            _window(device),
+            torch.view_as_real(_noise_spectra(device)),
+            oscillator._pulse_filters,
+            oscillator._noise_filters,
+            hop=HOP,
+            hops_per_frame=HOPS_PER_FRAME,
+        )
 
-    def __init__(self, num_bands: int) -> None:
-        super().__init__(num_bands)
-        self._pulse_products = prepack(self._pulse_filters.T[..., None])
-        self._noise_products = prepack(self._noise_filters.T[..., None])
-
-    def _filtered(self, pulses: Tensor, noises: Tensor, first: int, pulse_bands: Tensor, noise_bands: Tensor) -> Tensor:
-        filters = self._pulse_products.stream(pulse_bands).frames, self._noise_products.stream(noise_bands).frames
-        return torch.fft.irfft(kernels.filter_sources(pulses, noises, first, *filters), n=FILTERED)
+    def forward(
+        self,
+        bands: Float[Tensor, "B hops two_bands"],
+        pitches: Int[Tensor, "B F"],
+        clock: Clock | None = None,
+        overhang: Float[Tensor, "B overhang"] | None = None,
+    ) -> Sound:
+        phase, step, num_hops = clock or (None, None, 0)
+        samples, phase, step, overhang = self.packed(bands, pitches, phase, step, overhang, num_hops=num_hops)
+        return Sound(samples, Clock(phase, step, num_hops + bands.shape[1]), overhang)
 
 
 class _Filtered(torch.autograd.Function):

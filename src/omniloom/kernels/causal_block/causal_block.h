@@ -21,3 +21,12 @@ typedef void (*CausalMixKernel)(const CausalMix*);
 
 // to[i] += from[i].
 typedef void (*CausalAddKernel)(const float* from, int64_t count, float* to);
+
+// to = low + (high - low) / (1 + exp(-(from - middle) / reach)).
+struct CausalBound {
+  const float* from;
+  float* to;
+  int64_t count;
+  float low, high, middle, reach;
+};
+typedef void (*CausalBoundKernel)(const CausalBound*);

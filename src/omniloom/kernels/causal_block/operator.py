@@ -47,7 +47,8 @@ class PackedCausalBlock(nn.Module):
         weights = (taps, norm, widen, widen_bias, narrow, narrow_bias)
         if any(weight.dtype != torch.float32 for weight in weights):
             raise ValueError(f"weights must be float32, got {', '.join(str(weight.dtype) for weight in weights)}")
-        self.num_past = (len(taps) - 1) * dilation
+        self.width, self.num_taps = taps.shape[1], len(taps)
+        self.num_past = (self.num_taps - 1) * dilation
         self.hidden, self.dilation, self.epsilon = len(widen), dilation, epsilon
         packed = (taps.clone(), norm.clone(), _panels(widen), pack_bias(widen_bias, 1), _panels(narrow))
         for name, weight in zip(_NAMES, (*packed, pack_bias(narrow_bias, 1)), strict=True):
@@ -60,7 +61,7 @@ class PackedCausalBlock(nn.Module):
             ValueError: If shapes do not fit, or a gradient is asked for.
         """
         buffers = self._buffers
-        width = buffers["norm"].shape[0]  # type: ignore[union-attr]
+        width = self.width
         if frames.dim() != 3 or frames.shape[2] != width or frames.dtype != torch.float32:
             raise ValueError(f"frames must be float32 (B, F, {width}), got {frames.dtype} {list(frames.shape)}")
         wanted = (frames.shape[0], self.num_past, width)

@@ -1,5 +1,4 @@
-"""Windows of pulses, their filters, and how windows add up to sound."""
+"""Pulses and noise through their filters, and how windows of them add up to sound."""
 
-from omniloom.kernels.oscillator.operator import filter_sources as filter_sources
-from omniloom.kernels.oscillator.operator import overlap_add as overlap_add
-from omniloom.kernels.oscillator.operator import pulse_windows as pulse_windows
+from omniloom.kernels.oscillator.operator import Oscillated as Oscillated
+from omniloom.kernels.oscillator.operator import PackedOscillator as PackedOscillator

@@ -4,6 +4,7 @@
 
 #include "../convolution/vector.h"
 #include "../dispatch/dispatch.h"
+#include "fourier.h"
 #include "oscillator.h"
 
 namespace {
@@ -61,25 +62,30 @@ void pulses(uint32_t start, uint32_t step, const float* window, int64_t count, f
   }
 }
 
-void filter(const FilterCall* call) {
-  for (int64_t at = 0; at < call->count; at += LANES) {
-    const int64_t count = call->count - at < LANES ? call->count - at : LANES;
-    const auto get = [&](const float* from) { return count == LANES ? load(from + at) : load_part(from + at, count); };
-    const Vector magnitude = exponential(get(call->pulse_envelope));
-    const Angle angle = reduced(get(call->phase));
-    const Vector real = magnitude * cosine(angle), imaginary = magnitude * sine(angle);
-    const Vector noise = exponential(get(call->noise_envelope));
-    const float* const a = call->pulses + 2 * at;
-    const float* const b = call->noise + 2 * at;
-    float* const to = call->to + 2 * at;
-    for (int64_t i = 0; i < count; ++i) {
-      to[2 * i] = a[2 * i] * real[i] - a[2 * i + 1] * imaginary[i] + b[2 * i] * noise[i];
-      to[2 * i + 1] = a[2 * i] * imaginary[i] + a[2 * i + 1] * real[i] + b[2 * i + 1] * noise[i];
-    }
+// Both spectra through their filters, into that of the pulses.
+void filter(const OscillatorHop* hop, Complex pulses) {
+  float noise_r[ROOM] = {}, noise_i[ROOM] = {};
+  for (int k = 0; k < OSCILLATOR_BINS; ++k) noise_r[k] = hop->noise[2 * k], noise_i[k] = hop->noise[2 * k + 1];
+  for (int at = 0; at < OSCILLATOR_BINS; at += LANES) {
+    const int count = OSCILLATOR_BINS - at;
+    const auto get = [&](const float* from) { return count >= LANES ? load(from + at) : load_part(from + at, count); };
+    const Vector magnitude = exponential(get(hop->pulse_envelope)), noise = exponential(get(hop->noise_envelope));
+    const Angle angle = reduced(get(hop->phase_filter));
+    const Vector filter_r = magnitude * cosine(angle), filter_i = magnitude * sine(angle);
+    const Vector real = load(pulses.real + at), imaginary = load(pulses.imaginary + at);
+    store(pulses.real + at, real * filter_r - imaginary * filter_i + load(noise_r + at) * noise);
+    store(pulses.imaginary + at, real * filter_i + imaginary * filter_r + load(noise_i + at) * noise);
   }
+}
+
+void run_hop(const OscillatorHop* hop) {
+  float samples[OSCILLATOR_SAMPLES] = {}, real[ROOM] = {}, imaginary[ROOM] = {};
+  pulses(hop->phase, hop->step, hop->window, hop->window_size, samples);
+  spectrum_of(samples, {real, imaginary});
+  filter(hop, {real, imaginary});
+  samples_of({real, imaginary}, hop->to);
 }
 
 }  // namespace
 
-OMNILOOM_KERNEL(pulse_window, PulseWindow, pulses)
-OMNILOOM_KERNEL(filter_sources, FilterSources, filter)
+OMNILOOM_KERNEL(oscillator_hop, OscillatorHopKernel, run_hop)

@@ -8,7 +8,58 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from omniloom.kernels.convolution.weights import unpack
+
 TURN = 2**32
+SAMPLES = 480
+"""Of a window once filtered."""
+
+
+def oscillate(
+    bands: Tensor,
+    pitches: Tensor,
+    phase: Tensor | None,
+    step: Tensor | None,
+    overhang: Tensor | None,
+    first_noise: int,
+    pitch_steps: Tensor,
+    window: Tensor,
+    noises: Tensor,
+    pulse_filter: Tensor,
+    noise_filter: Tensor,
+    hop: int,
+    hops_per_frame: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    steps, bins = pitch_steps[pitches], noises.shape[1]
+    phase = steps.new_zeros(len(steps)) if phase is None else phase
+    windows, phase = pulse_windows(steps, phase, steps[:, 0] if step is None else step, window, hop, hops_per_frame)
+    of_pulses, of_noise = bands.chunk(2, dim=-1)
+    spectra = filter_sources(
+        torch.fft.rfft(windows, n=SAMPLES),
+        torch.view_as_complex(noises),
+        first_noise,
+        of_pulses @ _unpacked(pulse_filter, 2 * bins),
+        of_noise @ _unpacked(noise_filter, bins),
+    )
+    samples, overhang = overlap_add(torch.fft.irfft(spectra, n=SAMPLES), overhang, hop)
+    return samples, phase, steps[:, -1].clone(), overhang
+
+
+def _unpacked(panels: Tensor, num_columns: int) -> Tensor:
+    return unpack(panels, groups=1, channels=num_columns, kernel=[1])[..., 0].T
+
+
+def oscillate_fake(
+    bands: Tensor, pitches: Tensor, *given: Tensor | int | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    num_streams, hop = bands.shape[0], given[-2]
+    assert isinstance(hop, int)
+    return (
+        bands.new_empty(num_streams, bands.shape[1] * hop),
+        pitches.new_empty(num_streams),
+        pitches.new_empty(num_streams),
+        bands.new_empty(num_streams, SAMPLES - hop),
+    )
 
 
 def pulse_windows(
