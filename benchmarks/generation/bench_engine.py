@@ -1,7 +1,8 @@
 """What many sessions gain by sharing the model's steps: tokens a second, first sound under load, and how soon a cancel
 stops.
 
-    python benchmarks/generation/bench_engine.py [--checkpoint NAME_OR_FOLDER] [--rounds 5] [--json FILE] [--quick]
+    python benchmarks/generation/bench_engine.py [--checkpoint NAME_OR_FOLDER] [--precision bfloat16] [--rounds 5]
+                                                 [--json FILE] [--quick]
 
 The same prompts are answered one at a time, by 2, 4, 8 and 16 threads, and by one `reply_batch`; the ways take turns,
 and a ratio is of one round. Threads call `Omni.reply` and, *streamed*, `Omni.stream`, which decodes sound chunk by
@@ -156,16 +157,18 @@ def steps_after_cancel(omni: Omni, *, repeats: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default="tiny", help="a shipped checkpoint's name or a folder (default: tiny)")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of products")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--replies", type=int, default=32, help="replies of each way in a round (default: 32)")
     parser.add_argument("--json", type=Path, help="write the numbers there")
     parser.add_argument("--quick", action="store_true", help="a few replies, once: only that it runs")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    omni = Omni.load(options.checkpoint)
+    omni = Omni.load(options.checkpoint, precision=options.precision)
     count, num_rounds, repeats = (4, 1, 1) if options.quick else (options.replies, options.rounds, 40)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"{omni.model.num_parameters:,} parameters, {omni.instruction_set}, {cores} cores, {platform.machine()}")
+    how = f"{omni.instruction_set}, {options.precision}"
+    print(f"{omni.model.num_parameters:,} parameters, {how}, {cores} cores, {platform.machine()}")
     print("| replies | way | tokens/s | times one at a time | CPU, ms a token | positions a step |")
     print("|---|---|---|---|---|---|")
     rows = []

@@ -1,5 +1,6 @@
 """Batched equals alone: the same tokens whatever stands in the rows beside."""
 
+import copy
 from itertools import product
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from omniloom import Message, Omni, Sampling, Text
 from omniloom.generation import TokenChoice
 from omniloom.generation.conversation import finished
+from omniloom.kernels import has_rounding_step
+from omniloom.models import OmniModel
 from tests.generation.untrained import LIMITS, picture, sound, untrained_omni, video
 
 OMNI = untrained_omni()
@@ -53,6 +56,37 @@ def test_torch_equals_native(want, omni, monkeypatch):
     assert through_torch.instruction_set == "reference"
     replies = through_torch.reply_batch(PROMPTS, want, max_tokens=130, batch_rows=3)
     assert [reply.ids for reply in replies] == [reply.ids for reply in native]
+
+
+def narrow_model() -> OmniModel:
+    """With weights as a checkpoint stores them: in bfloat16."""
+    model = copy.deepcopy(FOLDED.model)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16().float()
+    return model
+
+
+@pytest.mark.skipif(not has_rounding_step(), reason="this processor does not multiply bfloat16")
+@pytest.mark.parametrize("want", ["text", "audio", "image"])
+def test_batched_equals_alone_in_bfloat16(want):
+    rounding = Omni(narrow_model(), FOLDED.codecs, limits=LIMITS, precision="bfloat16")
+    together = rounding.reply_batch(PROMPTS, want, max_tokens=130, batch_rows=3)
+    assert [reply.ids for reply in together] == [rounding.reply(prompt, want, max_tokens=130).ids for prompt in PROMPTS]
+
+
+def test_torch_answers_in_bfloat16(monkeypatch):
+    monkeypatch.setenv("OMNILOOM_ISA", "reference")
+    through_torch = Omni(narrow_model(), FOLDED.codecs, limits=LIMITS, precision="bfloat16")
+    together = through_torch.reply_batch(PROMPTS, "audio", max_tokens=130, batch_rows=3)
+    assert all(reply.audio is not None for reply in together)
+
+
+def test_a_precision_that_cannot_be_had_is_refused(monkeypatch):
+    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, got 'half'"):
+        Omni(FOLDED.model, FOLDED.codecs, precision="half")
+    monkeypatch.setenv("OMNILOOM_ISA", "portable")
+    with pytest.raises(ValueError, match="this processor does not multiply bfloat16"):
+        Omni(FOLDED.model, FOLDED.codecs, precision="bfloat16")
 
 
 def test_folded_prompts_take_few_positions():

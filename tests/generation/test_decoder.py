@@ -1,5 +1,6 @@
 """Cached equals uncached, whether tokens come one by one through native code or many at once through torch."""
 
+import copy
 from collections.abc import Sequence
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.engine import Engine
 from omniloom.generation.steps import NativeStep
+from omniloom.kernels import has_rounding_step
 from omniloom.stream import vocabulary as v
 from omniloom.stream.folding import fold
 from omniloom.stream.layout import Piece, prompt_ids
@@ -123,6 +125,24 @@ def test_scores_after_every_position(piece, monkeypatch):
             found.append(last_scores(alone)[[v.TURN_END, 40]])
     assert_equal(scores, torch.stack(found))
     assert feed(row, [v.TURN_END]).shape == (0, 1)
+
+
+def test_bfloat16_scores_are_near(monkeypatch):
+    """Next to the exact ones, and not the same."""
+    if PREPARED.is_native and not has_rounding_step():
+        pytest.skip("this processor does not multiply bfloat16")
+    model = copy.deepcopy(PREPARED.model)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16().float()
+    found, ids = [], some_ids(40)
+    for precision in ("float32", "bfloat16"):
+        monkeypatch.setitem(globals(), "PREPARED", PreparedModel(model, precision=precision))
+        row = RowDecoder(PREPARED)
+        row.append(ids)
+        found.append(last_scores(row))
+    exact, rounded = found
+    scale = float(exact.abs().max())
+    assert 1e-4 * scale < float((rounded - exact).abs().max()) < 0.05 * scale
 
 
 def test_a_full_context_is_refused_and_changes_nothing():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,7 +21,7 @@ from omniloom.generation.conversation import finished
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.engine import SLICES, Engine, Feeding, Generation, StepError
 from omniloom.generation.sampling import Picker
-from omniloom.generation.steps import NativeStep
+from omniloom.generation.steps import PART_POSITIONS, NativeStep, Share, in_parts
 from omniloom.models import OmniModel
 from omniloom.stream import vocabulary as v
 from tests.generation.untrained import LIMITS, picture, sound, untrained_model, untrained_omni
@@ -171,7 +174,7 @@ def test_a_prompt_alone_goes_as_fast_as_it_can(steps):
 def test_more_rows_than_fit_take_turns(monkeypatch, steps):
     monkeypatch.setattr(engine_module, "MAX_ROWS", 2)
     prepared = PreparedModel(untrained_model(context=200), limits=LIMITS)
-    engine, replies = Engine(prepared, num_lanes=1), [new_reply(prepared) for _ in range(5)]
+    engine, replies = Engine(prepared), [new_reply(prepared) for _ in range(5)]
     for reply in replies:
         engine._begin(reply)
     engine._run_until(lambda: len(steps) >= 50)
@@ -181,19 +184,62 @@ def test_more_rows_than_fit_take_turns(monkeypatch, steps):
         engine.stop(reply)
 
 
-def test_a_lane_leaves_work_for_the_other_where_somebody_can_take_it():
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=1, max_size=20),
+    num_parts=st.integers(1, 5),
+)
+def test_a_step_is_divided_evenly(sizes, num_parts):
+    shares = [Share(None, [None] * count, min(scored, count)) for count, scored in sizes]
+    parts = in_parts(shares, num_parts)
+    assert [share for part in parts for share in part] == shares
+    assert 1 <= len(parts) <= num_parts and all(parts)
+    positions = [sum(len(share.positions) for share in part) for part in parts]
+    largest = max(len(share.positions) for share in shares)
+    if len(parts) > 1:
+        assert sum(positions) >= PART_POSITIONS * len(parts)
+        assert max(positions) <= sum(positions) / len(parts) + largest
+
+
+def test_a_step_is_the_same_on_any_number_of_threads():
+    prepared, found = FOLDED._prepared, []
+    for num_threads in (1, 2, 3):
+        engine = Engine(prepared)
+        engine._step = NativeStep(prepared._decode_step, num_threads=num_threads)
+        rows = [new_row(prepared, count) for count in (3, 50, 4, 5, 17)]
+        feedings = [Feeding(row=row, ids=range(9, 90)) for row in rows]
+        replies = [new_reply(prepared, num_positions=4) for _ in range(2)]
+        for work in (*replies, *feedings):
+            engine._begin(work)
+        engine._run_until(lambda work=(*replies, *feedings): all(item.is_done for item in work))
+        found.append(([feeding.scores() for feeding in feedings], [reply.reply.ids for reply in replies]))
+    for scores, ids in found[1:]:
+        assert ids == found[0][1]
+        assert all(torch.equal(mine, theirs) for mine, theirs in zip(scores, found[0][0], strict=True))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+def test_a_forked_process_takes_steps_on_threads_of_its_own():
     prepared = OMNI._prepared
-    engine = Engine(prepared, num_lanes=2)
-    replies = [new_reply(prepared) for _ in range(10)]
-    for reply in replies:
-        engine._begin(reply)
-    with engine._lock:
-        assert len(engine._next_work()) == 10
-        engine._waiting.append(engine_module._Waiting(lambda: False))
-        first = engine._next_work()
-        engine._stepping |= {item: [] for item in first}
-        second = engine._next_work()
-    assert len(first) == len(second) == 5 and {*first, *second} == {*replies}
+    step = NativeStep(prepared._decode_step, num_threads=2)
+
+    def scores():
+        rows = [new_row(prepared, 4) for _ in range(2)]
+        return step([Share(row.cache, row.waiting(4), 1) for row in rows], [(0, 90)]).clone()
+
+    wanted = scores()
+    child = os.fork()
+    if not child:
+        os._exit(0 if torch.equal(scores(), wanted) else 1)
+    for _ in range(300):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pytest.fail("the forked process waits for threads that only its parent has")
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 @pytest.mark.parametrize("num_read", [1, 2, 5, 9])
@@ -280,8 +326,8 @@ def test_an_interrupted_step_tells_all_that_were_in_it(monkeypatch):
     assert_idle(engine)
 
 
-def test_whoever_waits_for_the_lane_of_an_interrupted_step_gets_it(monkeypatch):
-    engine, run, stepping, may_end = Engine(OMNI._prepared, num_lanes=1), NativeStep.__call__, *_events(2)
+def test_whoever_waits_behind_an_interrupted_step_takes_the_next(monkeypatch):
+    engine, run, stepping, may_end = Engine(OMNI._prepared), NativeStep.__call__, *_events(2)
 
     def interrupted_once(self, shares, ranges):
         if stepping.is_set():

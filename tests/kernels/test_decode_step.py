@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from omniloom.kernels import CacheRow, DecoderWeights, DecodeStep, LayerWeights, ScoreBlock, instruction_sets
+from omniloom.kernels import (
+    CacheRow,
+    DecoderWeights,
+    DecodeStep,
+    LayerWeights,
+    ScoreBlock,
+    has_rounding_step,
+    instruction_sets,
+)
 
 CONTEXT = 40
 
@@ -225,6 +233,53 @@ def test_scores_by_parts_equal_those_of_the_whole_output(isa, shape, ranges, mon
     want = run(reference_of(weights, monkeypatch), ids, ranges=ranges)[0]
     torch.testing.assert_close(got, want, rtol=0, atol=1e-5 * float(want[want.isfinite()].abs().max()))
     assert torch.equal(got, run(step, ids, ranges=ranges)[0])
+
+
+needs_rounding = pytest.mark.skipif(not has_rounding_step(), reason="this processor does not multiply bfloat16")
+
+
+def rounding_reference(weights: DecoderWeights, monkeypatch) -> DecodeStep:
+    with monkeypatch.context() as patch:
+        patch.setenv("OMNILOOM_ISA", "reference")
+        return DecodeStep(weights, context=CONTEXT, rounds_inputs=True)
+
+
+@needs_rounding
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rounded_inputs_equal_the_reference(shape, monkeypatch):
+    weights = in_blocks(random_weights(**shape, is_narrow=True, num_more=3))
+    step, ids = DecodeStep(weights, context=CONTEXT, rounds_inputs=True), list(range(1, 12))
+    got = run(step, ids, piece=4)[0]
+    want = run(rounding_reference(weights, monkeypatch), ids)[0]
+    exact = run(DecodeStep(weights, context=CONTEXT), ids)[0]
+    scale = float(want.abs().max())
+    # A sum that differs in its last bit may round to the next bfloat16, and that is all they may differ by.
+    assert float((got - want).abs().max()) < 4e-3 * scale
+    assert float((got - want).abs().mean()) < 0.1 * float((exact - want).abs().mean())
+    assert torch.equal(beside(step, MORE, piece=5), beside(step, MORE, piece=1))
+
+
+@needs_rounding
+@pytest.mark.parametrize("piece", [3, 8, CONTEXT])
+def test_rounded_inputs_are_the_same_at_once_and_one_by_one(piece):
+    step = DecodeStep(random_weights(**SHAPES[1], is_narrow=True), context=CONTEXT, rounds_inputs=True)
+    ids = list(range(CONTEXT))
+    for mine, theirs in zip(run(step, ids, piece=piece), run(step, ids), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+@needs_rounding
+def test_only_what_meets_bfloat16_is_rounded():
+    weights = random_weights(**SHAPES[0], is_narrow=False)
+    rounding, exact = (DecodeStep(weights, context=CONTEXT, rounds_inputs=rounds) for rounds in (True, False))
+    for mine, theirs in zip(run(rounding, [1, 2, 3]), run(exact, [1, 2, 3]), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_a_processor_that_does_not_round_says_so(monkeypatch):
+    monkeypatch.setenv("OMNILOOM_ISA", "portable")
+    with pytest.raises(ValueError, match="rounds_inputs needs a processor with AVX512_BF16, here portable serves"):
+        DecodeStep(random_weights(**SHAPES[0], is_narrow=True), context=CONTEXT, rounds_inputs=True)
 
 
 def test_blocks_that_do_not_fit_are_refused(isa):

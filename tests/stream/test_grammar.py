@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniloom.stream import vocabulary as v
-from omniloom.stream.folding import fold
+from omniloom.stream.folding import Folder, fold
 from omniloom.stream.grammar import ReplyGrammar, ReplyLimits
 from omniloom.stream.layout import EncodedMessage, Piece, lay_out
 from omniloom.stream.vocabulary import CodecSpec, Plane, Vocabulary
@@ -120,7 +120,13 @@ def test_every_reply_that_is_laid_out_is_accepted(
         sizes[-1] += 1
         sizes += [0] * (not grammar.is_inside(state))
     own = len(row.ids) - len(reply)
-    assert sizes[:-1] == [len(position.ids) for position in fold(row.ids, vocabulary)][own:]
+    whole = fold(row.ids, vocabulary)
+    assert sizes[:-1] == [len(position.ids) for position in whole][own:]
+    folder = Folder(vocabulary)
+    found = folder.push(row.ids[:own])
+    for position in whole[own:]:
+        found += folder.push_position(position.ids)
+    assert found == whole
 
 
 @BOTH

@@ -2,6 +2,7 @@
 
 from omniloom.generation.cache import OutOfCache as OutOfCache
 from omniloom.generation.conversation import Conversation as Conversation
+from omniloom.generation.decoder import Precision as Precision
 from omniloom.generation.engine import EngineStats as EngineStats
 from omniloom.generation.loading import Checkpoint as Checkpoint
 from omniloom.generation.loading import load as load

@@ -9,19 +9,26 @@ Where it is not built, or the model lies on another device, they go through the 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from omniloom.core.processes import num_cores
 from omniloom.generation.cache import DEFAULT_CACHE_BYTES, Cache, CacheBudget, RowCache
 from omniloom.generation.reply import TokenCounts
 from omniloom.generation.steps import NativeStep, PagedMemory, PagedRow, Step, TorchStep
-from omniloom.kernels import REFERENCE, DecoderWeights, DecodeStep, LayerWeights, chosen_instruction_set
+from omniloom.kernels import (
+    REFERENCE,
+    DecoderWeights,
+    DecodeStep,
+    LayerWeights,
+    chosen_instruction_set,
+    has_rounding_step,
+)
 from omniloom.layers.norm import NORM_EPSILON
 from omniloom.models import OmniModel
 from omniloom.models.omni import Block
@@ -29,6 +36,8 @@ from omniloom.stream.folding import Folder, Position
 from omniloom.stream.grammar import ReplyGrammar, ReplyLimits
 from omniloom.stream.message import Want
 from omniloom.stream.vocabulary import Vocabulary
+
+Precision = Literal["float32", "bfloat16"]
 
 
 def decoder_weights(model: OmniModel, table: Float[Tensor, "V D"]) -> DecoderWeights:
@@ -64,7 +73,12 @@ def _layer_weights(block: Block) -> LayerWeights:
 class PreparedModel:
     """A model that no longer changes, with all that its rows share; safe to use from several threads.
 
-    `device` is where it computes; None leaves it where it lies. `cache_bytes` is what its rows may hold together.
+    `device` is where it computes; None leaves it where it lies. `cache_bytes` is what its rows may hold together. With
+    `precision` bfloat16 what matrices are multiplied with is rounded to it, as mixed-precision training does
+    (Micikevicius and others 2018, section 3); sums stay float32.
+
+    Raises:
+        ValueError: If this processor does not multiply bfloat16.
     """
 
     def __init__(
@@ -74,7 +88,11 @@ class PreparedModel:
         limits: ReplyLimits | None = None,
         device: str | torch.device | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        precision: Precision = "float32",
     ) -> None:
+        if precision not in get_args(Precision):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
+        self.precision = precision
         self.model = model.eval().requires_grad_(False).to(device)
         self.config = model.config
         self.vocabulary: Vocabulary = model.vocabulary
@@ -85,7 +103,15 @@ class PreparedModel:
         is_on_cpu = self.table.device.type == "cpu"
         self.instruction_set = chosen_instruction_set() if is_on_cpu else REFERENCE
         self.is_native = self.instruction_set != REFERENCE
-        self._decode_step = DecodeStep(weights, context=self.config.context) if self.is_native else None
+        rounds_inputs = precision == "bfloat16"
+        if rounds_inputs and self.is_native and not has_rounding_step():
+            raise ValueError(
+                f"this processor does not multiply bfloat16 ({self.instruction_set} serves, AVX512_BF16 is needed); "
+                "leave precision at float32"
+            )
+        self._decode_step = (
+            DecodeStep(weights, context=self.config.context, rounds_inputs=rounds_inputs) if self.is_native else None
+        )
         self._memory = None if self.is_native else PagedMemory(self.config, self.budget, self.table.device)
         self._limits = limits
         self._grammars: dict[frozenset[Want], ReplyGrammar] = {}
@@ -97,19 +123,16 @@ class PreparedModel:
                 self._grammars[wants] = ReplyGrammar(self.vocabulary, wants, limits=self._limits)
             return self._grammars[wants]
 
-    @property
-    def max_lanes(self) -> int:
-        """Steps that may run at a time. More than two have not been measured: what Python does between is serial."""
-        return min(len(os.sched_getaffinity(0)), 2) if self.is_native and hasattr(os, "sched_getaffinity") else 1
-
     def new_cache(self) -> Cache:
         return RowCache(self.config, self.budget) if self._memory is None else PagedRow(self._memory)
 
     def new_step(self) -> Step:
         if self._decode_step is not None:
-            return NativeStep(self._decode_step)
+            return NativeStep(self._decode_step, num_threads=num_cores())
         assert self._memory is not None
-        return TorchStep(self.model, self._memory, table=self.table, output=self.output)
+        return TorchStep(
+            self.model, self._memory, table=self.table, output=self.output, is_mixed=self.precision == "bfloat16"
+        )
 
 
 class RowDecoder:
@@ -175,7 +198,7 @@ class RowDecoder:
             OutOfCache: If there is no memory for it; nothing is added then.
         """
         self.cache.reserve(min(len(self._positions) + len(ids) + 1, self.prepared.config.context))
-        self._positions += self._folder.push(ids)
+        self._positions += self._folder.push_position(ids)
         self.ids += ids
 
     def truncate(self, length: int) -> None:

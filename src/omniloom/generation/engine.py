@@ -6,7 +6,8 @@ beside it (natively; through torch up to rounding), so a reply equals the one it
 
 There is no thread of its own: whoever waits for something takes the steps, for everybody, until it has it, and then
 hands over to the one who has waited longest. One conversation alone therefore costs nothing more, and many share the
-model without anyone in the middle. Where there are cores, several lanes take steps at a time, each of other rows.
+model without anyone in the middle. One step is taken at a time, natively on all cores (`steps`). Rejected: two steps at
+a time, each of other rows, taken by two of Python's threads: they took Python's lock from one another at every call.
 
 Who waits has a lock of its own and is woken only by what it waits for, a chunk of sound and not each of its tokens.
 What a reader has not asked for yet is decoded ahead of it, up to `MAX_AHEAD` tokens.
@@ -28,7 +29,7 @@ from omniloom.generation.batch import Row, guide_prompt, merged, take_position
 from omniloom.generation.cache import OutOfCache
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.reply import Usage
-from omniloom.generation.steps import Share, Step
+from omniloom.generation.steps import Share
 from omniloom.kernels import IdRange
 from omniloom.stream import vocabulary as v
 
@@ -38,9 +39,6 @@ being answered waits longer for its next token than such a slice takes, natively
 
 MAX_ROWS = 256
 """Rows of a step; where there are more, they take turns."""
-
-LANE_ROWS = 4
-"""Rows that one lane takes before another has any: from about so many on the native step is bound by arithmetic."""
 
 MAX_AHEAD = 64
 """Tokens that a reply is decoded ahead of its reader."""
@@ -153,14 +151,13 @@ class EngineStats:
 class Engine:
     """What all rows of one prepared model want, step by step; safe to use from several threads."""
 
-    def __init__(self, prepared: PreparedModel, *, num_lanes: int | None = None) -> None:
-        """`num_lanes` steps may run at a time, each of other rows; without it as many as `prepared` allows."""
+    def __init__(self, prepared: PreparedModel) -> None:
         self.prepared = prepared
         self._lock = threading.Lock()
         self._work: dict[Feeding | Generation, None] = {}
-        self._num_lanes = num_lanes or prepared.max_lanes
-        self._lanes = [prepared.new_step() for _ in range(self._num_lanes)]
+        self._step = prepared.new_step()
         self._stepping: dict[Feeding | Generation, list[threading.Event]] = {}
+        """What is in the step that is being taken, and who waits for its end."""
         self._waiting: deque[_Waiting] = deque()
         self._num_steps = self._num_positions = self._num_tokens = 0
         self.on_usage: Callable[[Usage], None] = lambda usage: None
@@ -266,16 +263,14 @@ class Engine:
                     return
                 work = self._next_work()
                 if work:
-                    lane = self._lanes.pop()
-                    self._stepping |= {item: [] for item in work}
-                    self._hand_over()
+                    self._stepping = {item: [] for item in work}
                 else:
                     waiting = _Waiting(is_reached)
                     self._waiting.append(waiting)
             if work:
                 try:
-                    self._take_step(lane, work)
-                except BaseException:  # This thread leaves, and others may wait for the lane that it had.
+                    self._take_step(work)
+                except BaseException:  # This thread leaves, and others may wait for the step that it was to take.
                     with self._lock:
                         self._hand_over()
                     raise
@@ -293,31 +288,25 @@ class Engine:
             raise
 
     def _hand_over(self) -> None:
-        """Let the one who has waited longest take steps, if a lane is free and somebody ready; the lock is held."""
-        if self._waiting and self._lanes and any(self._is_free(item) for item in self._work):
+        """Let the one who has waited longest take steps, if nobody does and somebody is ready; the lock is held."""
+        if self._waiting and not self._stepping and any(item.is_ready for item in self._work):
             self._waiting.popleft().wake()
 
-    def _is_free(self, item: Feeding | Generation) -> bool:
-        return item.is_ready and item not in self._stepping
-
     def _next_work(self) -> list[Feeding | Generation]:
-        """What goes into a step now: a lane's part of what is in hand, those first that have waited longest."""
-        if not self._lanes:
+        """What goes into a step now, those first that have waited longest; nothing while another is being taken."""
+        if self._stepping:
             return []
-        free = [item for item in self._work if self._is_free(item)]
-        part = len(free)
-        if self._waiting or self._stepping:  # Else nobody is there to take steps beside these.
-            part = max(-(-(part + len(self._stepping)) // self._num_lanes), LANE_ROWS)
-        found = free[: min(part, MAX_ROWS)]
-        if len(found) < len(free):
+        ready = [item for item in self._work if item.is_ready]
+        found = ready[:MAX_ROWS]
+        if len(found) < len(ready):
             for item in found:
                 del self._work[item]
                 self._work[item] = None
         return found
 
-    def _take_step(self, lane: Step, work: Sequence[Feeding | Generation]) -> None:
+    def _take_step(self, work: Sequence[Feeding | Generation]) -> None:
         try:
-            self._run(lane, work)
+            self._run(work)
         except Exception as error:
             _fail(work, error)
         except BaseException as error:  # An interrupt is this thread's own; who else was in the step must know too.
@@ -325,7 +314,6 @@ class Engine:
             raise
         finally:
             with self._lock:
-                self._lanes.append(lane)
                 self._settle(work)
 
     def _settle(self, work: Sequence[Feeding | Generation]) -> None:
@@ -342,11 +330,11 @@ class Engine:
             waiting.wake()
 
     @torch.inference_mode()
-    def _run(self, step: Step, work: Sequence[Feeding | Generation]) -> None:
+    def _run(self, work: Sequence[Feeding | Generation]) -> None:
         """One call of the model: a position of each reply and of its guide, and a fair share of each prompt."""
         replies = [item for item in work if isinstance(item, Generation)]
         feedings = [item for item in work if isinstance(item, Feeding)]
-        counts = _counts(replies, feedings, step.max_positions)
+        counts = _counts(replies, feedings, self._step.max_positions)
         shares = [
             Share(item.row.cache, item.row.waiting(count), int(count == item.row.num_waiting))
             for item, count in zip(replies, counts, strict=False)
@@ -358,7 +346,7 @@ class Engine:
             shares.append(Share(item.row.cache, item.row.waiting(count), count if item.ids else 0))
         ranges = [pair for item in picking for pair in item.ranges]
         ranges += [pair for feeding in feedings for pair in feeding.ranges]
-        logits = step(shares, merged(ranges))
+        logits = self._step(shares, merged(ranges))
         for share in shares:
             share.cache.length += len(share.positions)
         num_tokens = self._pick(picking, guides, logits)

@@ -20,7 +20,7 @@ from omniloom.generation import loading
 from omniloom.generation.batch import WRITTEN, Row
 from omniloom.generation.cache import DEFAULT_CACHE_BYTES
 from omniloom.generation.conversation import MAX_REPLY_TOKENS, Conversation, encode, finished
-from omniloom.generation.decoder import PreparedModel, RowDecoder
+from omniloom.generation.decoder import Precision, PreparedModel, RowDecoder
 from omniloom.generation.embedding import OPENING, embed_rows
 from omniloom.generation.engine import Engine, EngineStats, Generation
 from omniloom.generation.reply import Event, Reply, ReplyBuilder, TokenCounts, Usage
@@ -52,6 +52,7 @@ class Omni:
         limits: ReplyLimits | None = None,
         device: str | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        precision: Precision = "float32",
     ) -> None:
         """`limits` bounds the runs of a reply; without it, the grammar's own do. The rest as for `load`."""
         model.vocabulary.require(codecs.specs)
@@ -59,7 +60,9 @@ class Omni:
         self.codecs = codecs
         self.scores = scores or {}
         self.card = card
-        self._prepared = PreparedModel(model, limits=limits, device=device, cache_bytes=cache_bytes)
+        self._prepared = PreparedModel(
+            model, limits=limits, device=device, cache_bytes=cache_bytes, precision=precision
+        )
         self._engine = Engine(self._prepared)
         self._rulebook = Rulebook(model.vocabulary, codecs.text)
         self.turns = TurnCodec(codecs, model.vocabulary)
@@ -71,6 +74,7 @@ class Omni:
         *,
         device: str | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        precision: Precision = "float32",
     ) -> Omni:
         """The model of that name that comes with the package, or that in a checkpoint folder.
 
@@ -78,12 +82,22 @@ class Omni:
         device all is. All conversations together hold keys and values of at most `cache_bytes`; where they are taken,
         whatever needs more raises `OutOfCache`, a `ValueError`, and may be tried again later.
 
+        With `precision` "bfloat16" products take inputs of bfloat16, on a GPU or a processor with AVX512_BF16. Replies
+        are then not the same to the token; `benchmarks/generation/bench_precision.py` measures how good and how fast.
+
         Raises:
-            ValueError: If there is none, or the folder is torn, foreign or does not fit its codecs.
+            ValueError: If there is none, or the folder is torn, foreign or does not fit its codecs, or this processor
+                does not multiply bfloat16.
         """
         found = loading.load(name_or_folder)
         return cls(
-            found.model, found.codecs, scores=found.scores, card=found.card, device=device, cache_bytes=cache_bytes
+            found.model,
+            found.codecs,
+            scores=found.scores,
+            card=found.card,
+            device=device,
+            cache_bytes=cache_bytes,
+            precision=precision,
         )
 
     @property

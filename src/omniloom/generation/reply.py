@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Literal
 
 import torch
@@ -184,6 +184,7 @@ class ReplyBuilder:
         self._vocabulary = vocabulary
         self._is_live = is_live
         self._is_ruled = rules is not None
+        self._is_read = is_live or rules is not None  # token by token, as they come
         self._runs: list[_Run] = []
         self._ids: list[int] = []
         self._audio_stream = codecs.audio.decoder_stream()
@@ -212,6 +213,8 @@ class ReplyBuilder:
     def push(self, token: int, scores: TokenScores | None = None) -> list[Event]:
         """Take the next token, with its scores where its log-probability is asked for; the events it brings about."""
         self._ids.append(token)
+        if not self._is_read:
+            return []
         modality = self._vocabulary.modality_of(token)
         events: list[Event] = []
         if self._runs and modality != self._runs[-1].modality:
@@ -231,6 +234,8 @@ class ReplyBuilder:
 
     def finish(self, reason: FinishReason, *, prompt: TokenCounts, cached: TokenCounts = TokenCounts()) -> list[Event]:
         """The last events; the very last is `Done`. A frame or picture that is not whole is left out."""
+        if not self._is_read:
+            self._runs = self._runs_of(self._ids)
         events = self._close_run(is_last=True)
         if not self._is_live:
             self._decode_all()
@@ -249,6 +254,15 @@ class ReplyBuilder:
             logprobs=tuple(self._logprobs),
         )
         return [*events, Done(reason, usage, reply)]
+
+    def _runs_of(self, ids: Sequence[int]) -> list[_Run]:
+        vocabulary = self._vocabulary
+        codes = [token for token in ids if vocabulary.modality_of(token) is not None]
+        return [
+            _Run(modality, vocabulary.to_codes(modality, [*own]))
+            for modality, own in groupby(codes, vocabulary.modality_of)
+            if modality is not None
+        ]
 
     def _read(self, run: _Run, piece: TextPiece) -> list[Event]:
         """What of a text is handed out."""

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from omniloom.generation.cache import BLOCK, Cache, CacheBudget, RowCache, blocks_for, position_bytes
-from omniloom.kernels import DecodeStep, IdRange
+from omniloom.kernels import DecodeStep, IdRange, Part
 from omniloom.models import OmniModel
 from omniloom.models.omni import OmniConfig
 from omniloom.stream import vocabulary as v
@@ -43,34 +43,59 @@ class Step(Protocol):
         ...
 
 
+PART_POSITIONS = 2
+"""Positions for which a thread of their own is worth its while."""
+
+
 class NativeStep:
     """The native decode step over rows' own memory."""
 
     max_positions = 128
     """Enough for full speed, and little working memory."""
 
-    def __init__(self, decode_step: DecodeStep) -> None:
+    def __init__(self, decode_step: DecodeStep, *, num_threads: int = 1) -> None:
         self._decode_step = decode_step
+        self._num_threads = num_threads
         self._scratch = decode_step.scratch()
 
     def __call__(self, shares: Sequence[Share], ranges: Sequence[IdRange]) -> Float[Tensor, "logits scores"]:
-        plain: list[tuple[Position, int, Cache]] = []
-        scored: list[tuple[Position, int, Cache]] = []
-        for cache, positions, num_scored in shares:
-            bound = len(positions) - num_scored
-            for place, position in enumerate(positions):
-                (scored if place >= bound else plain).append((position, cache.length + place, cache))
-        entries = plain + scored
+        entries: list[tuple[Position, int, Cache]] = []
+        parts = []
+        for own in in_parts(shares, self._num_threads):
+            first = len(entries)
+            for is_scored in (False, True):  # What is scored comes last.
+                for cache, positions, num_scored in own:
+                    bound = len(positions) - num_scored
+                    for place in range(bound, len(positions)) if is_scored else range(bound):
+                        entries.append((positions[place], cache.length + place, cache))
+            parts.append(Part(len(entries) - first, sum(share.num_scored for share in own)))
         return self._decode_step(
             self._scratch,
-            tokens=[position[0][0] for position, _, _ in entries],
-            slots=[position[1] for position, _, _ in entries],
+            tokens=[position.ids[0] for position, _, _ in entries],
+            slots=[position.slot for position, _, _ in entries],
             positions=[place for _, place, _ in entries],
             caches=[cache.row for _, _, cache in entries if isinstance(cache, RowCache)],
-            more=[position[0][1:] for position, _, _ in entries],
+            more=[position.ids[1:] for position, _, _ in entries],
             ranges=ranges,
-            num_logits=len(scored),
+            parts=parts,
         )
+
+
+def in_parts(shares: Sequence[Share], num_parts: int) -> list[Sequence[Share]]:
+    """The shares in up to so many parts, in order, of about as many positions each, where that is worth a thread."""
+    num_positions = sum(len(share.positions) for share in shares)
+    num_parts = min(num_parts, len(shares), num_positions // PART_POSITIONS)
+    found: list[Sequence[Share]] = []
+    first = taken = 0
+    for place, share in enumerate(shares if num_parts > 1 else ()):
+        num_after = num_positions * (len(found) + 1) / num_parts
+        # Cut where the part is nearest to its share of all, and leave one for each part that is to come.
+        is_nearer = taken + len(share.positions) / 2 > num_after
+        if place > first and len(found) + 1 < num_parts and is_nearer:
+            found.append(shares[first:place])
+            first = place
+        taken += len(share.positions)
+    return [*found, shares[first:]]
 
 
 class PagedMemory:
@@ -139,11 +164,14 @@ class PagedRow:
 class TorchStep:
     """The torch model over paged rows."""
 
-    def __init__(self, model: OmniModel, memory: PagedMemory, *, table: Tensor, output: Tensor) -> None:
+    def __init__(
+        self, model: OmniModel, memory: PagedMemory, *, table: Tensor, output: Tensor, is_mixed: bool = False
+    ) -> None:
         self._model = model
         self._memory = memory
         self._table = table
         self._output = output
+        self._is_mixed = is_mixed
         # A device of its own is filled only by many positions; beside the torch model, a CPU's calls are as before.
         self.max_positions = NativeStep.max_positions if table.device.type == "cpu" else 2048
 
@@ -154,10 +182,11 @@ class TorchStep:
             numbers = [number for number, share in enumerate(shares) if (len(share.positions) == 1) == is_single]
             if not numbers:
                 continue
-            found = self._states([shares[number] for number in numbers])
+            with torch.autocast(self._table.device.type, torch.bfloat16, enabled=self._is_mixed):
+                found = self._states([shares[number] for number in numbers])
             for own, number in zip(found, numbers, strict=True):
                 count, num_scored = len(shares[number].positions), shares[number].num_scored
-                states[number] = own[count - num_scored : count]
+                states[number] = own[count - num_scored : count].float()
         joined = torch.cat(states)
         logits = torch.full((len(joined), len(self._output)), -torch.inf)
         for first, stop in ranges:
@@ -211,7 +240,7 @@ class _StepCache:
         return self._written(keys, key), self._written(values, value)
 
     def _written(self, blocks: Float[Tensor, "blocks G block E"], new: Tensor) -> Float[Tensor, "B G S E"]:
-        blocks[self._own_blocks, :, self._offsets] = new.transpose(1, 2)
+        blocks[self._own_blocks, :, self._offsets] = new.transpose(1, 2).to(blocks.dtype)
         return blocks[self._tables].transpose(1, 2).flatten(2, 3)
 
 

@@ -12,7 +12,13 @@ from omniloom.kernels.convolution.operator import prepack as prepack
 from omniloom.kernels.decode_step.operator import CacheRow as CacheRow
 from omniloom.kernels.decode_step.operator import DecodeStep as DecodeStep
 from omniloom.kernels.decode_step.operator import IdRange as IdRange
+from omniloom.kernels.decode_step.operator import Part as Part
 from omniloom.kernels.decode_step.operator import Scratch as Scratch
+from omniloom.kernels.decode_step.picking import Ask as Ask
+from omniloom.kernels.decode_step.picking import Automaton as Automaton
+from omniloom.kernels.decode_step.picking import Picked as Picked
+from omniloom.kernels.decode_step.picking import pick_likeliest as pick_likeliest
+from omniloom.kernels.decode_step.picking import picks_natively as picks_natively
 from omniloom.kernels.decode_step.weights import DecoderWeights as DecoderWeights
 from omniloom.kernels.decode_step.weights import LayerWeights as LayerWeights
 from omniloom.kernels.decode_step.weights import ScoreBlock as ScoreBlock
@@ -25,6 +31,7 @@ from omniloom.kernels.linear import pack_linear as pack_linear
 from omniloom.kernels.linear import quantize_rows as quantize_rows
 from omniloom.kernels.native import REFERENCE as REFERENCE
 from omniloom.kernels.native import chosen_instruction_set as chosen_instruction_set
+from omniloom.kernels.native import has_rounding_step as has_rounding_step
 from omniloom.kernels.native import instruction_sets as instruction_sets
 from omniloom.kernels.oscillator import PackedOscillator as PackedOscillator
 from omniloom.kernels.sampling.operator import SampleSettings as SampleSettings

@@ -36,7 +36,11 @@ def library() -> ctypes.CDLL | None:
     found.omniloom_kernels.restype = ctypes.c_char_p
     found.omniloom_workspace_size.restype = ctypes.c_int64
     found.omniloom_workspace_size.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
-    found.omniloom_decode_step.restype = ctypes.c_void_p
+    found.omniloom_decode_step.restype = found.omniloom_rounding_decode_step.restype = ctypes.c_void_p
+    found.omniloom_run_decode_steps.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)
+    found.omniloom_run_decode_steps.restype = None
+    found.omniloom_pick_likeliest.argtypes = (ctypes.c_void_p, ctypes.c_int32)
+    found.omniloom_pick_likeliest.restype = None
     found.omniloom_prefer_large_pages.argtypes = (ctypes.c_void_p, ctypes.c_int64)
     found.omniloom_prefer_large_pages.restype = None
     return found
@@ -66,6 +70,16 @@ def instruction_sets() -> dict[str, int]:
             names[name.decode()] = index
         index += 1
     return dict(reversed(names.items()))
+
+
+def has_rounding_step() -> bool:
+    """Whether the decode step can round its inputs to bfloat16 here (`DecodeStep`): AVX512_BF16 is needed for it."""
+    found, chosen = library(), chosen_instruction_set()
+    return (
+        found is not None
+        and chosen != REFERENCE
+        and bool(found.omniloom_rounding_decode_step(instruction_sets()[chosen]))
+    )
 
 
 def prefer_large_pages(memory: torch.Tensor) -> None:

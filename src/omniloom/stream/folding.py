@@ -75,6 +75,13 @@ class Folder:
                 self._note(token)
         return found
 
+    def push_position(self, ids: Sequence[int]) -> list[Position]:
+        """As `push`, of ids that make one position of a reply, whole or cut, as its grammar gives them."""
+        groups = self._groups_of(self._run) if len(ids) > 1 and not self._waiting else ()
+        if not groups or len(ids) != len(groups[self._num_groups]) or self._vocabulary.run_of(ids[0]) != self._run:
+            return self.push(ids)
+        return [self._group(tuple(ids), groups)]
+
     def _note(self, token: int) -> None:
         """What a control says about the ids after it."""
         if token == v.USER:
@@ -93,21 +100,26 @@ class Folder:
         return spec.frame_groups if run == "image" and self._mark == v.FRAME else spec.groups
 
     def _fold(self, token: int, run: Modality | None, groups: tuple[tuple[int, ...], ...]) -> list[Position]:
-        if run != self._run:
-            self._slot, self._run = 0, run
+        self._enter(run)
         self._waiting.append(token)
         if len(self._waiting) < len(groups[self._num_groups]):
             return []
-        self._num_groups = (self._num_groups + 1) % len(groups)
-        self._slot = min(self._slot + 1, MAX_SLOT)
-        position = Position(tuple(self._waiting), self._slot)
+        position = self._group(tuple(self._waiting), groups)
         self._waiting.clear()
         return [position]
 
-    def _next_slot(self, token: int, run: Modality | None) -> int:
-        cycle = self._vocabulary.slot_cycle_of(token)
+    def _group(self, ids: tuple[int, ...], groups: tuple[tuple[int, ...], ...]) -> Position:
+        self._num_groups = (self._num_groups + 1) % len(groups)
+        self._slot = min(self._slot + 1, MAX_SLOT)
+        return Position(ids, self._slot)
+
+    def _enter(self, run: Modality | None) -> None:
         if run != self._run:
             self._slot, self._run = 0, run
+
+    def _next_slot(self, token: int, run: Modality | None) -> int:
+        cycle = self._vocabulary.slot_cycle_of(token)
+        self._enter(run)
         if not cycle:
             return 0
         last = MAX_SLOT // cycle * cycle

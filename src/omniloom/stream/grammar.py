@@ -19,7 +19,7 @@ states with equal arcs share one mask. Rejected: a general regular-expression co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -101,6 +101,16 @@ class ReplyGrammar:
     @property
     def num_states(self) -> int:
         return len(self._arcs)
+
+    @property
+    def arcs(self) -> Sequence[Sequence[Arc]]:
+        """Of each state."""
+        return self._arcs
+
+    @property
+    def shifts(self) -> Sequence[int]:
+        """Of each state, how much further than their numbers its ids have their scores."""
+        return self._shifts
 
     def start(self) -> int:
         """The state in which a reply begins, just after <assistant>."""

@@ -166,6 +166,11 @@ class Vocabulary:
                 self.ranges.append(PlaneRange(spec.modality, plane, start))
                 start += plane.size
         self.size = start
+        self._modalities: list[Modality | None] = [None] * NUM_CONTROLS
+        self._starts: dict[Modality, int] = {}
+        for item in self.ranges:
+            self._modalities += [item.modality] * item.plane.size
+            self._starts.setdefault(item.modality, item.start)
         self._audio_start, self._image_start = self.start_of("audio"), self.start_of("image")
         self.reply_places = tuple(place for modality in self.specs for place in self._reply_places_of(modality))
         """What is predicted beside the first id of a position, in the order of modalities and places."""
@@ -219,17 +224,14 @@ class Vocabulary:
 
     def start_of(self, modality: Modality) -> int:
         """The id of a codec's element 0."""
-        return next(item.start for item in self.ranges if item.modality == modality)
+        return self._starts[modality]
 
     def planes_of(self, modality: Modality) -> list[PlaneRange]:
         return [item for item in self.ranges if item.modality == modality]
 
     def modality_of(self, token: int) -> Modality | None:
         """The codec that an id belongs to; None for a control token."""
-        for item in self.ranges:
-            if item.start <= token < item.stop:
-                return item.modality
-        return None
+        return self._modalities[token] if 0 <= token < self.size else None
 
     def _reply_places_of(self, modality: Modality) -> list[ReplyPlace]:
         if not self.specs[modality].folds_replies:

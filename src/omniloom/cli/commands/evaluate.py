@@ -59,6 +59,9 @@ def add_arguments(parser: Parser) -> None:
         metavar="N",
         help="score in so many (default: one a core, 16 at most; 1 with a GPU)",
     )
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="of the world (default: float32)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here; a stopped world goes on")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="with turns: draw cut-ins against missed ends")
 
@@ -66,6 +69,8 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    if options.precision != "float32" and options.what != "world":
+        raise ValueError("--precision belongs to evaluate world; a card reports float32")
     if options.figure and options.what != "turns":
         raise ValueError("--figure belongs to evaluate turns; leave it out, or measure turns")
     if options.what == "listener":
@@ -84,9 +89,11 @@ def run(options: argparse.Namespace) -> int:
     from omniloom.evaluation.world import TESTED_SPLITS, evaluate
     from omniloom.generation import Omni
 
-    with row_workers(options.checkpoint, options.listener, _num_processes(options)) as pool:
+    with row_workers(
+        options.checkpoint, options.listener, _num_processes(options), precision=options.precision
+    ) as pool:
         report = evaluate(
-            Omni.load(options.checkpoint),
+            Omni.load(options.checkpoint, precision=options.precision),
             limit=options.limit,
             cells=options.cells,
             tasks=None if options.tasks is None else options.tasks.split(","),

@@ -21,11 +21,13 @@ from omniloom.evaluation.rows import ScoredRow
 from omniloom.evaluation.scoring import score_row
 from omniloom.evaluation.speakers import score_speakers
 from omniloom.evaluation.workers.identity import identity, judge_identity
-from omniloom.generation import Omni
+from omniloom.generation import Omni, Precision
 
 
 @contextmanager
-def row_workers(checkpoint: str | Path, listener: Path | None, processes: int) -> Iterator[ProcessPoolExecutor | None]:
+def row_workers(
+    checkpoint: str | Path, listener: Path | None, processes: int, *, precision: Precision = "float32"
+) -> Iterator[ProcessPoolExecutor | None]:
     """A pool for `evaluate`, or None for one process, which is this one.
 
     Raises:
@@ -36,7 +38,7 @@ def row_workers(checkpoint: str | Path, listener: Path | None, processes: int) -
         yield None
         return
     try:
-        with one_thread_each(processes, _start, str(checkpoint), listener) as pool:
+        with one_thread_each(processes, _start, str(checkpoint), listener, precision) as pool:
             yield pool
     except BrokenProcessPool as error:
         raise ConnectionError(
@@ -72,8 +74,8 @@ class _Worker:
 _worker: _Worker | None = None
 
 
-def _start(checkpoint: str, listener: Path | None) -> None:
+def _start(checkpoint: str, listener: Path | None, precision: Precision) -> None:
     global _worker
     # What was asked to stop says so in the first process alone; a row that is broken off is scored anew.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _worker = _Worker(Omni.load(checkpoint), Listener.load(listener), Mixture())
+    _worker = _Worker(Omni.load(checkpoint, precision=precision), Listener.load(listener), Mixture())

@@ -4,6 +4,7 @@
 #include "../dispatch/dispatch.h"
 #include "attention.h"
 #include "decode_step.h"
+#include "picking.h"
 #include "product.h"
 #include "vectors.h"
 
@@ -20,8 +21,9 @@ void gate(float* gates, const float* values, int count) {
 }
 
 struct Workspace {
-  Vectors stream, normed, qkv, attended, gate_value, more, head, digits;
+  Vectors stream, normed, qkv, attended, gate_value, more, head, digits, rounded;
   float* scores;
+  uint32_t* words() const { return (uint32_t*)rounded.first; }
 };
 
 Workspace divide(const OmniloomDecoder& decoder, float* memory, int num_rows) {
@@ -33,13 +35,14 @@ Workspace divide(const OmniloomDecoder& decoder, float* memory, int num_rows) {
                             2LL * decoder.hidden,
                             (int64_t)decoder.num_more * decoder.width,
                             decoder.width,
-                            decoder.most_digits};
-  Vectors parts[8];
-  for (int i = 0; i < 8; ++i) {
+                            decoder.most_digits,
+                            omniloom_rounded_width(&decoder)};
+  Vectors parts[9];
+  for (int i = 0; i < 9; ++i) {
     parts[i] = {memory, widths[i]};
     memory += widths[i] * num_rows;
   }
-  return {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6], parts[7], memory};
+  return {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6], parts[7], parts[8], memory};
 }
 
 // The vectors of all rows: a token's own, its slot's, and those of the ids beside it.
@@ -58,7 +61,7 @@ void embed(const OmniloomDecoder& decoder, const OmniloomCall& call, const Works
         memset(joined + place * width, 0, width * sizeof(float));
     }
   }
-  if (num_joined) multiply(decoder.places, w.more, w.normed, num_joined);
+  if (num_joined) multiply(decoder.places, w.more, w.normed, num_joined, w.words());
   num_joined = 0;
   for (int row = 0; row < call.num_rows; ++row) {
     const OmniloomRow& given = call.rows[row];
@@ -80,16 +83,16 @@ void run_layer(const OmniloomDecoder& decoder, const OmniloomCall& call, const W
       normalize(w.stream.of(row), weight, width, decoder.norm_epsilon, w.normed.of(row));
   };
   normalize_all(layer.attention_norm);
-  multiply(layer.qkv, w.normed, w.qkv, count);
+  multiply(layer.qkv, w.normed, w.qkv, count, w.words());
   for (int row = 0; row < count; ++row) remember(decoder, call.rows[row], index, w.qkv.of(row));
   for (int row = 0; row < count; ++row)
     attend(decoder, call.rows[row], index, w.qkv.of(row), w.attended.of(row), w.scores);
-  multiply(layer.attention_out, w.attended, w.normed, count);
+  multiply(layer.attention_out, w.attended, w.normed, count, w.words());
   add(w.stream.first, w.normed.first, (int64_t)count * width);
   normalize_all(layer.feedforward_norm);
-  multiply(layer.gate_value, w.normed, w.gate_value, count);
+  multiply(layer.gate_value, w.normed, w.gate_value, count, w.words());
   for (int row = 0; row < count; ++row) gate(w.gate_value.of(row), w.gate_value.of(row) + hidden, hidden);
-  multiply(layer.feedforward_out, w.gate_value, w.normed, count);
+  multiply(layer.feedforward_out, w.gate_value, w.normed, count, w.words());
   add(w.stream.first, w.normed.first, (int64_t)count * width);
 }
 
@@ -113,12 +116,12 @@ void score_block(const OmniloomDecoder& decoder, const OmniloomCall& call, const
   const int count = call.num_logits, first = block.first;
   const Vectors logits = {call.logits + start, decoder.num_outputs};
   if (block.head.panels) {
-    multiply(block.head, states, w.head, count);
+    multiply(block.head, states, w.head, count, w.words());
     states = w.head;
   }
-  multiply(block.rows, start - first, stop - first, states, logits, count);
+  multiply(block.rows, start - first, stop - first, states, logits, count, w.words());
   if (!block.num_digits) return;
-  multiply(block.digits, states, w.digits, count);
+  multiply(block.digits, states, w.digits, count, w.words());
   for (int row = 0; row < count; ++row)
     add_digits(block, w.digits.of(row), start - first, stop - first, logits.of(row));
 }

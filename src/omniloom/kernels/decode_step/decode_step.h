@@ -13,11 +13,12 @@
 // Alignment  that of the element type; panels that of 32 bits.
 // Exactness  weights are float32, or bfloat16 widened exactly; every sum is float32. A row's result does not depend on
 //            the rows beside it, to the last bit. Instruction sets differ from one another and from the reference only
-//            by the order of sums and by 2 ulp in exp: within 1e-4 relative on logits.
+//            by the order of sums and by 2 ulp in exp: within 1e-4 relative on logits. The step that rounds (the one in
+//            avx512_bf16.cpp) multiplies bfloat16 matrices with inputs rounded to bfloat16, subnormal ones to zero.
 #pragma once
 #include <stdint.h>
 
-enum { DECODE_PANEL = 64, DECODE_DIGITS = 16 };
+enum { DECODE_PANEL = 64, DECODE_DIGITS = 16, DECODE_GROUP = 32 };
 
 typedef struct {
   const void* panels;  // null: no such matrix
@@ -80,3 +81,35 @@ typedef struct {
 } OmniloomCall;
 
 typedef void (*OmniloomDecodeStep)(const OmniloomDecoder*, const OmniloomCall*);
+
+// Ids from `start` to `stop` - 1 lead to `target`.
+typedef struct {
+  int32_t start, stop, target;
+} OmniloomArc;
+
+// Which ids may follow in which state: the arcs of state s are those from firsts[s] to firsts[s + 1], by rising ids, and
+// their scores stand `shifts[s]` further than the ids' numbers. Above 0, the state is within a position.
+typedef struct {
+  const OmniloomArc* arcs;
+  const int32_t* firsts;
+  const int32_t* shifts;
+} OmniloomAutomaton;
+
+// One row's next position: in, its state, its scores and how many ids it may take; out, the ids and the state after them.
+typedef struct {
+  const OmniloomAutomaton* automaton;
+  const float* scores;
+  int64_t state, most, num_ids;
+  int64_t ids[DECODE_GROUP];
+} OmniloomPick;
+
+typedef void (*OmniloomPickLikeliest)(OmniloomPick* picks, int32_t num_picks);
+
+// Words that a row's widest input takes when it is rounded to bfloat16, two columns a word.
+static inline int64_t omniloom_rounded_width(const OmniloomDecoder* decoder) {
+  const int64_t widths[] = {decoder->width, (int64_t)decoder->num_query_heads * decoder->head_width, decoder->hidden,
+                            (int64_t)decoder->num_more * decoder->width};
+  int64_t widest = 0;
+  for (int i = 0; i < 4; ++i) widest = widths[i] > widest ? widths[i] : widest;
+  return (widest + 1) / 2;
+}

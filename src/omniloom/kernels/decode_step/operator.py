@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -117,6 +118,13 @@ class CacheRow:
         self.capacity = keys.shape[2]
 
 
+class Part(NamedTuple):
+    """Of a call's tokens the next `num_rows`, with logits after the last `num_logits` of them."""
+
+    num_rows: int
+    num_logits: int
+
+
 class Scratch:
     """What a caller needs beside its cache: working memory and the logits of its last call.
 
@@ -126,24 +134,36 @@ class Scratch:
     def __init__(self, *, num_outputs: int, num_more: int) -> None:
         self.logits = torch.full((1, num_outputs), -torch.inf)
         self.scores: np.ndarray = self.logits.numpy()
-        self.call = _Call()
+        self.calls = (_Call * 1)()
         self.ranges: tuple[IdRange, ...] = ()
         self._range_memory = (ctypes.c_int32 * 0)()
         self._workspace = torch.empty(0)
         self._num_more = num_more
-        self._room = 0
+        self.num_rows = self._workspace_size = 0
+        """How many rows there is room for."""
 
-    def reserve(self, num_rows: int, *, workspace_size: int) -> None:
-        """Make room to describe and compute so many rows."""
-        self._room = num_rows
-        self._workspace = torch.empty(workspace_size)
+    def reserve(self, num_rows: int, num_parts: int, *, workspace_size: int) -> None:
+        """Make room to describe and compute so many rows, in parts of up to so many."""
+        self.num_rows, self._workspace_size = num_rows, workspace_size
+        self._workspace = torch.empty(num_parts * workspace_size)
         self.rows = (ctypes.c_char * (num_rows * _ROW.size))()
         self.beside = (ctypes.c_char * (num_rows * max(self._num_more, 1) * 4))()
-        self.call.rows, self.beside_place = ctypes.addressof(self.rows), ctypes.addressof(self.beside)
-        self.call.workspace = self._workspace.data_ptr()
+        self.beside_place = ctypes.addressof(self.beside)
+        self.calls = (_Call * num_parts)()
 
-    def has_room(self, num_rows: int) -> bool:
-        return num_rows <= self._room
+    def has_room(self, num_rows: int, num_parts: int) -> bool:
+        return num_rows <= self.num_rows and num_parts <= len(self.calls)
+
+    def describe(self, parts: Sequence[Part]) -> None:
+        """Say in `calls` where the rows of each part lie, and what becomes of them."""
+        num_rows = num_logits = 0
+        rows, stride = ctypes.addressof(self.rows), 4 * self.logits.shape[1]
+        for number, (part, call) in enumerate(zip(parts, self.calls, strict=False)):
+            call.rows, call.num_rows, call.num_logits = rows + num_rows * _ROW.size, part.num_rows, part.num_logits
+            call.logits = self.logits.data_ptr() + num_logits * stride
+            call.workspace = self._workspace.data_ptr() + 4 * number * self._workspace_size
+            call.num_ranges, call.ranges = len(self.ranges), ctypes.addressof(self._range_memory)
+            num_rows, num_logits = num_rows + part.num_rows, num_logits + part.num_logits
 
     def prepare(self, ranges: Sequence[IdRange], *, num_logits: int) -> None:
         """Ask for the logits of these ids; all others are minus infinity from now on."""
@@ -160,17 +180,25 @@ class Scratch:
             self.ranges = asked
             flat = [bound for pair in asked for bound in pair]
             self._range_memory = (ctypes.c_int32 * len(flat))(*flat)
-            self.call.num_ranges = len(asked)
-            self.call.ranges = ctypes.addressof(self._range_memory)
 
 
 class DecodeStep:
     """Tokens through a decoder of at most `context` positions, on the calling thread."""
 
-    def __init__(self, weights: DecoderWeights, *, context: int) -> None:
+    def __init__(self, weights: DecoderWeights, *, context: int, rounds_inputs: bool = False) -> None:
+        """`rounds_inputs`: what meets a bfloat16 matrix is rounded to bfloat16; processors multiply such pairs faster.
+
+        Raises:
+            ValueError: If inputs are to be rounded, and this processor or the chosen instruction set does not do so.
+        """
         self.weights = weights
         self.context = context
+        self.rounds_inputs = rounds_inputs
         self.instruction_set = native.chosen_instruction_set()
+        if rounds_inputs and self.instruction_set != native.REFERENCE and not native.has_rounding_step():
+            raise ValueError(
+                f"rounds_inputs needs a processor with AVX512_BF16, here {self.instruction_set} serves; leave it out"
+            )
         self.angles = weights.angles(context)
         # What the structures point into.
         self._kept: list[Tensor] = [*self.angles]
@@ -195,6 +223,7 @@ class DecodeStep:
         more: Sequence[Sequence[int]] = (),
         ranges: Sequence[IdRange] | None = None,
         num_logits: int | None = None,
+        parts: Sequence[Part] = (),
     ) -> Float[Tensor, "logits scores"]:
         """Logits after each of the tokens, or the last `num_logits` of them; the next call writes over them.
 
@@ -202,18 +231,24 @@ class DecodeStep:
         into one cache, at rising positions. Only rows of the output matrix in `ranges` are scored, the rest are minus
         infinity. `more`, where given, are the ids that each token has beside it.
 
+        Tokens of different caches may come in `parts`, one after the other, that run at a time, each on a thread of its
+        own; logits are then those of each part, in order, and `num_logits` is not given.
+
         Raises:
-            ValueError: If a number is out of its range, a cache is not of this decoder, or `more` is not given for each
-                token, or holds too many.
+            ValueError: If a number is out of its range, a cache is not of this decoder, `more` is not given for each
+                token, or holds too many, or `parts` are not of all tokens.
         """
         self._check(tokens, slots, positions, caches)
         self._check_more(more, len(tokens))
-        wanted = len(tokens) if num_logits is None else num_logits
+        parts = parts or (Part(len(tokens), len(tokens) if num_logits is None else num_logits),)
+        wanted = sum(part.num_logits for part in parts)
+        if sum(part.num_rows for part in parts) != len(tokens):
+            raise ValueError(f"parts hold {[part.num_rows for part in parts]} tokens, given are {len(tokens)}")
         scratch.prepare(((0, self.weights.output.shape[0]),) if ranges is None else ranges, num_logits=wanted)
         if self.instruction_set == native.REFERENCE:
-            self._run_reference(scratch, tokens, slots, positions, caches, more, wanted)
+            self._run_reference(scratch, tokens, slots, positions, caches, more, parts)
         else:
-            self._run(scratch, tokens, slots, positions, caches, more, wanted)
+            self._run(scratch, tokens, slots, positions, caches, more, parts)
         return scratch.logits[:wanted]
 
     def _run(
@@ -224,11 +259,12 @@ class DecodeStep:
         positions: Sequence[int],
         caches: Sequence[CacheRow],
         more: Sequence[Sequence[int]],
-        num_logits: int,
+        parts: Sequence[Part],
     ) -> None:
         count, write = len(tokens), _ROW.pack_into
-        if not scratch.has_room(count):
-            scratch.reserve(count, workspace_size=self._workspace_size(count))
+        if not scratch.has_room(count, len(parts)):
+            room = max(count, scratch.num_rows)
+            scratch.reserve(room, len(parts), workspace_size=self._workspace_size(room))
         rows = scratch.rows
         beside = self._describe_more(scratch, more) if more else [0] * count
         for place in range(count):
@@ -242,9 +278,8 @@ class DecodeStep:
                 *caches[place].places,
                 beside[place],
             )
-        call = scratch.call
-        call.num_rows, call.num_logits, call.logits = count, num_logits, scratch.logits.data_ptr()
-        self._function(self._decoder_place, ctypes.addressof(call))
+        scratch.describe(parts)
+        self._run_calls(self._function, self._decoder_place, ctypes.addressof(scratch.calls), len(parts))
 
     def _describe_more(self, scratch: Scratch, more: Sequence[Sequence[int]]) -> list[int]:
         """Write the ids beside each token; where they stand, 0 for a token that stands alone."""
@@ -264,8 +299,10 @@ class DecodeStep:
         positions: Sequence[int],
         caches: Sequence[CacheRow],
         more: Sequence[Sequence[int]],
-        num_logits: int,
+        parts: Sequence[Part],
     ) -> None:
+        is_wanted = [place >= rows - logits for rows, logits in parts for place in range(rows)]
+        target = 0
         for place, (token, slot, position, cache) in enumerate(zip(tokens, slots, positions, caches, strict=True)):
             logits = decode_step(
                 self.weights,
@@ -276,11 +313,12 @@ class DecodeStep:
                 values=cache.values,
                 angles=self.angles,
                 more=more[place] if more else (),
+                rounds_inputs=self.rounds_inputs,
             )
-            target = place - (len(tokens) - num_logits)
-            if target >= 0:
+            if is_wanted[place]:
                 for first, stop in scratch.ranges:
                     scratch.logits[target, first:stop] = logits[first:stop]
+                target += 1
 
     def _check(
         self,
@@ -364,8 +402,9 @@ class DecodeStep:
             layers=self._layers,
         )
         self._decoder_place = ctypes.addressof(self._decoder)
-        pointer = library.omniloom_decode_step(native.instruction_sets()[self.instruction_set])
-        self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(pointer)
+        entry = library.omniloom_rounding_decode_step if self.rounds_inputs else library.omniloom_decode_step
+        self._function = entry(native.instruction_sets()[self.instruction_set])
+        self._run_calls = library.omniloom_run_decode_steps
 
     def _vector(self, tensor: Tensor) -> int:
         self._kept.append(tensor.detach().to(torch.float32).contiguous())

@@ -41,12 +41,16 @@ class ScoreBlock:
 
     def whole(self) -> Float[Tensor, "n D"]:
         """The rows of the output matrix."""
-        found, rest, before = self.rows, torch.arange(len(self.rows)), 0
-        for level in self.levels:
-            assert self.digits is not None
-            found = found + self.digits[before + rest % level]
-            rest, before = rest // level, before + level
+        found = self.rows if self.digits is None else self.rows + self.of_digits(self.digits)
         return found if self.head is None else found @ self.head
+
+    def of_digits(self, levels: Float[Tensor, "levels ..."]) -> Float[Tensor, "n ..."]:
+        """For each row the sum of what its digits have, out of what each level of each digit has."""
+        found, rest, before = torch.zeros(()), torch.arange(len(self.rows)), 0
+        for level in self.levels:
+            found = found + levels[before + rest % level]
+            rest, before = rest // level, before + level
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
