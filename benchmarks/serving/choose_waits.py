@@ -29,10 +29,11 @@ from omniloom.core.randomness import generator
 from omniloom.data.problems.turn_ends.utterances import paused_utterance
 from omniloom.evaluation.turn_ends.utterances import utterances
 from omniloom.generation import Omni
-from omniloom.serving.realtime.media import MODEL_RATE_HZ, Resampler, to_audio
+from omniloom.serving.realtime.media import MODEL_RATE_HZ, to_audio
 from omniloom.serving.realtime.protocol import SemanticVad
 from omniloom.serving.realtime.turns import Heard, Silero, Stopped, TurnDetector, TurnEnd
 from omniloom.serving.realtime.turns.detector import WAITS
+from omniloom.serving.voices import Resampler
 
 LATE_S = 0.8
 TAIL_S = 1.4

@@ -13,8 +13,9 @@ import pytest
 import websockets
 from tests.serving.conftest import running_server
 
-from omniloom.serving.realtime import Outbox, RealtimeSession
+from omniloom.serving.realtime import Outbox, RealtimeSession, session
 from omniloom.serving.realtime import protocol as p
+from omniloom.serving.realtime.answering import responder
 from omniloom.serving.realtime.limits import Limits
 from omniloom.serving.socket import MAX_AHEAD, SHORT_CHARS
 from omniloom.stream.parts import Image
@@ -35,8 +36,8 @@ async def next_of(socket, kind):
             return event
 
 
-async def update(socket, **session):
-    await socket.send(json.dumps({"type": "session.update", "session": session}))
+async def update(socket, **changes):
+    await socket.send(json.dumps({"type": "session.update", "session": changes}))
 
 
 def test_the_dialect_is_chosen_by_the_header_or_by_a_browsers_subprotocol(connect):
@@ -121,10 +122,10 @@ def test_a_picture_that_takes_long_to_open_holds_up_no_other_client(connect, mon
     may_open, is_opening = threading.Event(), threading.Event()
     opened = Image.open
 
-    def slow(data):
+    def slow(data, **options):
         is_opening.set()
         assert may_open.wait(20)
-        return opened(data)
+        return opened(data, **options)
 
     monkeypatch.setattr(Image, "open", slow)
     file = io.BytesIO()
@@ -138,13 +139,74 @@ def test_a_picture_that_takes_long_to_open_holds_up_no_other_client(connect, mon
             await painter.send(text)
             assert await asyncio.to_thread(is_opening.wait, 20)
             try:
-                await update(other, output_modalities=["text"])
-                await asyncio.wait_for(next_of(other, "session.updated"), 5)
+                await is_heard(other)
             finally:
                 may_open.set()
             await next_of(painter, "conversation.item.done")
 
     asyncio.run(talk())
+
+
+async def is_heard(socket):
+    """By the thread that all sessions share."""
+    await socket.send(json.dumps({"type": "input_audio_buffer.clear"}))
+    await asyncio.wait_for(next_of(socket, "input_audio_buffer.cleared"), 5)
+
+
+LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    "slow_event",
+    [
+        {"type": "session.update", "session": {"type": "realtime", "tools": [LOOK]}},
+        {"type": "response.create", "response": {"tools": [LOOK], "instructions": "look"}},
+    ],
+    ids=lambda event: event["type"],
+)
+@pytest.mark.parametrize("escaped", ["tools", "session.update"])
+def test_schemas_that_take_long_to_read_hold_up_no_other_client(connect, monkeypatch, slow_event, escaped):
+    may_go_on, is_reading = threading.Event(), threading.Event()
+    rules_of = session.tool_rules
+
+    def slow(*arguments, **options):
+        is_reading.set()
+        assert may_go_on.wait(20)
+        return rules_of(*arguments, **options)
+
+    for module in (session, responder):
+        monkeypatch.setattr(module, "tool_rules", slow)
+    text = json.dumps(slow_event).replace(escaped, f"\\u00{ord(escaped[0]):02x}{escaped[1:]}")
+
+    async def talk():
+        async with connect() as slow_one, connect() as other:
+            await slow_one.send(text)
+            assert await asyncio.to_thread(is_reading.wait, 20)
+            try:
+                await is_heard(other)
+            finally:
+                may_go_on.set()
+            await next_of(slow_one, "session.updated" if slow_event["type"] == "session.update" else "response.done")
+
+    asyncio.run(talk())
+
+
+def test_a_turn_that_ends_reads_no_schema_again(client, sound, monkeypatch):
+    """The thread that finds its end is the one that all sessions share."""
+    client.send(type="session.update", session={"tools": [LOOK]})
+    client.until("session.updated")
+
+    def again(*arguments, **options):
+        raise AssertionError("the schemas are read again")
+
+    for module in (session, responder):
+        monkeypatch.setattr(module, "tool_rules", again)
+    client.send(type="session.update", session={"output_modalities": ["text"]})
+    client.send(type="input_audio_buffer.append", audio=sound(400))
+    client.send(type="input_audio_buffer.append", audio=sound(800, loud=False))
+    assert client.until("response.done")[-1]["response"]["status"] == "completed"
+    client.say("call me")
+    assert client.until("response.done")[-1]["response"]["output"][0]["type"] == "function_call"
 
 
 def test_long_and_short_messages_keep_their_order(connect):

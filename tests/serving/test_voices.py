@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
-import soxr
 
-from omniloom.serving.voices import PITCH, VOICES, SpokenVoice, require_voice
+from omniloom.serving.voices import PITCH, VOICES, Resampler, SpokenVoice, require_voice
 
 FROM_HZ, TO_HZ = 16_000, 24_000
 TONE_HZ = 200
@@ -43,8 +44,7 @@ def test_speed_changes_the_length_and_the_voice_the_pitch(tone: np.ndarray, voic
 
 
 def test_the_own_voice_is_resampled_and_nothing_else(tone: np.ndarray) -> None:
-    stream = soxr.ResampleStream(FROM_HZ, TO_HZ, 1, dtype="float32", quality="MQ")
-    expected = stream.resample_chunk(tone, last=True)
+    expected = Resampler(FROM_HZ, TO_HZ).push(tone, is_last=True)
     np.testing.assert_array_equal(spoken(tone, piece=640, voice="loom", speed=1), expected)
     same = SpokenVoice(from_hz=FROM_HZ, to_hz=FROM_HZ)
     assert same.push(tone) is tone and same.flush().size == 0
@@ -67,3 +67,34 @@ def test_nothing_in_nothing_out() -> None:
 def test_what_is_not_there_is_refused(voice: str, speed: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         require_voice(voice, speed)
+
+
+@pytest.mark.parametrize(
+    ("from_hz", "to_hz"), [(24_000, 16_000), (16_000, 24_000), (8_000, 16_000), (16_000, 8_000), (24_000, 8_000)]
+)
+def test_a_rate_is_changed_at_once_and_nothing_is_added_or_lost(from_hz: int, to_hz: int) -> None:
+    stream, lower_hz = Resampler(from_hz, to_hz), min(from_hz, to_hz)
+    seconds = np.arange(from_hz) / from_hz
+    for tone_hz in (0.02 * lower_hz, 0.2 * lower_hz, 0.42 * lower_hz):
+        stream, given, found = Resampler(from_hz, to_hz), 0, []
+        sound = (0.5 * np.sin(2 * np.pi * tone_hz * seconds)).astype(np.float32)
+        for start in range(0, from_hz, from_hz // 50):
+            found.append(stream.push(sound[start : start + from_hz // 50]))
+            given += from_hz // 50
+            # Half of 64 taps, and the sample that the next output would need.
+            assert given / from_hz - sum(map(len, found)) / to_hz <= 34 / lower_hz
+        whole = np.concatenate([*found, stream.flush()])
+        expected = 0.5 * np.sin(2 * np.pi * tone_hz * np.arange(to_hz) / to_hz)
+        inside = slice(to_hz // 10, -to_hz // 10)
+        assert np.abs(whole[inside] - expected[inside]).max() < 5e-4  # 60 dB below it
+    if from_hz > to_hz:  # What the lower rate cannot hold is gone, and is not heard as another tone.
+        above = (0.5 * np.sin(2 * np.pi * 0.56 * to_hz * seconds)).astype(np.float32)
+        assert np.abs(Resampler(from_hz, to_hz).push(above, is_last=True)[to_hz // 10 : -to_hz // 10]).max() < 5e-4
+
+
+def test_filters_start_no_threads() -> None:
+    """FFmpeg starts one for each core, for each chain: a session would hold them for as long as it lasts."""
+    before = len(os.listdir("/proc/self/task"))
+    kept = [SpokenVoice("loom-low", 1.5, from_hz=FROM_HZ, to_hz=TO_HZ) for _ in range(4)]
+    assert len(os.listdir("/proc/self/task")) == before
+    del kept

@@ -14,6 +14,8 @@ from jaxtyping import Float32, UInt8
 
 Law = Literal["pcmu", "pcma"]
 RATE_HZ = 8_000
+LEAST_PCMA = 8 / 32768
+"""The magnitude of the two values of A-law beside zero, which it has not."""
 
 
 def decode(data: bytes, law: Law) -> Float32[np.ndarray, " N"]:

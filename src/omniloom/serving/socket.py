@@ -2,9 +2,9 @@
 
 A session works for milliseconds on a message (it looks for speech in each piece of sound), too long for the event
 loop. A thread for each message was rejected: the way there and back costs as much as following it does
-(`benchmarks/serving/bench_inbound.py`). So one thread takes the short messages of all sessions, a few of each
-at a time, and only long ones and those with a picture go to the pool. Until a client's messages are followed no more
-are read, and TCP holds it back: a flood fills its own socket and nothing here.
+(`benchmarks/serving/bench_inbound.py`). So one thread takes the short messages of all sessions, a few of each at a
+time, and only long ones, settings, and those with a picture go to the pool. Until a client's messages are followed no
+more are read, and TCP holds it back: a flood fills its own socket and nothing here.
 
 What a slow reader has not read stays in its outbox, which is bounded; then it is told, and cut off where it still does
 not read.
@@ -45,8 +45,9 @@ BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 """What a browser sends in place of the header, which it cannot set."""
 SHORT_CHARS = 32_768
 """Longest message for the shared thread: half a second of sound at 24 kHz."""
-SLOW_WORDS = ("input_image", "\\u00")
-"""Not for the shared thread: two kilobytes of picture may take a second to open; an escape may spell its name."""
+SLOW_WORDS = ("input_image", "session.update", '"tools"', "\\u00")
+"""Not for the shared thread: two kilobytes of picture may take a second to open, and settings with the schemas of tools
+tens of milliseconds to read; an escape may spell their names."""
 MAX_AHEAD = 4
 """Messages of one socket that may wait for the shared thread, so that no client holds up the others'."""
 
@@ -330,7 +331,7 @@ def _accepted(socket: WebSocket) -> str | None:
 
 
 def _is_quick(message: str | bytes) -> bool:
-    """Whether following it takes milliseconds: short, no picture to open, and nothing that could hide one."""
+    """Whether following it takes milliseconds: short, no picture or tools in it, and nothing that could hide them."""
     slow = SLOW_WORDS if isinstance(message, str) else tuple(word.encode() for word in SLOW_WORDS)
     return len(message) <= SHORT_CHARS and not any(word in message for word in slow)  # type: ignore[operator]
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from omniloom.serving.realtime.limits import Limits
-from omniloom.serving.realtime.media import Resampler, decode_pcm, encode_image, encode_pcm
+from omniloom.serving.realtime.media import decode_pcm, encode_image, encode_pcm
 from omniloom.serving.realtime.pictures import PictureReader
+from omniloom.serving.voices import Resampler
 from omniloom.stream.parts import Image
 
 

@@ -14,7 +14,8 @@ from omniloom.serving.live.inward import realtime_format
 from omniloom.serving.live.pacing import Cut, PacedOutbox, Playback, bytes_per_ms
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import RequestError
-from omniloom.serving.realtime.media import Resampler, decode_pcm, encode_sound
+from omniloom.serving.realtime.media import decode_pcm, encode_sound
+from omniloom.serving.voices import Resampler
 
 FIXTURE_RATE_HZ = 24_000
 MAX_SPANS = 64

@@ -15,7 +15,7 @@ import numpy as np
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.core import SessionCore
 from omniloom.serving.realtime.limits import RequestError
-from omniloom.serving.realtime.media import MODEL_RATE_HZ, Resampler, decode_sound, rate_of, to_audio
+from omniloom.serving.realtime.media import MODEL_RATE_HZ, decode_sound, rate_of, to_audio
 from omniloom.serving.realtime.turns import (
     Heard,
     Signal,
@@ -25,6 +25,7 @@ from omniloom.serving.realtime.turns import (
     TurnEnd,
     trim_silence,
 )
+from omniloom.serving.voices import Resampler
 from omniloom.stream.parts import Audio
 
 EMPTY_TURN_S = 0.4

@@ -1,7 +1,6 @@
 """Sound and drawn pictures as they cross the wire: base64 of PCM or G.711 and of PNG, to and from samples and pixels.
 
-Resampling streams: pieces pushed one by one give exactly the samples that the whole would give, only 10 ms later, and
-`flush` gives those 10 ms. Pictures that clients send are read in `pictures`.
+Pictures that clients send are read in `pictures`; rates are changed in `voices`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import base64
 
 import numpy as np
-import soxr
 import torch
 from jaxtyping import Float32
 
@@ -32,7 +30,12 @@ def decode_sound(text: str, audio_format: p.AudioFormat, *, param: str) -> Float
     """Samples in [-1, 1) from base64 of sound in a format."""
     if isinstance(audio_format, p.PcmFormat):
         return decode_pcm(text, param=param)
-    return g711.decode(decode_base64(text, param=param), _law(audio_format))
+    samples = g711.decode(decode_base64(text, param=param), _law(audio_format))
+    if isinstance(audio_format, p.PcmaFormat):
+        # A-law has no zero, so a silent line sends one of the values beside it again and again. That is no silence to a
+        # model that has only ever heard rooms and zeros: it took a speaker's end for a pause.
+        samples[np.abs(samples) <= g711.LEAST_PCMA] = 0
+    return samples
 
 
 def encode_sound(samples: Float32[np.ndarray, " N"], audio_format: p.AudioFormat) -> str:
@@ -68,23 +71,3 @@ def encode_image(image: Image) -> str:
 
 def to_audio(samples: Float32[np.ndarray, " N"]) -> Audio:
     return Audio(torch.from_numpy(np.array(samples, np.float32)), MODEL_RATE_HZ)
-
-
-class Resampler:
-    """Samples from one rate to another, piece by piece."""
-
-    def __init__(self, from_hz: int, to_hz: int) -> None:
-        # "MQ" keeps 16-bit quality with a fifth of the delay of "HQ" (6 ms, not 33 ms, from 16 to 24 kHz; measured).
-        self._stream = (
-            soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="MQ") if from_hz != to_hz else None
-        )
-
-    def push(self, samples: Float32[np.ndarray, " N"], *, is_last: bool = False) -> Float32[np.ndarray, " N2"]:
-        if self._stream is None:
-            return samples
-        found: Float32[np.ndarray, " N2"] = self._stream.resample_chunk(np.ascontiguousarray(samples), last=is_last)
-        return found
-
-    def flush(self) -> Float32[np.ndarray, " N2"]:
-        """What the filter still holds; nothing can be pushed after it."""
-        return self.push(np.zeros(0, np.float32), is_last=True)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from omniloom.generation import Omni
+from omniloom.generation.rules import ToolRules
 from omniloom.serving.guard.rates import Allowance
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.answering.responder import Responder, encoded, tool_rules
@@ -176,7 +177,9 @@ class RealtimeSession:
         before = self._core.settings
         changed = self._changed(before, event.session)
         self._check(changed, before)
+        rules = self._tool_rules(changed, before, event.session.model_fields_set)
         self._core.settings = changed
+        self._responder.session_rules = rules
         if isinstance(changed, p.Session):
             self._core.memory.truncation = changed.truncation
         self._hearing.change_settings(before.audio.input)
@@ -214,7 +217,6 @@ class RealtimeSession:
                 raise RequestError(str(error), code="invalid_value", param=param) from error
         if not isinstance(changed, p.Session):
             return
-        tool_rules(changed.tools, changed.tool_choice, param="session")
         speaks = changed.audio.output
         spoke = before.audio.output if isinstance(before, p.Session) else p.AudioOutput()
         if speaks.voice != spoke.voice:
@@ -222,6 +224,19 @@ class RealtimeSession:
         if speaks.speed != spoke.speed and self._responder.is_active:
             message = "the speed cannot change while a response is running; wait for response.done"
             raise RequestError(message, code="cannot_update_speed", param="session.audio.output.speed")
+
+    def _tool_rules(
+        self,
+        changed: p.Session | p.TranscriptionSession,
+        before: p.Session | p.TranscriptionSession,
+        fields: set[str],
+    ) -> ToolRules | None:
+        """By what calls are held to their tools; made anew only where those change, for large schemas take long."""
+        if not isinstance(changed, p.Session):
+            return None
+        if isinstance(before, p.Session) and not fields & {"tools", "tool_choice"}:
+            return self._responder.session_rules
+        return tool_rules(changed.tools, changed.tool_choice, param="session")
 
     # Responses
 

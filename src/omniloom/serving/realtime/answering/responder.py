@@ -91,6 +91,8 @@ class Responder:
         """`on_sent` is called when something of an answer has been sent, and `on_ended` when an answer has ended, with
         the time on the microphone's clock, `heard_ms`, by which it will have been played."""
         self.has_spoken = False
+        self.session_rules: ToolRules | None = None
+        """By what calls of the session's own tools are held to their schemas."""
         self._core = core
         self._heard_ms = heard_ms
         self._on_sent = on_sent
@@ -236,9 +238,11 @@ class Responder:
         )
 
     def _rules(self, asked: p.ResponseSettings, settings: p.Session) -> TextRules | None:
-        tools = settings.tools if asked.tools is None else asked.tools
-        choice = settings.tool_choice if asked.tool_choice is None else asked.tool_choice
-        calls = tool_rules(tools, choice, param="session" if asked.tools is None else "response")
+        calls = self.session_rules
+        if asked.tools is not None or asked.tool_choice is not None:
+            tools = settings.tools if asked.tools is None else asked.tools
+            choice = settings.tool_choice if asked.tool_choice is None else asked.tool_choice
+            calls = tool_rules(tools, choice, param="session" if asked.tools is None else "response")
         return TextRules(calls=calls) if calls is not None else None
 
     def require_voice(self, voice: str, *, param: str) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from omniloom.serving.realtime import protocol as p
 from omniloom.serving.realtime.limits import Limits, RequestError
-from omniloom.serving.realtime.media import MODEL_RATE_HZ, Resampler, decode_sound, rate_of, to_audio
+from omniloom.serving.realtime.media import MODEL_RATE_HZ, decode_sound, rate_of, to_audio
 from omniloom.serving.realtime.pictures import PictureReader
 from omniloom.serving.realtime.turns import trim_silence
+from omniloom.serving.voices import Resampler
 from omniloom.stream.message import Role
 from omniloom.stream.parts import Audio, Part, Text, Video
 

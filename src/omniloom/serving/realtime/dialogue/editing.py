@@ -19,7 +19,8 @@ from omniloom.serving.realtime.dialogue.contents import ContentReader
 from omniloom.serving.realtime.dialogue.items import ROOT
 from omniloom.serving.realtime.dialogue.memory import Remembered
 from omniloom.serving.realtime.limits import RequestError
-from omniloom.serving.realtime.media import MODEL_RATE_HZ, Resampler, encode_image, encode_sound, rate_of
+from omniloom.serving.realtime.media import MODEL_RATE_HZ, encode_image, encode_sound, rate_of
+from omniloom.serving.voices import Resampler
 from omniloom.stream.parts import Audio, Image
 
 
