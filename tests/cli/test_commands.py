@@ -302,9 +302,13 @@ def test_evaluate_world_takes_cells_and_single_tasks(
         return SimpleNamespace(table=lambda: "a table")
 
     monkeypatch.setattr("omniloom.evaluation.world.evaluate", evaluate)
-    monkeypatch.setattr("omniloom.generation.Omni.load", lambda name: name)
+    loaded: list[str] = []
+    monkeypatch.setattr("omniloom.generation.Omni.load", lambda name, precision: loaded.append(precision))
     assert main(["evaluate", "world"]) == 0
-    assert main(["evaluate", "world", "--tasks", "say,echo", "--splits", "new", "--limit", "7"]) == 0
+    chosen = ["--tasks", "say,echo", "--splits", "new", "--limit", "7", "--precision", "bfloat16"]
+    assert main(["evaluate", "world", *chosen]) == 0
+    assert {*loaded} == {"float32", "bfloat16"}
+    assert main(["evaluate", "turns", "--precision", "bfloat16"]) == 2
     assert [(call["cells"], call["tasks"], call["limit"]) for call in calls] == [
         (None, None, 300),
         (None, ["say", "echo"], 7),
@@ -371,9 +375,9 @@ def test_serve_takes_a_device_and_sizes_as_people_write_them(monkeypatch: pytest
     asked = []
     monkeypatch.setattr("omniloom.serving.serve.serve", lambda options: asked.append(options) or 0)
     assert main(["serve"]) == 0
-    assert main(["serve", "--device", "cpu", "--cache-bytes", "1.5GiB"]) == 0
-    assert (asked[0].device, asked[0].cache_bytes) == (None, 2**30)
-    assert (asked[1].device, asked[1].cache_bytes) == ("cpu", 3 * 2**29)
+    assert main(["serve", "--device", "cpu", "--cache-bytes", "1.5GiB", "--precision", "float32"]) == 0
+    assert (asked[0].device, asked[0].cache_bytes, asked[0].precision) == (None, 2**30, "auto")
+    assert (asked[1].device, asked[1].cache_bytes, asked[1].precision) == ("cpu", 3 * 2**29, "float32")
 
 
 @pytest.mark.parametrize("text", ["0", "-1GiB", "1 bit", "GiB", "lots", "1e9", ""])

@@ -82,11 +82,13 @@ def test_torch_answers_in_bfloat16(monkeypatch):
 
 
 def test_a_precision_that_cannot_be_had_is_refused(monkeypatch):
-    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, got 'half'"):
+    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, auto, got 'half'"):
         Omni(FOLDED.model, FOLDED.codecs, precision="half")
+    assert Omni(FOLDED.model, FOLDED.codecs, precision="auto").precision == ("float32", "bfloat16")[has_rounding_step()]
     monkeypatch.setenv("OMNILOOM_ISA", "portable")
     with pytest.raises(ValueError, match="this processor does not multiply bfloat16"):
         Omni(FOLDED.model, FOLDED.codecs, precision="bfloat16")
+    assert Omni(FOLDED.model, FOLDED.codecs, precision="auto").precision == "float32"
 
 
 def test_folded_prompts_take_few_positions():

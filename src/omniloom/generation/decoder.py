@@ -37,7 +37,8 @@ from omniloom.stream.grammar import ReplyGrammar, ReplyLimits
 from omniloom.stream.message import Want
 from omniloom.stream.vocabulary import Vocabulary
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "auto"]
+"""Of what matrices are multiplied with; "auto" is bfloat16 where that is faster, else float32."""
 
 
 def decoder_weights(model: OmniModel, table: Float[Tensor, "V D"]) -> DecoderWeights:
@@ -92,7 +93,6 @@ class PreparedModel:
     ) -> None:
         if precision not in get_args(Precision):
             raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
-        self.precision = precision
         self.model = model.eval().requires_grad_(False).to(device)
         self.config = model.config
         self.vocabulary: Vocabulary = model.vocabulary
@@ -103,6 +103,9 @@ class PreparedModel:
         is_on_cpu = self.table.device.type == "cpu"
         self.instruction_set = chosen_instruction_set() if is_on_cpu else REFERENCE
         self.is_native = self.instruction_set != REFERENCE
+        if precision == "auto":
+            precision = "bfloat16" if self._multiplies_bfloat16() else "float32"
+        self.precision = precision
         rounds_inputs = precision == "bfloat16"
         if rounds_inputs and self.is_native and not has_rounding_step():
             raise ValueError(
@@ -116,6 +119,12 @@ class PreparedModel:
         self._limits = limits
         self._grammars: dict[frozenset[Want], ReplyGrammar] = {}
         self._lock = threading.Lock()
+
+    def _multiplies_bfloat16(self) -> bool:
+        """Whether products of bfloat16 are the faster ones where the model lies."""
+        if self.table.device.type == "cuda":
+            return torch.cuda.get_device_capability(self.table.device) >= (8, 0)
+        return self.is_native and has_rounding_step()
 
     def grammar(self, wants: frozenset[Want]) -> ReplyGrammar:
         with self._lock:

@@ -82,8 +82,8 @@ class Omni:
         device all is. All conversations together hold keys and values of at most `cache_bytes`; where they are taken,
         whatever needs more raises `OutOfCache`, a `ValueError`, and may be tried again later.
 
-        With `precision` "bfloat16" products take inputs of bfloat16, on a GPU or a processor with AVX512_BF16. Replies
-        are then not the same to the token; `benchmarks/generation/bench_precision.py` measures how good and how fast.
+        With `precision` "bfloat16" products take inputs of bfloat16, on a GPU or a processor with AVX512_BF16; "auto"
+        does so where it can. Replies may then differ from those of float32 (`omniloom evaluate world --precision`).
 
         Raises:
             ValueError: If there is none, or the folder is torn, foreign or does not fit its codecs, or this processor
@@ -113,6 +113,11 @@ class Omni:
     def instruction_set(self) -> str:
         """What tokens are decoded with: avx512, avx2, portable, or torch, which is "reference"."""
         return self._prepared.instruction_set
+
+    @property
+    def precision(self) -> Precision:
+        """Of what matrices are multiplied with: float32 or bfloat16."""
+        return self._prepared.precision
 
     @property
     def reads_turn_end(self) -> bool:

@@ -19,7 +19,7 @@ import torch
 import uvicorn
 from rich.console import Console
 
-from omniloom.generation import Omni
+from omniloom.generation import Omni, Precision
 from omniloom.generation.cache import DEFAULT_CACHE_BYTES
 from omniloom.serving.app import create_app
 from omniloom.serving.guard.drain import Drain
@@ -57,6 +57,7 @@ class ServeOptions:
     """Where the model's transformer computes, as torch names it; None: the CPU."""
     cache_bytes: int = DEFAULT_CACHE_BYTES
     """Of memory for the keys and values of all conversations of a worker."""
+    precision: Precision = "auto"
     limits: Limits = Limits()
     log_level: str = "info"
     log_format: LogFormat = "text"
@@ -72,7 +73,7 @@ class ServeOptions:
             ValueError: If there is no such checkpoint or device.
         """
         torch.set_num_threads(1)
-        omni = Omni.load(self.checkpoint, device=self.device, cache_bytes=self.cache_bytes)
+        omni = Omni.load(self.checkpoint, device=self.device, cache_bytes=self.cache_bytes, precision=self.precision)
         warm_up(omni, limits=self.limits)
         return omni
 

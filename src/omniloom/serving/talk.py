@@ -48,7 +48,7 @@ def talk(
         write_logs(level="warning", log_format="text")
         torch.set_num_threads(1)
         console.print(f"Loading [bold]{checkpoint}[/bold] …")
-        omni = Omni.load(checkpoint)
+        omni = Omni.load(checkpoint, precision="auto")
         warm_up(omni)
         name = Path(checkpoint).resolve().name
         server = make_server(omni, model_name=name, is_local=is_local, turns_remembered=turns_remembered)

@@ -42,6 +42,12 @@ def add_arguments(parser: Parser) -> None:
         type=byte_size,
         help="memory of a worker for what conversations have read and said, such as 512MiB (default: 1GiB)",
     )
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of products; auto: bfloat16 where the processor or the device multiplies it (default: auto)",
+    )
     parser.add_argument("--remember", metavar="N", type=int, help="earlier turns that a session keeps in mind; -1: all")
     parser.add_argument("--drain-seconds", type=float, help="for running answers to end after SIGTERM (default: 30)")
     parser.add_argument("--limit", metavar="NAME=NUMBER", action="append", default=[], help="change one limit")
@@ -81,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
             behind=tuple(options.behind),
             turns_remembered=None if remembered < 0 else remembered,
             device=options.device,
+            precision=options.precision,
             **({} if options.cache_bytes is None else {"cache_bytes": options.cache_bytes}),
             limits=limits_from([*options.limit, *drain]),
             log_level=options.log_level,
