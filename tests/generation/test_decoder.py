@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from omniloom.generation import decoder
 from omniloom.generation.decoder import PreparedModel, RowDecoder
 from omniloom.generation.engine import Engine
 from omniloom.generation.steps import NativeStep
@@ -96,6 +99,21 @@ def test_forgotten_tokens_leave_no_trace(num_cut):
     rest = ids[num_left:][:5] if PREPARED.vocabulary.reply_places else ids[-5:]
     row.append(rest)
     assert_equal(last_scores(row), uncached([*ids[:num_left], *rest]))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(edits=st.lists(st.tuples(st.booleans(), st.integers(1, 30)), min_size=1, max_size=12), marks=st.integers(1, 4))
+def test_whatever_is_added_and_cut_folds_as_if_it_were_new(monkeypatch, edits, marks):
+    monkeypatch.setattr(decoder, "MAX_MARKS", marks)
+    row, ids = RowDecoder(PREPARED), some_ids(80)
+    for is_cut, count in edits:
+        if is_cut:
+            row.truncate(max(len(row.ids) - count, 0))
+        else:
+            row.append(ids[len(row.ids) : len(row.ids) + count])
+        whole = fold(row.ids, PREPARED.vocabulary)
+        assert row.ids == ids[: len(row.ids)] and row.num_positions == len(whole)
+        assert row.waiting(row.num_waiting) == whole[row.num_fed :]
 
 
 def test_half_a_position_is_forgotten_too():

@@ -38,7 +38,7 @@ def test_an_unknown_checkpoint_is_an_error_and_frees_the_port():
 
 
 def test_the_address_is_printed_where_it_can_be_clicked(monkeypatch, capsys, omni):
-    monkeypatch.setattr(Omni, "load", classmethod(lambda cls, name: omni))
+    monkeypatch.setattr(Omni, "load", classmethod(lambda cls, name, precision: omni))
     served = []
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: served.append(sockets[0].getsockname()))
     talk("tiny", port=0)

@@ -25,6 +25,7 @@ from omniloom.stream.grammar import NextIds, ReplyGrammar
 from omniloom.stream.layout import open_reply
 from omniloom.stream.message import Want
 
+NO_SCORES = np.zeros((0, 0), dtype=np.float32)
 WRITTEN: frozenset[Want] = frozenset({"text"})
 
 
@@ -120,11 +121,12 @@ def take_position(
 
     Ids of a position share its scores, so the second ones are picked of all rows that have them, then the third ones.
     """
-    taken, scores = [len(row.ids) for row in rows], logits.numpy()
+    taken = [len(row.ids) for row in rows]
     going = [place for place, row in enumerate(rows) if not row.is_finished]
     if plain := [place for place in going if rows[place].automaton is not None]:
         _take_likeliest(rows, plain, logits)
         going = [place for place in going if rows[place].automaton is None]
+    scores = logits.numpy() if going else NO_SCORES
     while going:
         alike: dict[tuple[NextIds, Sampling], list[int]] = {}
         for place in going:

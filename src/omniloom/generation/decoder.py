@@ -10,8 +10,9 @@ Where it is not built, or the model lies on another device, they go through the 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Sequence
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 import torch
 from jaxtyping import Float
@@ -144,6 +145,18 @@ class PreparedModel:
         )
 
 
+MAX_MARKS = 64
+"""Places from which a row that is cut is folded anew; cut further back, it is folded from its beginning."""
+
+
+class _Mark(NamedTuple):
+    """How far a row was when something was added to it, and its folder then, which nobody changes any more."""
+
+    num_ids: int
+    num_positions: int
+    folder: Folder
+
+
 class RowDecoder:
     """A row of ids, and the positions they fold to: those fed to the model, and behind them those that wait.
 
@@ -156,6 +169,7 @@ class RowDecoder:
         self.ids: list[int] = []
         self._positions: list[Position] = []
         self._folder = Folder(prepared.vocabulary)
+        self._marks: deque[_Mark] = deque(maxlen=MAX_MARKS)
 
     @property
     def num_positions(self) -> int:
@@ -196,6 +210,7 @@ class RowDecoder:
                 "give shorter parts or start a new conversation"
             )
         self.cache.reserve(min(len(self._positions) + len(found) + 1, context))
+        self._marks.append(_Mark(len(self.ids), len(self._positions), self._folder))
         self._folder = folder
         self._positions += found
         self.ids += ids
@@ -215,9 +230,12 @@ class RowDecoder:
         if length >= len(self.ids):
             return
         del self.ids[length:]
+        while self._marks and self._marks[-1].num_ids > length:
+            self._marks.pop()
+        mark = self._marks[-1] if self._marks else _Mark(0, 0, Folder(self.prepared.vocabulary))
         # A part of a stream folds to a part of its positions, so what is cached of them stays true.
-        self._folder = Folder(self.prepared.vocabulary)
-        self._positions = self._folder.push(self.ids)
+        self._folder = mark.folder.copy()
+        self._positions[mark.num_positions :] = self._folder.push(self.ids[mark.num_ids :])
         self.cache.length = min(self.cache.length, len(self._positions))
         self.cache.release(len(self._positions) + 1)
 

@@ -83,6 +83,8 @@ class NativeStep:
 
 def in_parts(shares: Sequence[Share], num_parts: int) -> list[Sequence[Share]]:
     """The shares in up to so many parts, in order, of about as many positions each, where that is worth a thread."""
+    if len(shares) == 1 or num_parts == 1:
+        return [shares]
     num_positions = sum(len(share.positions) for share in shares)
     num_parts = min(num_parts, len(shares), num_positions // PART_POSITIONS)
     found: list[Sequence[Share]] = []
