@@ -3,8 +3,8 @@
     python benchmarks/codecs/bench_codecs.py [--quick] [--json FILE]
 
 Both take turns in one run, and both keep what is made once (windows, weights in float64, what every code stands for),
-so that a ratio is that of the operators alone; encoders run in float64 by torch either way. A stream's time is that of
-one push, the mean over three seconds of sound: encoding 40 ms at a time, decoding chunks of one to eight frames.
+so that a ratio is that of the operators alone; pictures are encoded in float64 by torch either way. A stream's time is
+that of one push, the mean over three seconds of sound: encoding 40 ms at a time, decoding one to eight frames.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def sound_calls(codec: AudioCodec, seconds: float) -> Calls:
         "sound, encode": lambda: codec.encode_samples(samples),
         "sound, encode, 1 frame a push": encoded,
         "sound, decode": lambda: codec.decode_frames(codes),
-        **{f"sound, decode, {count} frames a push": decoded(count) for count in FRAMES_A_PUSH},
+        **{f"sound, decode, {count} frame{'s' * (count > 1)} a push": decoded(count) for count in FRAMES_A_PUSH},
     }
 
 

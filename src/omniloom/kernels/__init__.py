@@ -22,6 +22,7 @@ from omniloom.kernels.decode_step.picking import picks_natively as picks_nativel
 from omniloom.kernels.decode_step.weights import DecoderWeights as DecoderWeights
 from omniloom.kernels.decode_step.weights import LayerWeights as LayerWeights
 from omniloom.kernels.decode_step.weights import ScoreBlock as ScoreBlock
+from omniloom.kernels.frame_network import PackedFrameNetwork as PackedFrameNetwork
 from omniloom.kernels.linear import PackedLinear as PackedLinear
 from omniloom.kernels.linear import int8_linear as int8_linear
 from omniloom.kernels.linear import int8_linear_shift as int8_linear_shift

@@ -5,8 +5,8 @@ read without the others. A stream of codes holds frame after frame: the first gr
 after the first), and so on.
 
 Codes must not depend on how a sound was cut or batched. Sums in float32 differ in their last digits between shapes and
-would flip a code that lies on a boundary about once in 1e5 frames; so codes are made in double precision, at about
-twice the encoder's small cost. How pieces become wholes and streams is `frames.FrameCodec`'s.
+would flip a code that lies on a boundary about once in 1e5 frames; so codes are made in double precision.
+How pieces become wholes and streams is `frames.FrameCodec`'s.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         # Together they start an octave above the lowest: 110 Hz.
         pitches = (_PitchOfGroup(len(levels), config.pitch_width, start=1 / num_groups) for _ in range(num_groups))
         self.pitch = nn.ModuleList(pitches)
-        self._encoding = FromWeights(in_double)
+        self._encoding = FromWeights(_encoding)
         self._decoding = FromWeights(_decoding)
         self._spec: CodecSpec | None = None
 
@@ -198,6 +198,12 @@ class AudioCodec(FrameCodec[EncoderState, DecoderState], nn.Module):
         self._encoding.forget()
         self._decoding.forget()
         self._spec = None
+
+
+def _encoding(encoder: Encoder) -> Encoder:
+    """In float64 either way."""
+    form = prepared(encoder)
+    return form if form is not encoder else in_double(encoder)
 
 
 class _Decoding(NamedTuple):

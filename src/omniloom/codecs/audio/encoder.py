@@ -8,14 +8,15 @@ hold nothing of the word before. The decoder, which only has to sound right, rem
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from omniloom.codecs.audio.spectrum import NUM_FEATURES, NUM_PAST_SAMPLES, SAMPLES_PER_FRAME, frame_features
-from omniloom.layers.streaming_conv import CausalBlock, CausalConv
+from omniloom.kernels import PackedFrameNetwork
+from omniloom.layers.streaming_conv import CausalBlock, CausalConv, Streamed, join_past
 
 MAX_PAST_FRAMES = 3
 
@@ -43,6 +44,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: Encoder.Config, *, num_channels: int) -> None:
         super().__init__()
+        self.taps = config.taps
         self.into = CausalConv(NUM_FEATURES, config.width, taps=config.taps)
         self.blocks = nn.ModuleList(CausalBlock(config.width, taps=1) for _ in range(config.num_blocks))
         self.out = nn.Linear(config.width, num_channels)
@@ -59,12 +61,36 @@ class Encoder(nn.Module):
         joined = torch.cat([state.samples, samples], dim=-1)
         features = frame_features(joined)
         past = state.features if state.features is not None else self._silence(features)
+        values, past = self._network(features, past)
+        return values, EncoderState(joined[:, -NUM_PAST_SAMPLES:], past)
+
+    def for_inference(self) -> nn.Module:
+        return _NativeEncoder(self)
+
+    def _network(self, features: Float[Tensor, "B F D"], past: Float[Tensor, "B P D"]) -> Streamed:
         x, past = self.into(features, past)
         for block in self.blocks:
             x = block(x).frames
-        return self.out(x), EncoderState(joined[:, -NUM_PAST_SAMPLES:], past)
+        return Streamed(self.out(x), past)
 
     def _silence(self, features: Tensor) -> Tensor:
         """Features of silence before the start, so that a first word is heard as one after a pause."""
         zeros = features.new_zeros(1, NUM_PAST_SAMPLES + SAMPLES_PER_FRAME)
-        return frame_features(zeros).expand(features.shape[0], self.into.num_past, -1)
+        return frame_features(zeros).expand(features.shape[0], self.taps - 1, -1)
+
+
+class _NativeEncoder(Encoder):
+    """The same for inference, in float64: one operator over the frames' features."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        nn.Module.__init__(self)
+        self.taps = encoder.taps
+        self.packed = PackedFrameNetwork(
+            encoder.into.linear, [cast(CausalBlock, block).for_inference() for block in encoder.blocks], encoder.out
+        )
+
+    def _network(self, features: Float[Tensor, "B F D"], past: Float[Tensor, "B P D"]) -> Streamed:
+        if self.taps > 1:
+            joined, past = join_past(features, past, num_past=self.taps - 1)
+            features = torch.cat([joined[:, tap : tap + features.shape[1]] for tap in range(self.taps)], dim=-1)
+        return Streamed(self.packed(features), past)

@@ -73,6 +73,9 @@ OMNILOOM_PUBLIC const char* omniloom_kernels() {
 #define KERNEL(name, type) "decode_step/" #name "\n"
 #include "../decode_step/kernels.inc"
 #undef KERNEL
+#define KERNEL(name, type) "frame_network/" #name "\n"
+#include "../frame_network/kernels.inc"
+#undef KERNEL
 #define KERNEL(name, type) "linear/" #name "\n"
 #include "../linear/kernels.inc"
 #undef KERNEL
