@@ -148,6 +148,14 @@ def test_latency_tells_every_setting_and_goes_on_where_it_was(tmp_path: Path) ->
     assert (tmp_path / "latency.png").stat().st_size > 10_000
 
 
+@pytest.mark.skipif("OMNILOOM_DATA" not in os.environ, reason="people's digits are needed: set OMNILOOM_DATA")
+def test_what_is_said_and_heard_is_measured(tmp_path: Path) -> None:
+    run("evaluation/said_and_heard.py", "--count", "1", "--json", str(tmp_path / "found.json"))
+    rows = json.loads((tmp_path / "found.json").read_text())
+    assert [row["n"] for row in rows if "said" in row] == [1] * 12
+    assert {row["heard"] for row in rows if "heard" in row} == {"digits alone", "phrases"}
+
+
 def test_idle_sessions_cancels_and_load_are_measured(tmp_path: Path) -> None:
     path = tmp_path / "found.json"
     run("serving/bench_idle.py", "--sessions", "4", "--json", str(path), may_fail=True)

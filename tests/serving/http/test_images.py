@@ -14,7 +14,8 @@ from PIL import Image as PillowImage
 from starlette.testclient import TestClient
 
 from omniloom.generation import ImageDelta, Omni, Sampling
-from omniloom.stream.parts import Image
+from omniloom.stream.message import Message
+from omniloom.stream.parts import Image, Text
 
 PROMPT = "draw a big red circle"
 
@@ -137,3 +138,19 @@ def test_the_official_client_draws_and_changes(client: openai.OpenAI) -> None:
         model="tiny", image=("circle.png", png), prompt="make it blue", stream=True, partial_images=1
     )
     assert [event.type for event in stream] == ["image_edit.partial_image", "image_edit.completed"]
+
+
+@pytest.mark.parametrize(
+    ("count", "code"), [(640, "no_image"), (673, "context_length_exceeded"), (690, "invalid_value")]
+)
+def test_what_leaves_no_picture_is_refused(api: TestClient, tiny: Omni, count: int, code: str) -> None:
+    """The model answers so much that it does not know in words; then there is too little room, and then none."""
+    prompt = "word " * count
+    num_left = (
+        tiny.conversation([Message("user", (Text(prompt),))], is_asked_at_once=True).num_tokens_left
+        if count < 690
+        else 0
+    )
+    assert (code == "context_length_exceeded") == (0 < num_left < 49)
+    response = draw(api, prompt)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, code)

@@ -48,6 +48,9 @@ MAX_IMAGES, MAX_SIDE, MAX_PARTIAL_IMAGES = 8, 2_048, 3
 GIF_FRAMES, GIF_FRAME_MS = 9, 200
 """Where a request does not say."""
 
+MIN_WORD_TOKENS = 32
+"""Left for what the model says before it draws: "big red circle top left" and the marks around it."""
+
 OutputFormat = Literal["png", "webp", "jpeg", "gif"]
 Kind = Literal["image_generation", "image_edit"]
 Size = Annotated[
@@ -186,13 +189,15 @@ class Pictures:
         return JSONResponse(answer.model_dump())
 
     def _asked(self, body: Drawing, parts: list[Part]) -> Asked:
-        # However short the server's replies are, a picture and what it shows fit.
-        max_tokens = max(length_of(self.limits), 2 * self.omni.vocabulary.specs["image"].elements_per_cycle)
+        spec = self.omni.vocabulary.specs["image"]
+        num_places = len(spec.groups) if spec.folds_replies else spec.elements_per_cycle
         return Asked(
             turns=[self.omni.turns.encode(Message("user", tuple(parts)))],
             want=frozenset({"image"}),
             sampling=Sampling(temperature=body.temperature or 0.0),
-            max_tokens=max_tokens,
+            # However short the server's replies are, a picture and what it shows fit.
+            max_tokens=max(length_of(self.limits), 2 * spec.elements_per_cycle),
+            min_tokens=num_places + MIN_WORD_TOKENS,
         )
 
     def _job(self, read: Once[Asked], seed: int) -> AsyncGenerator[Event, None]:
@@ -247,9 +252,8 @@ class Pictures:
     def _file(self, body: Drawing, done: Done) -> bytes:
         """The picture of a reply, or its drawing as a GIF."""
         if done.reply.image is None:
-            raise ApiError(
-                "the model ended without a picture; say what to draw in other words", status=500, code="no_image"
-            )
+            message = "the model ended without a picture; say in other words, or in fewer, what to draw"
+            raise ApiError(message, code="no_image", param="prompt")
         if body.format != "gif":
             return encoded(self._sized(body, done.reply.image), body)
         frames = [self._sized(body, image) for image in self._drawing(done, body.frame_count or GIF_FRAMES)]

@@ -49,6 +49,8 @@ class Asked:
     sampling: Sampling = Sampling()
     seed: int = 0
     max_tokens: int
+    min_tokens: int = 0
+    """Positions that must be left in the context; in fewer there is no reply of what is wanted."""
     rules: TextRules | None = None
 
 
@@ -87,6 +89,8 @@ class ReplyJob:
     def run(self) -> Iterator[Event]:
         asked = self._read()
         self._conversation = self._omni.conversation(asked.turns, is_asked_at_once=True)
+        if asked.min_tokens:
+            _require_room(self._conversation, asked.min_tokens)
         events = self._conversation.reply(
             asked.want, sampling=asked.sampling, seed=asked.seed, max_tokens=asked.max_tokens, rules=asked.rules
         )
@@ -103,6 +107,16 @@ class ReplyJob:
         """The conversation with the reply, once that is done; pictures as small as the model saw them."""
         assert self._conversation is not None
         return self._conversation.history
+
+
+def _require_room(conversation: Conversation, num_tokens: int) -> None:
+    num_taken, num_left = conversation.num_tokens, conversation.num_tokens_left
+    if num_left < num_tokens:
+        raise ApiError(
+            f"the request takes {num_taken:,} tokens of the model's context of {num_taken + num_left:,}; the reply "
+            f"needs {num_tokens:,}, so send less",
+            code="context_length_exceeded",
+        )
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ def write_logs(*, level: str, log_format: LogFormat) -> None:
     logging.getLogger("omniloom").setLevel(level.upper())
     # Below a warning uvicorn writes whole addresses, queries included.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # It warns of every form that is torn, which is the client's to know, who is told.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 class AccessLog:
