@@ -13,6 +13,8 @@ from omniloom.codecs.audio.encoder import MAX_PAST_FRAMES, Encoder
 from omniloom.codecs.audio.spectrum import NUM_PAST_SAMPLES, RATE_HZ, SAMPLES_PER_FRAME
 from omniloom.core.checkpoint import write_folder
 from omniloom.core.config import to_dict
+from omniloom.kernels import native
+from omniloom.layers.prepared import in_double, prepared
 from omniloom.stream.parts import Audio
 
 CONFIG = AudioCodec.Config(
@@ -228,6 +230,22 @@ def test_native_equals_torch(samples, monkeypatch):
     monkeypatch.setenv("OMNILOOM_ISA", "reference")
     assert by_torch.encode(Audio(samples, RATE_HZ)) == codes
     torch.testing.assert_close(found, by_torch.decode(codes).samples, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(not native.instruction_sets(), reason="there is no native library")
+@pytest.mark.parametrize("taps", [1, 2, MAX_PAST_FRAMES])
+@pytest.mark.parametrize("size", [1, 7, 49])
+def test_the_encoder_for_inference_equals_torch_in_double(samples, taps, size):
+    torch.manual_seed(3)
+    encoder = Encoder(Encoder.Config(width=48, num_blocks=2, taps=taps), num_channels=8).requires_grad_(False)
+    form, rows = prepared(encoder), torch.stack([samples, -0.5 * samples]).double()[:, : 49 * SAMPLES_PER_FRAME]
+    expected = in_double(encoder)(rows)[0]
+    state, found = None, []
+    for piece in rows.split(size * SAMPLES_PER_FRAME, dim=1):
+        values, state = form(piece, state)
+        found.append(values)
+    assert expected.dtype == torch.float64
+    torch.testing.assert_close(torch.cat(found, dim=1), expected, rtol=0, atol=1e-12)
 
 
 def test_changed_weights_are_heard_at_once(codec):

@@ -86,7 +86,7 @@ class Decoder(nn.Module):
 
 
 class _NativeDecoder(nn.Module):
-    """The same for inference: all layers are one operator, which makes a chunk of one frame four times as fast."""
+    """The same for inference: all layers are one operator, which makes a chunk of a frame three times as fast."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
