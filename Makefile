@@ -102,9 +102,9 @@ bench-serving: setup
 	-$(BIN)/python benchmarks/serving/bench_load.py --sessions 4 8 12 --server-core 1 --client-core 0
 	-$(BIN)/python benchmarks/serving/bench_load.py --mixed --minutes 60 --server-core 1 --client-core 0
 
-# 100,000 events to sessions, valid, spoilt and made of nothing.
+# 110,000 events to sessions of the three dialects, valid, spoilt and made of nothing.
 fuzz: setup
-	$(TEST) tests/serving/realtime/test_fuzz.py -m "slow or not slow"
+	$(TEST) tests/serving/realtime/test_fuzz.py tests/serving/beta/test_fuzz.py tests/serving/live/test_fuzz.py -m "slow or not slow"
 
 # 126,000 requests: 12,600 made from the OpenAPI document, right and wrong, and nine spoilt ones for each; half an hour.
 # Without the shape checks of the other tests, which would be half of the server's work.

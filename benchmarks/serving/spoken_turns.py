@@ -89,9 +89,14 @@ class SpokenTurn:
 def spoken_turns(num: int, *, split: Split = "new", seed: int = 0) -> Iterator[SpokenTurn]:
     """So many turns, each the same wherever it is made."""
     for index in range(num):
-        kind = ORDER[index % len(ORDER)]
-        example = _example(kind, split, seed * 1_000_000 + index)
-        yield _in_a_room(index, kind, example, generator("room", split, seed, index))
+        yield spoken_turn(index, split=split, seed=seed)
+
+
+def spoken_turn(index: int, *, split: Split = "new", seed: int = 0) -> SpokenTurn:
+    """One of them."""
+    kind = ORDER[index % len(ORDER)]
+    example = _example(kind, split, seed * 1_000_000 + index)
+    return _in_a_room(index, kind, example, generator("room", split, seed, index))
 
 
 def room(noise: float, num_samples: int, random: np.random.Generator) -> Float32[np.ndarray, " N"]:

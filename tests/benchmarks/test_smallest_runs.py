@@ -149,6 +149,15 @@ def test_latency_tells_every_setting_and_goes_on_where_it_was(tmp_path: Path) ->
 
 
 @pytest.mark.skipif("OMNILOOM_DATA" not in os.environ, reason="people's digits are needed: set OMNILOOM_DATA")
+def test_waits_are_chosen_from_what_was_heard_before_and_since(tmp_path: Path) -> None:
+    path = tmp_path / "traces.jsonl"
+    for num_turns in (1, 2):
+        run("serving/choose_waits.py", "--out", str(tmp_path), "--turns", str(num_turns), "--show", "1")
+        made, *traces = [json.loads(line) for line in path.read_text().splitlines()]
+        assert set(made) == {"made_by"} and len({(trace["kind"], trace["index"]) for trace in traces}) == 2 * num_turns
+        assert len(traces) == 2 * num_turns and all(len(trace["newest"]) == len(trace["at_s"]) for trace in traces)
+
+
 def test_what_is_said_and_heard_is_measured(tmp_path: Path) -> None:
     run("evaluation/said_and_heard.py", "--count", "1", "--json", str(tmp_path / "found.json"))
     rows = json.loads((tmp_path / "found.json").read_text())

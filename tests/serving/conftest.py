@@ -156,13 +156,16 @@ class FakeConversation:
         self._omni.sampled.append(sampling.temperature)
         words = self._words()
         if rules is not None and rules.calls is not None and (rules.calls.is_required or words.startswith("call ")):
-            return self._call(words)
+            return self._call(words, max_tokens)
         return self._say(words, want, max_tokens)
 
-    def _call(self, words: str) -> Iterator[Any]:
+    def _call(self, words: str, max_tokens: int) -> Iterator[Any]:
         """A call of the tool "look" with the words as its argument."""
         arguments = json.dumps({"words": words})
-        for start in range(0, len(arguments), 8):
+        for number, start in enumerate(range(0, len(arguments), 8)):
+            if number >= max_tokens:
+                yield done("length")
+                return
             self._omni.steps.acquire()
             if self._is_cancelled.is_set():
                 yield done("cancelled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 
@@ -11,6 +12,8 @@ import pytest
 openai = pytest.importorskip("openai", reason="the package openai[realtime] is missing; pip install it")
 
 from openai.types.live import ServerEvent  # noqa: E402
+from openai.types.responses import ResponseStreamEvent  # noqa: E402
+from pydantic import TypeAdapter  # noqa: E402
 
 pytestmark = [pytest.mark.service]
 
@@ -99,3 +102,53 @@ def test_words_are_appended_and_sound_is_muted_from_an_asynchronous_client(tiny_
         ("session.thinking.appended", "t"),
         ("session.commentary.appended", "c"),
     ]
+
+
+ADD = {
+    "type": "function",
+    "name": "add",
+    "description": "Add two numbers.",
+    "parameters": {
+        "type": "object",
+        "properties": {"first": {"enum": [2, 3]}, "second": {"enum": [2, 3]}},
+        "required": ["first", "second"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+
+
+def delegation(tool_choice):
+    return {"type": "responses", "responses": {"model": "tiny", "tools": [ADD], "tool_choice": tool_choice}}
+
+
+def test_a_function_is_called_by_its_backend_and_its_result_is_spoken(tiny_address, checked):
+    with client_of(tiny_address).live.connect() as connection:
+        connection.session.start(session={"model": "tiny", "delegation": delegation("required")})
+        until(connection, checked, "session.started")
+        connection.session.commentary.append(content="what is two plus three?", delegation_id=None)
+        events = until(connection, checked, "session.usage.updated")
+        told = [event["event"] for event in events if event["type"] == "response.event"]
+        assert [event["type"] for event in told] == [
+            "response.created",
+            "response.output_item.added",
+            "response.output_item.done",
+            "response.completed",
+        ]
+        for number, event in enumerate(told):
+            assert TypeAdapter(ResponseStreamEvent).validate_python(event).sequence_number == number
+        call = told[2]["item"]
+        arguments = json.loads(call["arguments"])
+        assert call["name"] == "add" and set(arguments) == {"first", "second"}
+        assert not joined(events, "session.output_transcript.delta"), "a call is not spoken"
+        connection.session.update(session={"delegation": delegation("none")}, event_id="now speak")
+        held = until(connection, checked, "session.updated")[-1]["session"]["delegation"]["responses"]
+        assert held["tool_choice"] == "none" and held["tools"][0]["parameters"] == ADD["parameters"]
+        output = {"type": "function_call_output", "call_id": call["call_id"], "output": "five"}
+        connection.response.item.create(item=output)
+        connection.response.create(event_id="go on")
+        events = until(connection, checked, "session.usage.updated")
+        # What it makes of a call and its result nobody has taught it; that it speaks of them is the protocol's.
+        assert joined(events, "session.output_transcript.delta")
+        connection.session.close()
+        until(connection, checked, "session.closed")

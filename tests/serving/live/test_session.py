@@ -9,6 +9,8 @@ from typing import get_args
 
 import pytest
 from openai.types.live import BuiltInVoice, ClientEvent, ServerEvent
+from openai.types.responses import ResponseStreamEvent
+from pydantic import TypeAdapter
 
 from omniloom.serving.guard.rates import Allowance
 from omniloom.serving.live import LiveSession, PacedOutbox
@@ -234,6 +236,66 @@ def test_a_fixture_is_played_in_the_sessions_own_format(live, sound, name, silen
     assert live.next()["type"] == "session.output_audio.fixture.playing"
     played = b"".join(base64.b64decode(e["delta"]) for e in live.now() if e["type"] == "session.output_audio.delta")
     assert played == bytes([silence]) * 1600
+
+
+def spoken_whole(live):
+    """What an answer says, once all of it has been played."""
+    told = live.until("session.usage.updated")
+    live.wait_ms(10_000)
+    return words_of([*told, *live.now()])
+
+
+LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": False}
+
+
+def test_a_call_is_told_as_the_responses_api_tells_it_and_its_result_is_spoken(live):
+    live.start(delegation={"type": "responses", "responses": {"model": "fake", "tools": [LOOK]}})
+    live.send("session.commentary.append", content="call me", delegation_id=None)
+    told = [event["event"] for event in live.until("session.usage.updated") if event["type"] == "response.event"]
+    for number, event in enumerate(told):
+        assert TypeAdapter(ResponseStreamEvent).validate_python(event).sequence_number == number
+    assert [event["type"].removeprefix("response.") for event in told] == [
+        "created", "output_item.added", "output_item.done", "completed",
+    ]  # fmt: skip
+    call = told[2]["item"]
+    assert (call["name"], json.loads(call["arguments"])) == ("look", {"words": "call me"})
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "a circle"}
+    live.send("response.item.create", item=output)
+    live.send("response.create")
+    assert spoken_whole(live) == "a circle"
+
+
+def test_a_call_that_grew_too_long_is_told(live):
+    responses = {"tools": [LOOK], "max_output_tokens": 1}
+    live.start(delegation={"type": "responses", "responses": responses})
+    live.send("session.commentary.append", content="call me", delegation_id=None)
+    told = [event["event"] for event in live.until("session.usage.updated") if event["type"] == "response.event"]
+    assert [event["type"] for event in told] == ["response.created", "response.incomplete"]
+    ended = TypeAdapter(ResponseStreamEvent).validate_python(told[-1])
+    assert ended.response.incomplete_details.reason == "max_output_tokens"
+
+
+@pytest.mark.parametrize("content", ["hello", [{"type": "input_text", "text": "hello"}]])
+def test_a_message_for_the_backend_is_answered_when_that_is_asked_for(live, content):
+    live.start(delegation={"type": "responses", "responses": {}})
+    live.send("response.item.create", item={"role": "user", "content": content})
+    live.send("response.create")
+    assert spoken_whole(live) == "hello"
+
+
+@pytest.mark.parametrize("item", [{"role": "user"}, {"type": 5, "role": "user", "content": "a"}, "hello", None])
+def test_an_item_for_the_backend_that_is_none_is_one_error(live, item):
+    live.start(delegation={"type": "responses", "responses": {}})
+    live.send("response.item.create", event_id="i", item=item)
+    error = live.next()
+    assert error["type"] == "error" and error["error"]["param"].startswith("item")
+
+
+@pytest.mark.parametrize("kind", ["response.item.create", "response.create"])
+def test_without_a_backend_nothing_is_asked_of_it(live, kind):
+    live.start()
+    live.send(kind, event_id="x", **({"item": {"role": "user", "content": "a"}} if "item" in kind else {}))
+    assert live.next()["error"]["code"] == "invalid_delegation"
 
 
 def test_a_result_without_the_calls_id_is_one_error(live):

@@ -1,7 +1,7 @@
 """Whatever clients send, their sessions answer with events, answer a proper question afterwards, and harm no other.
 
 Events are made of nothing, or proper ones, or proper ones with a few things wrong; sound runs between them. By default
-a few thousand are sent; `make fuzz` sends 100,000 in the three dialects together, which takes minutes.
+a few thousand are sent; `make fuzz` sends 110,000 in the three dialects together, which takes minutes.
 """
 
 from __future__ import annotations

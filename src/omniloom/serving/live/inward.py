@@ -25,7 +25,10 @@ def realtime_settings(
     tools = config.delegation.responses if isinstance(config.delegation, w.ResponsesDelegation) else None
     changes: dict[str, object] = {"type": "realtime"}
     if tools is not None:
-        changes |= {"tools": [tool.model_dump() for tool in tools.tools], "tool_choice": tools.tool_choice}
+        changes |= {
+            "tools": [tool.model_dump(exclude={"strict"}) for tool in tools.tools],
+            "tool_choice": tools.tool_choice,
+        }
         if tools.max_output_tokens is not None:
             changes["max_output_tokens"] = tools.max_output_tokens
     words = [config.instructions, tools.instructions if tools is not None else None]
@@ -44,9 +47,9 @@ def realtime_settings(
     return p.SessionSettings.model_validate(changes)
 
 
-def realtime_item(item: w.InitialItem) -> p.Item:
-    """A message from before the session."""
-    text = item.content[0].text
+def realtime_item(item: w.InitialItem | w.InputMessage) -> p.Item:
+    """A message from before the session, or from within it."""
+    text = item.content if isinstance(item.content, str) else "\n".join(content.text for content in item.content)
     if item.role == "assistant":
         return p.AssistantMessage(id=item.id, content=[p.OutputText(text=text)])
     content: list[p.InputContent] = [p.InputText(text=text)]

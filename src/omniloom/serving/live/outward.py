@@ -34,11 +34,14 @@ PARAMS = {
 class LiveEvents:
     """Puts into an outbox what a session tells; knows who is speaking."""
 
-    def __init__(self, outbox: PacedOutbox, format: w.AudioFormat, *, context_tokens: int | None) -> None:
+    def __init__(
+        self, outbox: PacedOutbox, format: w.AudioFormat, *, model_name: str, context_tokens: int | None
+    ) -> None:
         self.is_user_speaking = False
         self.is_generating = False
         self._outbox = outbox
         self._format = format
+        self._model_name = model_name
         self._context_tokens = context_tokens
         self.playback = Playback(outbox, format, started_s=outbox.clock())
         self._input_ms = 0.0
@@ -169,13 +172,34 @@ class LiveEvents:
 
     def _item_done(self, event: p.OutputItemDone) -> None:
         if not isinstance(event.item, p.FunctionCall) or event.item.status != "completed":
-            return
-        response = {"id": event.response_id, "object": "response", "status": "in_progress", "output": []}
+            return  # One that grew too long is told when the response ends; of one interrupted nobody knows.
         item = event.item.model_dump(exclude={"object"})
-        self._outbox.put(_wrapped("response.created", response=response))
-        self._outbox.put(_wrapped("response.output_item.added", output_index=0, item={**item, "arguments": ""}))
-        self._outbox.put(_wrapped("response.output_item.done", output_index=0, item=item))
-        self._outbox.put(_wrapped("response.completed", response={**response, "status": "completed"}))
+        begun = {**item, "arguments": "", "status": "in_progress"}
+        events: tuple[dict[str, Any], ...] = (
+            {"type": "response.created", "response": self._backend_response(event.response_id, "in_progress")},
+            {"type": "response.output_item.added", "output_index": 0, "item": begun},
+            {"type": "response.output_item.done", "output_index": 0, "item": item},
+            {"type": "response.completed", "response": self._backend_response(event.response_id, "completed")},
+        )
+        self._tell_backend(*events)
+
+    def _tell_backend(self, *events: dict[str, Any]) -> None:
+        for number, event in enumerate(events):
+            self._outbox.put(w.ResponseEvent(event={**event, "sequence_number": number}))
+
+    def _backend_response(self, response_id: str, status: str) -> dict[str, Any]:
+        """What the Responses API tells of a response as a whole; in Live without tools and output."""
+        return {
+            "id": response_id,
+            "object": "response",
+            "created_at": int(time.time()),
+            "status": status,
+            "model": self._model_name,
+            "output": [],
+            "tools": [],
+            "tool_choice": "auto",
+            "parallel_tool_calls": False,
+        }
 
     def _response_done(self, event: p.ResponseDone) -> None:
         self.is_generating = False
@@ -186,6 +210,15 @@ class LiveEvents:
             assert failed is not None
             kind: Any = failed.type if failed.type == "invalid_request_error" else "server_error"
             self._outbox.put(w.Error(error=w.ErrorDetails(type=kind, code=failed.code, message=failed.message)))
+        if response.status == "incomplete" and any(isinstance(item, p.FunctionCall) for item in response.output):
+            ended = {"incomplete_details": {"reason": "max_output_tokens"}}
+            self._tell_backend(
+                {"type": "response.created", "response": self._backend_response(response.id, "in_progress")},
+                {
+                    "type": "response.incomplete",
+                    "response": {**self._backend_response(response.id, "incomplete"), **ended},
+                },
+            )
         window = None
         if self._context_tokens and response.usage is not None:
             window = w.ContextWindow(usage_ratio=min(1.0, response.usage.total_tokens / self._context_tokens))
@@ -201,9 +234,3 @@ class LiveEvents:
             client_event_id=found.event_id,
         )
         self._outbox.put(w.Error(error=details, client_event_id=found.event_id))
-
-
-def _wrapped(kind: str, **fields: Any) -> w.ResponseEvent:
-    if "response" in fields:
-        fields["response"] = {"created_at": int(time.time()), **fields["response"]}
-    return w.ResponseEvent(event={"type": kind, **fields})

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from omniloom.serving.realtime.protocol import (
     Changes,
+    FunctionTool,
     Instructions,
     PcmaFormat,
     PcmuFormat,
     ToolChoice,
-    Tools,
     Wire,
     new_id,
 )
@@ -65,12 +65,18 @@ class ClientDelegation(Changes):
     acknowledgement_delay_ms: int = Field(default=0, ge=0, le=60_000, description="Kept and echoed.")
 
 
+class LiveFunctionTool(FunctionTool):
+    """A function that the model may ask the client to call."""
+
+    strict: bool | None = Field(default=None, description="Kept and echoed: arguments fit their schema either way.")
+
+
 class ResponsesSettings(Changes):
     """The tools of the model, which is its own backend: the model that speaks also calls them."""
 
     model: str | None = Field(default=None, max_length=256, description="That of the session, or left out.")
     instructions: Instructions | None = Field(default=None, description="Joined to those of the session.")
-    tools: Tools = Field(default=[])
+    tools: list[LiveFunctionTool] = Field(default=[], max_length=128)
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool | None = Field(default=None, description="One call at a time either way.")
     max_output_tokens: int | None = Field(default=None, ge=1, le=4096)
@@ -221,15 +227,34 @@ class FunctionCallOutput(Changes):
     status: Literal["completed", "incomplete", "in_progress"] | None = None
 
 
+class InputMessage(Changes):
+    """Something written, put into the conversation where it is now."""
+
+    type: Literal["message"] = "message"
+    id: str | None = Field(default=None, min_length=1, max_length=64)
+    role: Literal["user", "assistant", "system", "developer"]
+    status: Literal["completed", "incomplete", "in_progress"] | None = None
+    content: Annotated[str, Field(max_length=4000)] | Annotated[list[InitialText], Field(min_length=1, max_length=64)]
+
+
+def _kind_of(item: Any) -> str:
+    """A message may leave its type out."""
+    kind = item.get("type", "message") if isinstance(item, dict) else getattr(item, "type", None)
+    return kind if isinstance(kind, str) else "a type that is no text"
+
+
 class ResponseItemCreate(ClientEvent):
-    """The result of a function call; the model goes on at `response.create`."""
+    """The result of a function call, or a message; the model goes on at `response.create`."""
 
     type: Literal["response.item.create"]
-    item: FunctionCallOutput
+    item: Annotated[
+        Annotated[FunctionCallOutput, Tag("function_call_output")] | Annotated[InputMessage, Tag("message")],
+        Discriminator(_kind_of),
+    ]
 
 
 class ResponseCreate(ClientEvent):
-    """Go on with the results of function calls."""
+    """Go on with the results of function calls, or answer messages."""
 
     type: Literal["response.create"]
 

@@ -159,7 +159,9 @@ class LiveSession:
         expires_at = int(time.time() + self._limits.session_s)
         sink = _Sink()
         inner = self._new_session(outbox=sink)
-        events = LiveEvents(self._outbox, config.audio.format, context_tokens=self._context_tokens)
+        events = LiveEvents(
+            self._outbox, config.audio.format, model_name=self._model_name, context_tokens=self._context_tokens
+        )
         try:
             settings = realtime_settings(config, turn_detection=self._turn_detection)
             sink.follow(inner, p.SessionUpdate(type="session.update", session=settings))
@@ -169,7 +171,9 @@ class LiveSession:
         except Exception:
             inner.close()
             raise
-        self._resource = w.SessionResource(**dict(config), id=inner.id.replace("sess_", "live_"), expires_at=expires_at)
+        self._resource = w.SessionResource(
+            **dict(_named(config, self._model_name)), id=inner.id.replace("sess_", "live_"), expires_at=expires_at
+        )
         self._inner, self._events = inner, events
         self._tell(w.SessionStarted(session=self._resource, client_event_id=event.event_id))
         sink.pass_on(self._hear, self._outbox.close)
@@ -281,8 +285,12 @@ class LiveSession:
 
     def _create_item(self, event: w.ResponseItemCreate) -> None:
         self._require_backend()
-        item = p.FunctionCallOutput(id=event.item.id, call_id=event.item.call_id, output=event.item.output)
-        self._ask(_creates(item, event.event_id))
+        given = event.item
+        if isinstance(given, w.InputMessage):
+            self._ask(_creates(realtime_item(given), event.event_id))
+        else:
+            item = p.FunctionCallOutput(id=given.id, call_id=given.call_id, output=given.output)
+            self._ask(_creates(item, event.event_id))
 
     def _create_response(self, event: w.ResponseCreate) -> None:
         assert self._events is not None
@@ -430,6 +438,14 @@ class _Sink:
 
 def _creates(item: p.Item, event_id: str | None) -> p.ConversationItemCreate:
     return p.ConversationItemCreate(type="conversation.item.create", event_id=event_id, item=item)
+
+
+def _named(config: w.SessionConfig, model_name: str) -> w.SessionConfig:
+    """With the backend's model, which official clients expect to be told."""
+    if not isinstance(config.delegation, w.ResponsesDelegation):
+        return config
+    responses = config.delegation.responses.model_copy(update={"model": model_name})
+    return config.model_copy(update={"delegation": config.delegation.model_copy(update={"responses": responses})})
 
 
 def _backend(config: w.SessionConfig) -> str | None:
