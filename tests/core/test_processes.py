@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
-from omniloom.core.processes import THREADS, num_cores, one_thread_each
+from omniloom.core.processes import THREADS, keep_few_arenas, num_cores, one_thread_each
 
 
 @pytest.mark.parametrize("before", [None, "3"])
@@ -66,6 +68,43 @@ def test_processes_end_with_the_one_that_made_them(tmp_path: os.PathLike[str]) -
             return
         time.sleep(0.1)
     pytest.fail(f"process {worker} outlived its maker by 10 s")
+
+
+ARENAS = """
+import ctypes, sys, threading
+from omniloom.core.processes import keep_few_arenas
+if sys.argv[1] == "few":
+    assert keep_few_arenas()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+all_hold = threading.Barrier(8)
+def hold():
+    libc.malloc(1000)
+    all_hold.wait(30)
+threads = [threading.Thread(target=hold) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+file = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
+def test_threads_share_few_arenas(tmp_path: Path) -> None:
+    counts = {}
+    for how in ("few", "many"):
+        found = tmp_path / how
+        subprocess.run([sys.executable, "-c", ARENAS, how, str(found)], check=True, timeout=60)
+        counts[how] = found.read_text().count("<heap nr=")
+    assert counts["few"] <= 2 < counts["many"]
+
+
+def test_a_system_without_arenas_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not keep_few_arenas()
 
 
 def test_the_cores_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:

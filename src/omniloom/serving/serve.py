@@ -19,6 +19,7 @@ import torch
 import uvicorn
 from rich.console import Console
 
+from omniloom.core.processes import keep_few_arenas
 from omniloom.generation import Omni, Precision
 from omniloom.generation.cache import DEFAULT_CACHE_BYTES
 from omniloom.serving.app import create_app
@@ -73,6 +74,7 @@ class ServeOptions:
             ValueError: If there is no such checkpoint or device.
         """
         torch.set_num_threads(1)
+        keep_few_arenas()
         omni = Omni.load(self.checkpoint, device=self.device, cache_bytes=self.cache_bytes, precision=self.precision)
         warm_up(omni, limits=self.limits)
         return omni

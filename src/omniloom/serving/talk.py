@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from omniloom.core.processes import keep_few_arenas
 from omniloom.generation import Omni
 from omniloom.serving import serve
 from omniloom.serving.listening import listen as listen
@@ -47,6 +48,7 @@ def talk(
         port = listener.getsockname()[1]
         write_logs(level="warning", log_format="text")
         torch.set_num_threads(1)
+        keep_few_arenas()
         console.print(f"Loading [bold]{checkpoint}[/bold] …")
         omni = Omni.load(checkpoint, precision="auto")
         warm_up(omni)
