@@ -48,6 +48,14 @@ def test_read_smaller_is_the_same_picture(mode: str, format: str, options: dict[
     assert int((found.int() - expected.int()).abs().max()) <= tolerance
 
 
+def test_grey_of_16_bits_keeps_its_shades() -> None:
+    shades = np.linspace(0, 65_535, 256).astype(np.uint16)
+    data = written(PillowImage.fromarray(np.tile(shades, (300, 1))), "PNG")
+    expected = torch.arange(256, dtype=torch.uint8).expand(3, 300, 256)
+    assert torch.equal(Image.open(data).pixels, expected)
+    assert int((Image.open(data, max_side=150).pixels[:, 75].float() - torch.arange(128) * 2 - 0.5).abs().max()) <= 1
+
+
 def test_what_is_small_enough_stays_pixel_for_pixel() -> None:
     data = written(gradient(SIDE, 50), "PNG")
     assert torch.equal(Image.open(data, max_side=SIDE).pixels, Image.open(data).pixels)

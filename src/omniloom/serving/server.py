@@ -6,6 +6,7 @@ uvicorn itself closes the listening socket and every WebSocket on the first sign
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -33,7 +34,7 @@ class DrainingServer(uvicorn.Server):
         self.on_ready: Callable[[], object] = lambda: None
         self.on_second: Callable[[], object] = lambda: None
         self.owns_process = False
-        """Nothing else runs in the process, so it may be ended where a thread does not let it."""
+        """Nothing else runs in the process: it may be ended where a thread does not let it; what is loaded stays."""
         self.is_supervised = False
         """A supervisor says when to leave; signals, which a service manager sends to every process, never end it."""
         self._drain = drain
@@ -59,6 +60,8 @@ class DrainingServer(uvicorn.Server):
         is_alone = not self.is_supervised and threading.current_thread() is threading.main_thread()
         if self.config.ssl is not None and is_alone:
             self._loop.add_signal_handler(signal.SIGHUP, self.reload)
+        if self.owns_process:
+            _keep_what_is_loaded()
         self.on_ready()
         await super().main_loop()
 
@@ -104,3 +107,12 @@ class DrainingServer(uvicorn.Server):
             LOGGER.warning("%d requests or sessions did not end within %g s", self._drain.num_running, self._drain_s)
         await asyncio.sleep(0.1)  # Sockets that are told to close say so before the transport goes.
         self.should_exit = True
+
+
+def _keep_what_is_loaded() -> None:
+    """Take all that exists by now out of the collector's rounds, each of which stops every thread until it is through.
+
+    Of the shipped model's server those are 257 thousand objects, and a whole round takes 150 ms of a core.
+    """
+    gc.collect()
+    gc.freeze()

@@ -62,6 +62,8 @@ def opened(data: bytes, name: str, formats: tuple[str, ...], *, max_side: int | 
 def fitted(picture: PillowImage.Image, max_side: int | None = None) -> PillowImage.Image:
     """The decoded picture standing upright, its longer side at most `max_side` pixels."""
     turn = _turn_upright(picture)
+    if picture.mode in ("I", "I;16"):  # 16 bits of grey, of which Pillow would keep the lowest 8
+        picture = picture.point(lambda value: value * (1 / 256)).convert("L")
     if max_side is not None and max(picture.size) > max_side:
         # Numbers of a palette cannot be averaged, colours can.
         mode = "RGBA" if picture.has_transparency_data else "RGB"
