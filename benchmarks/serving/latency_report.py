@@ -82,9 +82,9 @@ def draw(rows: Sequence[Row], summaries: Sequence[dict[str, Any]], path: Path) -
             left.step(times, [(place + 1) / len(times) for place in range(len(times))], label=found["setting"])
     left.set_xlabel("true end of speech to first audio at the client, ms")
     left.set_ylabel("share of the turns answered")
-    left.set_xlim(0, 1000)
+    left.set_xlim(0, 600)
     left.grid(alpha=0.3)
-    left.legend()
+    left.legend(loc="lower right")
     names = [found["setting"] for found in summaries]
     base = [0.0] * len(names)
     for part, label in PARTS.items():
@@ -92,8 +92,9 @@ def draw(rows: Sequence[Row], summaries: Sequence[dict[str, Any]], path: Path) -
         right.barh(names, widths, left=base, label=label)
         base = [a + b for a, b in zip(base, widths, strict=True)]
     right.set_xlabel("ms, medians")
-    right.legend(fontsize=7)
-    figure.tight_layout()
+    right.invert_yaxis()
+    figure.tight_layout(rect=(0, 0, 1, 0.92))
+    figure.legend(*right.get_legend_handles_labels(), loc="upper right", ncols=4, fontsize=8)
     figure.savefig(path, dpi=110)
 
 
