@@ -17,6 +17,7 @@ from omniloom.serving.live import LiveSession, PacedOutbox
 from omniloom.serving.live import protocol as w
 from omniloom.serving.realtime import RealtimeSession
 from omniloom.serving.realtime import protocol as p
+from omniloom.serving.realtime.hearing import Hearing
 from omniloom.serving.voices import VOICES
 
 
@@ -296,6 +297,30 @@ def test_without_a_backend_nothing_is_asked_of_it(live, kind):
     live.start()
     live.send(kind, event_id="x", **({"item": {"role": "user", "content": "a"}} if "item" in kind else {}))
     assert live.next()["error"]["code"] == "invalid_delegation"
+
+
+def test_something_to_speak_about_waits_for_an_answer_asked_for_as_the_one_before_ended(live, omni, monkeypatch):
+    """A response may be asked for once the one before is over, which is a moment before that is told."""
+    note_answer, asked = Hearing.note_answer, []
+
+    def note_and_ask(self, **when):
+        note_answer(self, **when)
+        if not asked:
+            asked.append("second")
+            live.send("response.item.create", item={"role": "user", "content": "second"})
+            live.send("response.create")
+
+    monkeypatch.setattr(Hearing, "note_answer", note_and_ask)
+    omni.hold(after_words=0)
+    live.start(delegation={"type": "responses", "responses": {}})
+    live.send("response.item.create", item={"role": "user", "content": "first"})
+    live.send("response.create")
+    live.send("session.commentary.append", content="third", delegation_id=None)
+    omni.release()
+    told = [event for _ in range(3) for event in live.until("session.usage.updated")]
+    live.wait_ms(10_000)
+    assert words_of([*told, *live.now()]) == "firstsecondthird"
+    assert not [event for event in told if event["type"] == "error"]
 
 
 def test_a_result_without_the_calls_id_is_one_error(live):

@@ -141,8 +141,8 @@ class LiveEvents:
             self._spans.popitem(last=False)
 
     def _speech_stopped(self, event: p.SpeechStopped) -> None:
+        self.expect_answer()  # First: at no moment may it seem that nobody speaks.
         self.is_user_speaking = False
-        self.expect_answer()
         start_ms, _ = self._spans.get(event.item_id, (0, 0))
         self._spans[event.item_id] = (start_ms, self._on_timeline(event.audio_end_ms))
 

@@ -46,6 +46,9 @@ class InnerSession(Protocol):
     @property
     def is_answering(self) -> bool: ...
 
+    @property
+    def is_taken(self) -> bool: ...
+
     def follow(self, event: p.ClientEvent) -> None: ...
 
     def close(self) -> None: ...
@@ -259,7 +262,9 @@ class LiveSession:
     def _speak_commentary(self) -> None:
         """Speak about the oldest commentary, unless the model or the user is speaking."""
         assert self._events is not None
-        if not self._commentaries or self._events.is_busy or self._has_ended:
+        assert self._inner is not None
+        # An answer may have been asked for a moment before the end of another is told, which says that none is awaited.
+        if not self._commentaries or self._events.is_busy or self._inner.is_taken or self._has_ended:
             return
         event = self._commentaries.popleft()
         self._ask(_creates(p.UserMessage(content=[p.InputText(text=event.content)]), event.event_id))

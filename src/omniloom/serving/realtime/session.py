@@ -119,6 +119,11 @@ class RealtimeSession:
         """Whether an answer was asked for whose `response.done` is not out yet."""
         return self._responder.num_open > 0
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether an answer runs beside which no other may be asked for."""
+        return self._responder.is_active
+
     def close(self) -> None:
         """Stop the model for this session and take no more events."""
         self._responder.cancel_all()
