@@ -6,27 +6,29 @@ stops.
 
 The same prompts are answered one at a time, by 2, 4, 8 and 16 threads, and by one `reply_batch`; the ways take turns,
 and a ratio is of one round. Threads call `Omni.reply` and, *streamed*, `Omni.stream`, which decodes sound chunk by
-chunk as a server does. Time is the wall's, on all cores that the process may use, so neighbours are in it: the table
-tells how many cores' time a token took, too. Only a model that has learned to answer gives replies of a real length.
+chunk as a server does. *In processes*, one for each core, threads are shared out among them as sessions are among the
+workers of `omniloom serve --workers`, which do not share Python's lock. Time is the wall's, on all cores that the
+process may use, so neighbours are in it: the table tells how many cores' time a token took, too. Only a model that
+has learned to answer gives replies of a real length.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from omniloom.generation import AudioDelta, Omni
+from omniloom.core.processes import num_cores, one_thread_each
+from omniloom.generation import AudioDelta, Omni, Precision
 from omniloom.stream.message import wanted
 
 SESSIONS = (1, 2, 4, 8, 16)
@@ -75,24 +77,73 @@ def by_batch(omni: Omni, asked: Sequence[Asked], *, num: int) -> int:
     return sum(len(reply.ids) for reply in omni.reply_batch([prompt for prompt, _ in asked], wants, batch_rows=num))
 
 
-def compare(omni: Omni, kind: str, *, count: int, num_rounds: int, is_quick: bool) -> list[dict[str, Any]]:
+class Done(NamedTuple):
+    """What answering took."""
+
+    num_tokens: int
+    cpu_s: float
+    num_positions: int
+    num_steps: int
+
+
+def counted(omni: Omni, way: Callable[[], int]) -> Done:
+    before, start = omni.stats(), time.process_time()
+    num_tokens = way()
+    cpu_s, after = time.process_time() - start, omni.stats()
+    num_steps = after.num_steps - before.num_steps
+    return Done(num_tokens, cpu_s, after.num_positions - before.num_positions, num_steps)
+
+
+_omni: Omni | None = None
+
+
+def _start(checkpoint: str, precision: Precision) -> None:
+    global _omni
+    _omni = Omni.load(checkpoint, precision=precision, num_threads=1)
+
+
+def in_this_process(asked: Sequence[Asked], num: int, answer: Callable[[Omni, Asked], int]) -> Done:
+    """With the model of a process of the pool."""
+    omni = _omni
+    assert omni is not None
+    return counted(omni, lambda: by_threads(omni, asked, num=num, answer=answer))
+
+
+def by_processes(
+    pool: ProcessPoolExecutor, asked: Sequence[Asked], *, num: int, answer: Callable[[Omni, Asked], int]
+) -> Done:
+    """Shared out evenly among one process a core."""
+    cores = num_cores()
+    parts = [pool.submit(in_this_process, asked[first::cores], num // cores, answer) for first in range(cores)]
+    return Done(*map(sum, zip(*(part.result() for part in parts), strict=True)))
+
+
+def compare(
+    omni: Omni, pool: ProcessPoolExecutor, kind: str, *, count: int, num_rounds: int, is_quick: bool
+) -> list[dict[str, Any]]:
     asked = asked_for(kind, count)
-    ways: dict[str, Callable[[], int]] = {}
+    ways: dict[str, Callable[[], Done]] = {}
+
+    def add(name: str, way: Callable[[], int]) -> None:
+        ways[name] = lambda: counted(omni, way)
+
     for num in SESSIONS[:2] if is_quick else SESSIONS:
-        ways[f"{num} at a time"] = lambda num=num: by_threads(omni, asked, num=num, answer=answered)
-    ways["batches of 8"] = lambda: by_batch(omni, asked, num=8)
-    ways["batches of 64"] = lambda: by_batch(omni, asked, num=64)
+        add(f"{num} at a time", lambda num=num: by_threads(omni, asked, num=num, answer=answered))
+    add("batches of 8", lambda: by_batch(omni, asked, num=8))
+    add("batches of 64", lambda: by_batch(omni, asked, num=64))
     for num in (1, 8):
-        ways[f"{num} streamed"] = lambda num=num: by_threads(omni, asked, num=num, answer=streamed)
+        add(f"{num} streamed", lambda num=num: by_threads(omni, asked, num=num, answer=streamed))
+    ways["8 in processes"] = lambda: by_processes(pool, asked, num=8, answer=answered)
+    ways["8 streamed in processes"] = lambda: by_processes(pool, asked, num=8, answer=streamed)
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
     for number in range(num_rounds + 1):
         for name, way in ways.items():
-            before, cpu, start = omni.stats(), time.process_time(), time.perf_counter()
-            num_tokens = way()
-            wall, after = time.perf_counter() - start, omni.stats()
-            rows = (after.num_positions - before.num_positions) / (after.num_steps - before.num_steps)
+            start = time.perf_counter()
+            done = way()
+            wall = time.perf_counter() - start
             if number:  # the first round warms up
-                found[name].append((num_tokens / wall, 1e3 * (time.process_time() - cpu) / num_tokens, rows))
+                rows = done.num_positions / done.num_steps
+                found[name].append((done.num_tokens / wall, 1e3 * done.cpu_s / done.num_tokens, rows))
     return [_row(kind, name, rounds, found) for name, rounds in found.items()]
 
 
@@ -166,21 +217,21 @@ def main() -> None:
     torch.set_num_threads(1)
     omni = Omni.load(options.checkpoint, precision=options.precision)
     count, num_rounds, repeats = (4, 1, 1) if options.quick else (options.replies, options.rounds, 40)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     how = f"{omni.instruction_set}, {options.precision}"
-    print(f"{omni.model.num_parameters:,} parameters, {how}, {cores} cores, {platform.machine()}")
+    print(f"{omni.model.num_parameters:,} parameters, {how}, {num_cores()} cores, {platform.machine()}")
     print("| replies | way | tokens/s | times one at a time | CPU, ms a token | positions a step |")
     print("|---|---|---|---|---|---|")
     rows = []
-    for kind in ("text",) if options.quick else ("text", "speech", "mixed"):
-        for row in compare(omni, kind, count=count, num_rounds=num_rounds, is_quick=options.quick):
-            rows.append(row)
-            spread = f"{row['times']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
-            print(
-                f"| {kind} | {row['way']} | {row['tokens_per_s']:.0f} | {spread} | {row['cpu_ms_per_token']:.3f} | "
-                f"{row['positions_per_step']:.1f} |",
-                flush=True,
-            )
+    with one_thread_each(num_cores(), _start, options.checkpoint, options.precision) as pool:
+        for kind in ("text",) if options.quick else ("text", "speech", "mixed"):
+            for row in compare(omni, pool, kind, count=count, num_rounds=num_rounds, is_quick=options.quick):
+                rows.append(row)
+                spread = f"{row['times']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
+                print(
+                    f"| {kind} | {row['way']} | {row['tokens_per_s']:.0f} | {spread} | "
+                    f"{row['cpu_ms_per_token']:.3f} | {row['positions_per_step']:.1f} |",
+                    flush=True,
+                )
     sounds = {others: first_sounds(omni, num_others=others, repeats=repeats) for others in (0, 7)}
     for others, times in sounds.items():
         late = times[round(0.9 * (len(times) - 1))]

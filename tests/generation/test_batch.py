@@ -74,6 +74,14 @@ def test_batched_equals_alone_in_bfloat16(want):
     assert [reply.ids for reply in together] == [rounding.reply(prompt, want, max_tokens=130).ids for prompt in PROMPTS]
 
 
+def test_steps_take_at_most_so_many_threads():
+    one, two = (Omni(FOLDED.model, FOLDED.codecs, limits=LIMITS, num_threads=number) for number in (1, 2))
+    found = [omni.reply_batch(PROMPTS, "audio", max_tokens=60) for omni in (one, two)]
+    assert [reply.ids for reply in found[0]] == [reply.ids for reply in found[1]]
+    with pytest.raises(ValueError, match="num_threads must be at least 1, or None for all cores, got 0"):
+        Omni(FOLDED.model, FOLDED.codecs, num_threads=0)
+
+
 def test_torch_answers_in_bfloat16(monkeypatch):
     monkeypatch.setenv("OMNILOOM_ISA", "reference")
     through_torch = Omni(narrow_model(), FOLDED.codecs, limits=LIMITS, precision="bfloat16")

@@ -77,7 +77,8 @@ class PreparedModel:
 
     `device` is where it computes; None leaves it where it lies. `cache_bytes` is what its rows may hold together. With
     `precision` bfloat16 what matrices are multiplied with is rounded to it, as mixed-precision training does
-    (Micikevicius and others 2018, section 3); sums stay float32.
+    (Micikevicius and others 2018, section 3); sums stay float32. A native step takes at most `num_threads`; None is
+    one for each core that this process may use.
 
     Raises:
         ValueError: If this processor does not multiply bfloat16.
@@ -91,6 +92,7 @@ class PreparedModel:
         device: str | torch.device | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
         precision: Precision = "float32",
+        num_threads: int | None = None,
     ) -> None:
         if precision not in get_args(Precision):
             raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
@@ -104,6 +106,9 @@ class PreparedModel:
         is_on_cpu = self.table.device.type == "cpu"
         self.instruction_set = chosen_instruction_set() if is_on_cpu else REFERENCE
         self.is_native = self.instruction_set != REFERENCE
+        if num_threads is not None and num_threads < 1:
+            raise ValueError(f"num_threads must be at least 1, or None for all cores, got {num_threads}")
+        self.num_threads = num_threads or num_cores()
         if precision == "auto":
             precision = "bfloat16" if self._multiplies_bfloat16() else "float32"
         self.precision = precision
@@ -138,7 +143,7 @@ class PreparedModel:
 
     def new_step(self) -> Step:
         if self._decode_step is not None:
-            return NativeStep(self._decode_step, num_threads=num_cores())
+            return NativeStep(self._decode_step, num_threads=self.num_threads)
         assert self._memory is not None
         return TorchStep(
             self.model, self._memory, table=self.table, output=self.output, is_mixed=self.precision == "bfloat16"

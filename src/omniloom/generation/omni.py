@@ -53,6 +53,7 @@ class Omni:
         device: str | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
         precision: Precision = "float32",
+        num_threads: int | None = None,
     ) -> None:
         """`limits` bounds the runs of a reply; without it, the grammar's own do. The rest as for `load`."""
         model.vocabulary.require(codecs.specs)
@@ -61,7 +62,12 @@ class Omni:
         self.scores = scores or {}
         self.card = card
         self._prepared = PreparedModel(
-            model, limits=limits, device=device, cache_bytes=cache_bytes, precision=precision
+            model,
+            limits=limits,
+            device=device,
+            cache_bytes=cache_bytes,
+            precision=precision,
+            num_threads=num_threads,
         )
         self._engine = Engine(self._prepared)
         self._rulebook = Rulebook(model.vocabulary, codecs.text)
@@ -75,6 +81,7 @@ class Omni:
         device: str | None = None,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
         precision: Precision = "float32",
+        num_threads: int | None = None,
     ) -> Omni:
         """The model of that name that comes with the package, or that in a checkpoint folder.
 
@@ -84,6 +91,8 @@ class Omni:
 
         With `precision` "bfloat16" products take inputs of bfloat16, on a GPU or a processor with AVX512_BF16; "auto"
         does so where it can. Replies may then differ from those of float32 (`omniloom evaluate world --precision`).
+
+        A step of many replies takes `num_threads` at most, without it as many as this process may use cores.
 
         Raises:
             ValueError: If there is none, or the folder is torn, foreign or does not fit its codecs, or this processor
@@ -98,6 +107,7 @@ class Omni:
             device=device,
             cache_bytes=cache_bytes,
             precision=precision,
+            num_threads=num_threads,
         )
 
     @property

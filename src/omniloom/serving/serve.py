@@ -19,7 +19,7 @@ import torch
 import uvicorn
 from rich.console import Console
 
-from omniloom.core.processes import keep_few_arenas
+from omniloom.core.processes import keep_few_arenas, num_cores
 from omniloom.generation import Omni, Precision
 from omniloom.generation.cache import DEFAULT_CACHE_BYTES
 from omniloom.serving.app import create_app
@@ -75,7 +75,13 @@ class ServeOptions:
         """
         torch.set_num_threads(1)
         keep_few_arenas()
-        omni = Omni.load(self.checkpoint, device=self.device, cache_bytes=self.cache_bytes, precision=self.precision)
+        omni = Omni.load(
+            self.checkpoint,
+            device=self.device,
+            cache_bytes=self.cache_bytes,
+            precision=self.precision,
+            num_threads=max(num_cores() // self.workers, 1),
+        )
         warm_up(omni, limits=self.limits)
         return omni
 
