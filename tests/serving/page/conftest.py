@@ -17,16 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soxr
-import torch
-
-from omniloom.stream.parts import Audio
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the package playwright is missing; pip install playwright"
 )
 
 RATE_HZ = 48_000
-PLAYED_HZ = 24_000
 PATIENCE_MS = 90_000
 """How long anything is waited for: a machine that does much else is slow, and not wrong."""
 FLAGS = [
@@ -45,8 +41,8 @@ FLAGS = [
 BROWSER_SAYS = ("WebSocket connection to", "net::ERR_", "401 (Unauthorized)")
 """What a browser itself writes into the console where a handshake or a request fails; the page tells these in words."""
 
-# Whatever goes to the loudspeaker also goes into `played`, and `heard()` gives it as 16-bit samples in base64.
-# `cutConnection()` ends the connection as a network does: the page is not asked.
+# `shown(selector)` gives every text that an element had from `watchTexts(selector)` on; `cutConnection()` ends the
+# connection as a network does: the page is not asked.
 INSTRUMENTS = """
   const sockets = [];
   window.WebSocket = class extends WebSocket {
@@ -56,21 +52,61 @@ INSTRUMENTS = """
     }
   };
   window.cutConnection = () => sockets.at(-1).close();
-  const connect = AudioNode.prototype.connect;
+
+  const texts = {};
+  window.watchTexts = (selector) => {
+    texts[selector] = [];
+    const note = () => {
+      const now = document.querySelector(selector)?.textContent ?? "";
+      if (now !== (texts[selector].at(-1) ?? "")) texts[selector].push(now);
+    };
+    const everything = { subtree: true, childList: true, characterData: true };
+    new MutationObserver(note).observe(document.querySelector("#log"), everything);
+  };
+  window.shown = (selector) => texts[selector];
+"""
+
+# `heard()` gives what went to the loudspeaker, without silence, as 32-bit samples in base64. It listens in the thread
+# that plays, which loses nothing on a busy machine; the page's policy has to be set aside for that code.
+LOUDSPEAKER = """
+  const tapCode = `registerProcessor("tap", class extends AudioWorkletProcessor {
+    constructor() {
+      super();
+      this.port.onmessage = () => this.port.postMessage(null);
+    }
+    process([[samples]]) {
+      if (samples?.some((sample) => sample !== 0)) this.port.postMessage(samples.slice());
+      return true;
+    }
+  });`;
+  const tapAddress = URL.createObjectURL(new Blob([tapCode], { type: "text/javascript" }));
+  const { addModule } = AudioWorklet.prototype;
+  AudioWorklet.prototype.addModule = async function (address) {
+    await addModule.call(this, tapAddress);
+    return addModule.call(this, address);
+  };
+  const { connect } = AudioNode.prototype;
   const played = [];
+  const taps = [];
   AudioNode.prototype.connect = function (target, ...rest) {
-    if (target === this.context.destination && !(this instanceof ScriptProcessorNode)) {
-      const tap = this.context.createScriptProcessor(1024, 1, 1);
-      tap.onaudioprocess = ({ inputBuffer }) => played.push(inputBuffer.getChannelData(0).slice());
+    if (target === this.context.destination) {
+      const tap = new AudioWorkletNode(this.context, "tap", { numberOfOutputs: 0 });
+      tap.port.onmessage = ({ data }) => (data ? played.push(...data) : tap.answered());
+      taps.push(tap);
       connect.call(this, tap);
-      connect.call(tap, this.context.destination);
     }
     return connect.call(this, target, ...rest);
   };
-  window.heard = () => {
-    const all = Int16Array.from(played.flatMap((piece) => [...piece]), (sample) => sample * 32767);
+  const emptied = (tap) =>
+    new Promise((resolve) => {
+      tap.answered = resolve;
+      tap.port.postMessage(null);
+    });
+  window.heard = async () => {
+    await Promise.all(taps.map(emptied));
+    const sounding = Float32Array.from(played.filter((sample) => sample !== 0));
     let text = "";
-    for (const byte of new Uint8Array(all.buffer)) text += String.fromCharCode(byte);
+    for (const byte of new Uint8Array(sounding.buffer)) text += String.fromCharCode(byte);
     return btoa(text);
   };
 """
@@ -142,9 +178,14 @@ class Watched:
         """End the connection under the page."""
         self.page.evaluate("cutConnection()")
 
-    def played(self) -> Audio:
-        samples = np.frombuffer(base64.b64decode(self.page.evaluate("heard()")), "<i2")
-        return Audio(torch.from_numpy(samples.astype(np.float32) / 32768), PLAYED_HZ)
+    def played(self) -> np.ndarray:
+        """What went to the loudspeaker, without its silent samples."""
+        return np.frombuffer(base64.b64decode(self.page.evaluate("heard()")), "<f4")
+
+    def sound(self) -> np.ndarray:
+        """What the server sent to be played."""
+        pieces = [base64.b64decode(event["delta"]) for event in self.events("response.output_audio.delta")]
+        return np.frombuffer(b"".join(pieces), "<i2").astype(np.float32) / 32768
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +214,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Watched]]:
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.add_init_script(INSTRUMENTS)
+        if options.get("bypass_csp"):
+            page.add_init_script(LOUDSPEAKER)
         watched = Watched(page)
         page.goto(f"http://{address}")
         return watched
@@ -198,8 +241,8 @@ def page(watched: Watched) -> Any:
 
 @pytest.fixture
 def tiny(tiny_server: str, open_page: Callable[..., Watched]) -> Watched:
-    """The page before the shipped model."""
-    watched = open_page(tiny_server)
+    """The page before the shipped model, and what it plays is kept."""
+    watched = open_page(tiny_server, bypass_csp=True)
     watched.page.get_by_text("Ready", exact=True).wait_for()
     return watched
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import base64
+from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from omniloom.data.scene_reader import read_scene
 from omniloom.data.scenes import describe, parse_description, render
 from omniloom.data.speech.listener import Listener
-from omniloom.stream.parts import Image
+from omniloom.serving.realtime.media import WIRE_RATE_HZ
+from omniloom.stream.parts import Audio, Image
 
 pytestmark = [pytest.mark.service]
+
+TRANSCRIPTION = "conversation.item.input_audio_transcription"
+SAID, ANSWERED = ".turn.user .said", ".turn.model .words"
 
 
 def test_what_comes_out_of_the_loudspeaker_is_what_the_person_said(tiny: Any) -> None:
@@ -23,7 +30,32 @@ def test_what_comes_out_of_the_loudspeaker_is_what_the_person_said(tiny: Any) ->
     page.locator(".switch").click()
     page.get_by_text("Ready", exact=True).wait_for()
     assert heard.locator(".words").inner_text() == "seven"
-    assert Listener.load().transcribe(tiny.played()).split()[0] == "seven"
+    sent = tiny.sound()
+    np.testing.assert_array_equal(tiny.played(), sent[sent != 0])
+    said = Audio(torch.from_numpy(sent), WIRE_RATE_HZ)
+    assert Listener.load().transcribe(said) == "seven"
+
+
+def test_bubbles_say_what_the_server_wrote_of_both_voices(tiny: Any) -> None:
+    page = tiny.page
+    for selector in (SAID, ANSWERED):
+        page.evaluate("(selector) => watchTexts(selector)", selector)
+    page.locator(".switch").click()
+    page.locator(SAID).wait_for()
+    page.locator(".turn.model").get_by_text("after your last word").wait_for()
+    page.locator(".switch").click()
+    page.get_by_text("Ready", exact=True).wait_for()
+    [heard] = tiny.events(f"{TRANSCRIPTION}.completed")
+    [said] = tiny.events("response.output_audio_transcript.done")
+    assert said["transcript"] == "seven" and heard["transcript"]
+    for selector, kind, whole in (
+        (SAID, f"{TRANSCRIPTION}.delta", heard),
+        (ANSWERED, "response.output_audio_transcript.delta", said),
+    ):
+        pieces = [event["delta"] for event in tiny.events(kind)]
+        # One after another, as they came, and at last the whole.
+        assert page.evaluate("(selector) => shown(selector)", selector) == list(accumulate(pieces))
+        assert page.locator(selector).inner_text() == whole["transcript"] == "".join(pieces)
 
 
 def test_a_picture_is_read_and_another_drawn(tiny: Any, ask: Any, last_answer: Any) -> None:
