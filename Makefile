@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml $(wildcard src/omniloom/kernels/CMakeLists.txt src/omni
 	  echo "omniloom: 1/3 torch $(TORCH) (about 100 MB)"; \
 	  $(PIP) install -q "torch==$(TORCH)" numpy; \
 	else \
-	  echo "omniloom: 1/3 torch $(TORCH), CPU build (about 200 MB)"; \
+	  echo "omniloom: 1/3 torch $(TORCH), CPU build (about 220 MB)"; \
 	  $(PIP) install -q "torch==$(TORCH)+cpu" numpy 2>/dev/null || \
 	  $(PIP) install -q "torch==$(TORCH)+cpu" numpy --extra-index-url $(TORCH_CPU_INDEX); \
 	fi

@@ -2,7 +2,7 @@
 
     python benchmarks/page/screenshots.py --out docs/figures
 
-The microphone is a synthetic voice that asks a sum again and again; everything that is seen was answered by the model
+The microphone is a voice made here that says one thing again and again; all that is seen was answered by the model
 at that moment, and what stands under the answers was measured there. Palettes of 256 colours were rejected: a small red
 heart among so many greys of letters comes out grey.
 """
@@ -30,13 +30,15 @@ from omniloom.generation import Omni
 from omniloom.serving.talk import listen, make_server
 from omniloom.stream.parts import Audio
 
-ASKED = "what is seven plus five"
+ASKED = "say red star seven"
 QUIET_BEFORE_S, QUIET_AFTER_S = 1.0, 3.5
 EXAMPLES_SEED = 0
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream"]
 MICROPHONE = "--use-fake-device-for-media-stream"
 WIDE, PHONE = {"width": 1100, "height": 780}, {"width": 390, "height": 800}
 PATIENCE_MS = 90_000
+UNWRITTEN = ".turn.user .spoken:not(:has(.said, button))"
+"""Spoken turns without their transcript; sounds from files have a button and none."""
 
 
 def main() -> None:
@@ -128,6 +130,7 @@ def listen_to(page: Any, *, num_answers: int) -> None:
     page.locator(".turn.audio .timing").nth(before + num_answers - 1).wait_for()
     page.locator(".switch").click()
     page.get_by_text("Ready", exact=True).wait_for()
+    page.locator(UNWRITTEN).first.wait_for(state="detached")
 
 
 def conversation(page: Any) -> None:

@@ -97,6 +97,7 @@ def test_json_that_does_not_say_so_is_refused(api: TestClient, kind: str | None)
     body = json.dumps({"model": "tiny", "input": "hello"})
     answer = api.post("/v1/embeddings", content=body, headers={"content-type": kind} if kind else {})
     assert answer.status_code == 400 and answer.json()["error"]["code"] == "invalid_body"
+    assert "'Content-Type: application/json'" in answer.json()["error"]["message"]
 
 
 def test_json_of_any_kind_is_read(api: TestClient) -> None:

@@ -96,7 +96,7 @@ def test_stopping_an_answer_tells_how_much_of_it_was_heard(watched: Any, omni: A
     ask(page, " ".join(["one"] * 50), form="audio")
     page.get_by_text("Speaking", exact=True).wait_for()
     page.get_by_role("button", name="Stop the answer").click()
-    page.locator(".turn.model").first.get_by_text("interrupted after").wait_for()
+    page.locator(".turn.model").first.get_by_text("interrupted").wait_for()
     page.get_by_text("Ready", exact=True).wait_for()
     [told] = watched.events("conversation.item.truncate")
     pieces = watched.events("response.output_audio.delta")

@@ -152,7 +152,8 @@ def of_validation(errors: Sequence[Any], body: Any) -> ApiError:
     first = max(errors, key=lambda found: len(found["loc"]))
     param = _path(first["loc"], body)
     if not param:
-        return ApiError(f"the body does not fit: {first['msg']}; send a JSON object", code="invalid_body")
+        remedy = "send a JSON object, with the header 'Content-Type: application/json'"
+        return ApiError(f"the body does not fit: {first['msg']}; {remedy}", code="invalid_body")
     if first["type"] == "extra_forbidden":
         message = f"{param} is not served here; leave it out (docs/api.md lists what is)"
         return ApiError(message, code="unsupported_field", param=param)

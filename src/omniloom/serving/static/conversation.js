@@ -236,7 +236,8 @@ class ModelTurn {
     if (this.#isDrawn) notes.push(`drawn in ${seconds(this.#endedAt - this.timing.since)}`);
     if (this.#isInterrupted) {
       const heard = this.#interruptedAfterMs;
-      notes.push(heard === null ? "interrupted" : `interrupted after ${seconds(heard)} of sound`);
+      const when = heard === 0 ? " before it was heard" : ` after ${seconds(heard)} of sound`;
+      notes.push(heard === null ? "interrupted" : `interrupted${when}`);
     } else if (this.expected && this.hasBegun) {
       notes.push(isSame(this.words.textContent, this.expected) ? "as expected" : `expected: ${this.expected}`);
     }

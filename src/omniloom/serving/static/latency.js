@@ -5,6 +5,7 @@ import { element, svg } from "./elements.js";
 const NUM_KEPT = 24;
 const LEAST_SHOWN = 12; // bars that there is room for, however few there are
 const HEIGHT = 132;
+const AXIS = 56; // for the numbers beside the bars
 const PART_NAMES = {
   noticing: "noticing that you had finished",
   answering: "until the answer arrived",
@@ -84,21 +85,23 @@ export class LatencyHistory {
 
   #bars(longest) {
     const top = Math.ceil(longest / 100) * 100;
-    const step = 540 / Math.max(LEAST_SHOWN, this.#turns.length);
-    const made = svg("svg", { class: "bars", viewBox: `0 0 600 ${HEIGHT + 18}`, role: "img" });
+    // Drawn as wide as it is shown, near enough: scaled down to a phone, its numbers could not be read.
+    const width = matchMedia("(max-width: 620px)").matches ? 310 : 600;
+    const step = (width - AXIS - 4) / Math.max(LEAST_SHOWN, this.#turns.length);
+    const made = svg("svg", { class: "bars", viewBox: `0 0 ${width} ${HEIGHT + 18}`, role: "img" });
     made.append(svg("title", {}, `Bars of the last turns; the highest is ${seconds(longest)}`));
     for (const share of [0, 0.5, 1]) {
       const y = 10 + HEIGHT * (1 - share);
-      made.append(svg("path", { class: "rule", d: `M56 ${y}H600` }));
+      made.append(svg("path", { class: "rule", d: `M${AXIS} ${y}H${width}` }));
       const text = `${Math.round(top * share)}${share === 1 ? " ms" : ""}`;
-      made.append(svg("text", { x: 50, y: y + 4, "text-anchor": "end" }, text));
+      made.append(svg("text", { x: AXIS - 6, y: y + 4, "text-anchor": "end" }, text));
     }
     this.#turns.forEach((turn, number) => {
       let y = 10 + HEIGHT;
       for (const [name, ms] of turn.parts) {
         const height = (ms / top) * HEIGHT;
         y -= height;
-        made.append(svg("rect", { class: name, x: 60 + number * step, y, width: step - 7, height, rx: 1.5 }));
+        made.append(svg("rect", { class: name, x: AXIS + 4 + number * step, y, width: 0.82 * step, height, rx: 1.5 }));
       }
     });
     return made;
@@ -115,9 +118,9 @@ export class LatencyHistory {
     const rows = this.#turns.map(({ what, after, parts, totalMs }, number) => {
       const of = (name) => parts.find(([n]) => n === name);
       const times = Object.keys(PART_NAMES).map((name) => cell(of(name) ? Math.round(of(name)[1]) : "–"));
-      return element("tr", {}, cell(number + 1), cell(`${what}, after ${after}`), ...times, cell(Math.round(totalMs)));
+      return element("tr", {}, cell(number + 1), cell(`${what}, after ${after}`), cell(Math.round(totalMs)), ...times);
     });
-    const heads = ["Turn", "What", "Noticed", "Arrived", "Heard", "Together, ms"];
+    const heads = ["Turn", "What", "Total, ms", "Noticed", "Arrived", "Heard"];
     const head = element("tr", {}, ...heads.map((text) => element("th", { text, scope: "col" })));
     this.table.hidden = false;
     this.table.replaceChildren(
