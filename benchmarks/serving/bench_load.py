@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import threading
@@ -108,6 +109,8 @@ def mixed(options: argparse.Namespace) -> dict[str, Any]:
     path = options.out / "memory.jsonl"
     path.unlink(missing_ok=True)
     stop, load = threading.Event(), Load()
+    # Those who go away without a word are no news, though the client's package finds them an internal error.
+    logging.getLogger("websockets.client").setLevel(logging.CRITICAL)
     with running_server(core=options.server_core, num_sessions=64) as server:
         actors: list[tuple[Callable[[Load, Server, int], None], int]] = [
             (actor, number) for actor, count in ACTORS for number in range(count)
@@ -120,6 +123,7 @@ def mixed(options: argparse.Namespace) -> dict[str, Any]:
                     actor(load, server, 1_000 * number + turn)
                 except Exception as error:  # what is looked for
                     load.failures.append(f"{actor.__name__}: {type(error).__name__}: {error}")
+                    print(f"{time.strftime('%H:%M:%S')} {load.failures[-1]}", flush=True)
                     time.sleep(1)
                 turn += 1
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omniloom import Audio, Image, Message, Sampling, Text, Video
 from omniloom.generation import AudioDelta, Done, ImageDelta, ImageDone, TextDelta
-from omniloom.generation.conversation import encode
+from omniloom.generation.conversation import encode, num_alike
 from omniloom.generation.reply import ReplyBuilder, TokenCounts
 from omniloom.stream import vocabulary as v
 from omniloom.stream.layout import lay_out, open_reply
@@ -365,3 +367,10 @@ def test_a_context_with_no_room_for_a_reply_is_refused():
         conversation.reply("text")
     with pytest.raises(ValueError, match="the model's context is 40"):
         omni.reply_batch(["a" * 37], "text")
+
+
+@given(a=st.lists(st.integers(0, 2), max_size=40), b=st.lists(st.integers(0, 2), max_size=40), both=st.integers(0, 40))
+def test_what_two_rows_have_alike(a, b, both):
+    first, second = [0] * both + a, [0] * both + b
+    alike = next((place for place, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), None)
+    assert num_alike(first, second) == (min(len(first), len(second)) if alike is None else alike)

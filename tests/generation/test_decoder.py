@@ -108,7 +108,10 @@ def test_whatever_is_added_and_cut_folds_as_if_it_were_new(monkeypatch, edits, m
     row, ids = RowDecoder(PREPARED), some_ids(80)
     for is_cut, count in edits:
         if is_cut:
-            row.truncate(max(len(row.ids) - count, 0))
+            length = max(len(row.ids) - count, 0)
+            would_be = row.num_positions_with(ids[length : length + 9], after=length)
+            assert would_be == len(fold(ids[: length + 9], PREPARED.vocabulary))
+            row.truncate(length)
         else:
             row.append(ids[len(row.ids) : len(row.ids) + count])
         whole = fold(row.ids, PREPARED.vocabulary)

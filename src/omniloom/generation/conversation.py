@@ -29,13 +29,16 @@ from omniloom.generation.rules import Rulebook, Ruling, TextRules, TokenScores
 from omniloom.generation.sampling import Picker, Sampling
 from omniloom.generation.turns import Turn, TurnCodec, row_ids
 from omniloom.stream import vocabulary as v
-from omniloom.stream.folding import fold
 from omniloom.stream.layout import EncodedMessage, Piece, open_reply, piece_ids, prompt_ids
 from omniloom.stream.message import Message, Want, as_parts, wanted
 from omniloom.stream.parts import MAX_AUDIO_S, Audio, Part
 
 MAX_REPLY_TOKENS = 768
 """Longest reply unless the caller says otherwise: about ten seconds of speech, or a picture and a page of text."""
+
+
+FEW = 2
+"""Positions that are not worth a step of their own: they are fed with what follows, such as <end> after a cut turn."""
 
 
 class Conversation:
@@ -115,16 +118,16 @@ class Conversation:
         self._user_parts = [part for turn in opened for part in turn.parts] if are_kept else []
 
     def _make_row(self, ids: list[int]) -> None:
-        num_positions = len(fold(ids, self._prepared.vocabulary))
+        same = num_alike(ids, self._row.ids)
+        num_positions = self._row.num_positions_with(ids[same:], after=same)
         if num_positions > self._prepared.config.context:
             raise ValueError(
                 f"{num_positions} tokens do not fit the model's context of {self._prepared.config.context}; leave out "
                 "earlier turns"
             )
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ids, self._row.ids, strict=False)))
         self._row.truncate(same)
         self._row.append(ids[same:])
-        if not self._is_asked_at_once:
+        if not self._is_asked_at_once and self._row.num_waiting > FEW:
             self._engine.feed(self._row)
 
     @property
@@ -437,6 +440,20 @@ class _Hearing:
         if self._resampler is None:
             return torch.from_numpy(samples)
         return torch.from_numpy(np.ascontiguousarray(self._resampler.resample_chunk(samples, last=is_last)))
+
+
+def num_alike(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many ids two rows have alike from their beginning, by comparing whole stretches of them."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while high - low > 1:  # the first `low` are alike, the first `high` are not
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def encode(message: Message, codecs: CodecSet) -> EncodedMessage:

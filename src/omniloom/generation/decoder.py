@@ -237,12 +237,22 @@ class RowDecoder:
         del self.ids[length:]
         while self._marks and self._marks[-1].num_ids > length:
             self._marks.pop()
-        mark = self._marks[-1] if self._marks else _Mark(0, 0, Folder(self.prepared.vocabulary))
+        mark = self._mark_before(length)
         # A part of a stream folds to a part of its positions, so what is cached of them stays true.
         self._folder = mark.folder.copy()
         self._positions[mark.num_positions :] = self._folder.push(self.ids[mark.num_ids :])
         self.cache.length = min(self.cache.length, len(self._positions))
         self.cache.release(len(self._positions) + 1)
+
+    def num_positions_with(self, ids: Sequence[int], *, after: int) -> int:
+        """How many positions there would be if the row were cut to its first `after` ids and went on with these."""
+        mark = self._mark_before(after)
+        return mark.num_positions + len(mark.folder.copy().push([*self.ids[mark.num_ids : after], *ids]))
+
+    def _mark_before(self, length: int) -> _Mark:
+        """The last one from which the first `length` ids can be folded."""
+        found = (mark for mark in reversed(self._marks) if mark.num_ids <= length)
+        return next(found, _Mark(0, 0, Folder(self.prepared.vocabulary)))
 
     def waiting(self, count: int) -> list[Position]:
         """The next `count` positions to be fed."""
