@@ -271,9 +271,10 @@ Tensor next_past(const Tensor& frames, const Tensor& past) {
   float* to = static_cast<float*>(next.mutable_data_ptr());
   const int64_t kept = num_frames < num_past ? num_past - num_frames : 0, row = width * sizeof(float);
   for (int64_t i = 0; i < streams; ++i, to += num_past * width) {
-    memcpy(to, data(past) + ((i + 1) * num_past - kept) * width, kept * row);
-    const float* from = data(frames) + i * num_frames * width;
-    memcpy(to + kept * width, from + (num_frames - (num_past - kept)) * width, (num_past - kept) * row);
+    // A tensor without elements has no address, and memcpy takes none, not even for nothing.
+    if (kept) memcpy(to, data(past) + ((i + 1) * num_past - kept) * width, kept * row);
+    const int64_t taken = num_past - kept;
+    if (taken) memcpy(to + kept * width, data(frames) + ((i + 1) * num_frames - taken) * width, taken * row);
   }
   return next;
 }
