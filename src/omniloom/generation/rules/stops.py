@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 
 class StopFinder:
-    """Text as it comes, up to the first of the stop strings; of those that begin at one place, the first given."""
+    """Text as it comes, up to the stop string that is complete first; of those that end at one place, the longest.
+
+    By where they begin, the same text would end elsewhere when it comes in other pieces.
+    """
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
@@ -22,10 +25,10 @@ class StopFinder:
         if self.found is not None:
             return ""
         held = self._held + text
-        places = [(place, number) for number, stop in enumerate(self._stops) if (place := held.find(stop)) >= 0]
+        places = [(place + len(stop), place, stop) for stop in self._stops if (place := held.find(stop)) >= 0]
         if places:
-            place, number = min(places)
-            self.found, self._held = self._stops[number], ""
+            _, place, self.found = min(places)
+            self._held = ""
             return held[:place]
         keep = max((_overlap(held, stop) for stop in self._stops), default=0)
         self._held = held[len(held) - keep :]
