@@ -7,11 +7,14 @@ import base64
 import io
 import json
 import threading
+import time
 import tracemalloc
+import weakref
 
 import PIL.Image
 import pytest
 import websockets
+from starlette.websockets import WebSocket
 from tests.serving.conftest import running_server
 
 from omniloom.serving.realtime import Outbox, RealtimeSession, parsing, session
@@ -116,6 +119,35 @@ def test_an_event_takes_no_more_memory_than_a_few_times_its_length(event):
     finally:
         tracemalloc.stop()
     assert peak < 6 * len(event.encode())
+
+
+class WatchedText(str):
+    """As any, and one can see whether it is still held."""
+
+
+@pytest.mark.parametrize("length", [10, 2 * SHORT_CHARS], ids=["short", "long"])
+def test_a_socket_at_rest_holds_no_message(connect, monkeypatch, length):
+    receive, seen = WebSocket.receive, []
+
+    async def watched(socket):
+        message = dict(await receive(socket))
+        if "text" in message:
+            message["text"] = WatchedText(message["text"])
+            seen.append(weakref.ref(message["text"]))
+        return message
+
+    monkeypatch.setattr(WebSocket, "receive", watched)
+
+    async def held():
+        async with connect() as socket:
+            await socket.send(json.dumps({"type": "x" * length}))
+            await next_of(socket, "error")
+            deadline_s = time.monotonic() + 10
+            while any(text() is not None for text in seen) and time.monotonic() < deadline_s:
+                await asyncio.sleep(0.01)
+            return [text() is not None for text in seen]
+
+    assert asyncio.run(held()) == [False]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -180,6 +180,7 @@ class Reader:
                 job()
             except Exception:  # Sessions report what is wrong with an event; a bug must not stop all the others.
                 LOGGER.exception("a message could not be followed")
+            del job  # Or its message would be held until the next one comes.
 
 
 class Backlog:
@@ -260,17 +261,22 @@ class _Carrier:
                 LOGGER.error("a session's socket failed", exc_info=error)
 
     async def _receive(self) -> None:
-        while True:
-            message = await self._socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            text = message.get("text") or message.get("bytes") or ""
-            if _is_quick(text):
-                self._backlog.add(partial(self._context.run, self._session.handle, text))
-                await self._backlog.below(MAX_AHEAD)
-            else:
-                await self._backlog.below(1)  # Those before it come first.
-                await asyncio.to_thread(self._session.handle, text)
+        while await self._follow_next():
+            pass
+
+    async def _follow_next(self) -> bool:
+        """Whether there was one; what it was ends with this call, so that a socket at rest holds no message."""
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return False
+        text = message.get("text") or message.get("bytes") or ""
+        if _is_quick(text):
+            self._backlog.add(partial(self._context.run, self._session.handle, text))
+            await self._backlog.below(MAX_AHEAD)
+        else:
+            await self._backlog.below(1)  # Those before it come first.
+            await asyncio.to_thread(self._session.handle, text)
+        return True
 
     async def _send(self) -> None:
         while True:
