@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,3 +99,19 @@ def test_filters_start_no_threads() -> None:
     kept = [SpokenVoice("loom-low", 1.5, from_hz=FROM_HZ, to_hz=TO_HZ) for _ in range(4)]
     assert len(os.listdir("/proc/self/task")) == before
     del kept
+
+
+def test_a_session_does_not_keep_room_for_the_longest_piece_it_was_sent() -> None:
+    """A filter's buffers only grow, so a turn sent at once would hold a megabyte until its session ends."""
+    two_seconds = np.zeros(2 * TO_HZ, np.float32)
+    Resampler(TO_HZ, FROM_HZ).push(two_seconds)
+    before = private_bytes()
+    kept = [Resampler(TO_HZ, FROM_HZ) for _ in range(40)]
+    for resampler in kept:
+        resampler.push(two_seconds)
+    assert (private_bytes() - before) / len(kept) < 400_000
+
+
+def private_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))

@@ -34,6 +34,9 @@ VOICES: tuple[str, ...] = (*PITCH, *OTHER_NAMES)
 
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
 
+_LARGEST_FRAME = 4_800
+"""Samples that a filter is given at once: it keeps room for the most it ever had, for as long as its session lasts."""
+
 _LEAST_TEMPO = 0.5
 """What one `atempo` slows down to at most."""
 
@@ -142,13 +145,16 @@ class _Filters:
         self._graph.configure()
 
     def push(self, samples: Float32[np.ndarray, " N"]) -> Float32[np.ndarray, " M"]:
-        if samples.size:
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None], format="flt", layout="mono")
+        found = []
+        for start in range(0, samples.size, _LARGEST_FRAME):
+            piece = samples[start : start + _LARGEST_FRAME]
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece)[None], format="flt", layout="mono")
             frame.sample_rate = self._rate_hz
             frame.pts = self._num_pushed
-            self._num_pushed += samples.size
+            self._num_pushed += piece.size
             self._graph.push(frame)
-        return self._pulled()
+            found.append(self._pulled())
+        return np.concatenate(found) if found else np.zeros(0, np.float32)
 
     def flush(self) -> Float32[np.ndarray, " M"]:
         """What they still hold; nothing can be pushed after it."""
