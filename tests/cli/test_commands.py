@@ -21,12 +21,19 @@ from omniloom.data.chat_files import Conversation
 from omniloom.data.chat_shards import write_shards
 from omniloom.data.speech.listener import Listener
 from omniloom.data.speech.listener_measure import Heard
+from omniloom.evaluation.report import CellScore, WorldReport
+from omniloom.evaluation.suites import load_reports
 from omniloom.recipes import recipes
 from omniloom.recipes.catalogue import Recipe
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Audio, Image, Text, Video
 
 SAMPLED = ["--seed", "3", "--temperature", "0.5", "--top-k", "40", "--top-p", "0.9", "--min-p", "0.02"]
+
+CELL = CellScore(
+    name="audio-to-text", input="audio", output="text", split="new", n=4, score=0.5, ceiling=1.0, majority=0.25,
+    shuffled=0.25, tasks={},
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -240,7 +247,8 @@ def test_evaluate_listener_shows_its_own_error(
     assert main(["evaluate", "listener", "--limit", "8", "--json", str(tmp_path / "ear.json")]) == 0
     out = capsys.readouterr().out
     assert all(text in out for text in ("new voice en+m1", "0.750", "0.125"))
-    assert json.loads((tmp_path / "ear.json").read_text())[0]["word_error"] == 0.125
+    (report,) = json.loads((tmp_path / "ear.json").read_text())["reports"]
+    assert report["details"][0]["word_error"] == 0.125 and report["rows"][0]["score"] == 0.75
     ((listener, limit),) = measured
     assert isinstance(listener, Listener) and limit == 8
 
@@ -249,7 +257,9 @@ def test_evaluate_listener_refuses_what_is_for_models(
     measured: list[tuple[Any, int]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", "listener", "--splits", "new"]) == 2
-    assert "belong to a model" in capsys.readouterr().err
+    assert "--splits belongs to world; leave it out for listener" in capsys.readouterr().err
+    assert main(["evaluate", "listener", "--checkpoint", "tiny"]) == 2
+    assert "listener cannot measure the checkpoint tiny; it measures no model" in capsys.readouterr().err
     assert main(["evaluate", "listener", "--listener", str(tmp_path)]) == 2
     assert "is an empty folder" in capsys.readouterr().err
     assert measured == []
@@ -299,7 +309,7 @@ def test_evaluate_world_takes_cells_and_single_tasks(
 
     def evaluate(omni: Any, **options: Any) -> Any:
         calls.append(options)
-        return SimpleNamespace(table=lambda: "a table")
+        return WorldReport(cells=[CELL])
 
     monkeypatch.setattr("omniloom.evaluation.world.evaluate", evaluate)
     loaded: list[str] = []
@@ -313,24 +323,24 @@ def test_evaluate_world_takes_cells_and_single_tasks(
         (None, None, 300),
         (None, ["say", "echo"], 7),
     ]
-    assert "a table" in capsys.readouterr().out
+    assert "0.500" in capsys.readouterr().out
 
 
 def test_evaluate_turns_writes_what_it_measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    saved: list[Path] = []
-    report = SimpleNamespace(table=lambda: "turns", save=saved.append, to_json=lambda: {"turns": 1})
+    report = SimpleNamespace(table=lambda: "turns", scores=[], settings={}, to_json=lambda: {"turns": 1})
     drawn: list[Any] = []
     monkeypatch.setattr("omniloom.evaluation.turn_ends.measure_turns", lambda omni, **options: report)
     monkeypatch.setattr("omniloom.evaluation.turn_ends.draw_turns", lambda *args: drawn.append(args))
     monkeypatch.setattr("omniloom.generation.Omni.load", lambda name: name)
     files = ["--json", str(tmp_path / "t.json"), "--figure", str(tmp_path / "t.png")]
     assert main(["evaluate", "turns", *files]) == 0
-    assert saved == [tmp_path / "t.json"] and drawn == [({"turns": 1}, tmp_path / "t.png")]
+    assert load_reports(tmp_path / "t.json")[0].details == {"turns": 1}
+    assert drawn == [({"turns": 1}, tmp_path / "t.png")]
     assert main(["evaluate", "turns", "--splits", "new"]) == 2
     assert main(["evaluate", "world", *files]) == 2
-    assert "--figure belongs to evaluate turns" in capsys.readouterr().err
+    assert "--figure belongs to turns; leave it out for world" in capsys.readouterr().err
 
 
 def test_reproduce_fails_where_a_claim_does_not_hold(

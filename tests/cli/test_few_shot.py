@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from omniloom.cli import few_shot, main
+from omniloom.cli import main
 from omniloom.evaluation.few_shot import Constant, Item, Options, Task, add_task
+from omniloom.evaluation.suites.shipped import few_shot
 
 add_task(
     Task(
@@ -29,7 +30,7 @@ add_task(
 
 @pytest.fixture
 def constant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(few_shot, "model", lambda options: Constant())
+    monkeypatch.setattr(few_shot, "language_model", lambda job: Constant())
 
 
 @pytest.mark.usefixtures("constant")
@@ -38,7 +39,11 @@ def test_it_runs_the_tasks_and_writes_what_was_asked_for(tmp_path: Path, capsys:
     chosen = ["--tasks", "test-cl*", "--shots", "0", "few", "max", "--limit", "5", "--seed", "3"]
     assert main(["evaluate", "few-shot", *chosen, *files]) == 0
     assert "test-cli" in capsys.readouterr().out
-    rows = json.loads((tmp_path / "report.json").read_text())["rows"]
+    (report,) = json.loads((tmp_path / "report.json").read_text())["reports"]
+    assert [(row["name"], row["score"], row["baseline"]) for row in report["rows"]] == [
+        (f"test-cli, {shots} shots", 1.0, 0.5) for shots in ("0", "few", "max")
+    ]
+    rows = report["details"]["rows"]
     assert [(row["shots"], row["num_shots"], row["n"], row["score"]) for row in rows] == [
         ("0", 0.0, 5, 1.0),
         ("few", 2.0, 5, 1.0),
@@ -51,8 +56,9 @@ def test_it_tells_what_stands_in_training_texts(tmp_path: Path, capsys: pytest.C
     (tmp_path / "text.txt").write_text("So: is 3 the first of the two words that follow here? A. And so on.")
     arguments = ["--tasks", "test-cli", "--seen", str(tmp_path), "--json", str(tmp_path / "seen.json")]
     assert main(["evaluate", "few-shot", *arguments]) == 0
-    found = json.loads((tmp_path / "seen.json").read_text())["test-cli"]
-    assert found == {"found": [3], "num_looked_for": 8, "num_short": 0, "share": 0.125}
+    (report,) = json.loads((tmp_path / "seen.json").read_text())["reports"]
+    assert [(row["n"], row["score"]) for row in report["rows"]] == [(8, 0.125)]
+    assert report["details"]["test-cli"] == {"found": [3], "num_looked_for": 8, "num_short": 0, "share": 0.125}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +66,7 @@ def test_it_tells_what_stands_in_training_texts(tmp_path: Path, capsys: pytest.C
     [
         (["few-shot", "--tasks", "cloz"], "unknown few-shot task 'cloz'; did you mean 'cloze'?"),
         (["few-shot", "--shots", "some"], "--shots: must be a number from 0 on, few or max, got 'some'"),
-        (["few-shot", "--cells", "x"], "--cells, --splits, --listener and --processes belong to evaluate world"),
+        (["few-shot", "--cells", "x"], "--cells belongs to world; leave it out for few-shot"),
         (["few-shot", "--task-file", "nowhere.py"], "nowhere.py is no Python file; give one that calls add_task"),
         (["few-shot", "--hf", "x", "--endpoint", "y"], "--hf x and --endpoint y are 2 models; give one"),
         (
@@ -69,7 +75,7 @@ def test_it_tells_what_stands_in_training_texts(tmp_path: Path, capsys: pytest.C
         ),
         (["few-shot", "--context", "9"], "--interface and --context belong to an --endpoint; leave them out"),
         (["few-shot", "--seen", "nowhere"], "there is no nowhere; give text files, or folders of them"),
-        (["world", "--shots", "1", "--hf", "x"], "--shots, --hf belongs to evaluate few-shot; leave it out for world"),
+        (["world", "--shots", "1", "--hf", "x"], "--shots belongs to few-shot; leave it out for world"),
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from omniloom.core.arguments import positive_int as positive_int
 from omniloom.core.nearest import nearest, unknown_name
 
 
@@ -49,17 +50,6 @@ class Parser(argparse.ArgumentParser):
             remedy = f"; did you mean {hint!r}?" if hint else ""
             name = "/".join(action.option_strings) or action.metavar or action.dest
             raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}{remedy}")
-
-
-def positive_int(text: str) -> int:
-    """A whole number above zero, for `type=`."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
-    return number
 
 
 BYTE_UNITS = {"": 1, "b": 1} | {

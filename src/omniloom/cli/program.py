@@ -1,14 +1,16 @@
 """`omniloom COMMAND …`: finds the command, parses its options, runs it, and turns errors into one line.
 
-A command is a module of `commands` with `SUMMARY`, `EXAMPLES`, `add_arguments(parser)` and `run(options)`, imported
-only when it is asked for, so that `omniloom --help` needs no torch and answers at once. argparse was kept over tyro
-here because the commands take few plain options, and an unknown one can be answered with the nearest that there is.
+A command is a module of `commands` with `SUMMARY`, `EXAMPLES`, `add_arguments(parser)` and `run(options)`, and where it
+needs it `prepare(arguments)`, called before its options are known. It is imported only when it is asked for, so that
+`omniloom --help` needs no torch and answers at once. argparse was kept over tyro here because the commands take few
+plain options, and an unknown one can be answered with the nearest that there is.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -85,6 +87,8 @@ def _run(arguments: list[str]) -> int:
         kind = "option" if name.startswith("-") else "command"
         raise unknown_name(kind, name, [*COMMANDS, "--help", "--version"] if kind == "option" else COMMANDS)
     command = import_module(f"omniloom.cli.commands.{name}")
+    if hasattr(command, "prepare"):
+        command.prepare(arguments[1:])
     parser = Parser(
         prog=f"omniloom {name}",
         description=command.SUMMARY,
@@ -92,7 +96,9 @@ def _run(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
-    return int(command.run(parser.parse_args(arguments[1:])) or 0)
+    options = parser.parse_args(arguments[1:])
+    options.command = shlex.join(["omniloom", *arguments])
+    return int(command.run(options) or 0)
 
 
 def _overview() -> str:

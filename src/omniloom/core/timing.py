@@ -2,14 +2,17 @@
 
 Things to compare take turns, a short while each, so that a neighbour's load meets all of them. A time is what the
 calling thread spent on a core, not what passed on the wall: right for whatever runs on one thread, wrong for more.
-The claim is a ratio, taken in each round by itself, with its spread.
+The claim is a ratio, taken in each round by itself, with its spread. `machine` says where a figure was had.
 """
 
 from __future__ import annotations
 
+import os
+import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -78,3 +81,16 @@ def _calls_in(thing: Callable[[], Any], round_s: float, clock: Callable[[], floa
         if (spent := clock() - start) >= round_s:
             return calls
         calls = max(calls + 1, min(4 * calls, int(1.2 * calls * round_s / max(spent, 1e-9))))
+
+
+def machine() -> str:
+    """This machine in a few words: its cores, processor and system."""
+    return f"{os.cpu_count()} cores, {_processor()}, {platform.platform(terse=True)}"
+
+
+def _processor() -> str:
+    """The processor's own name where the system tells it (Linux), else its architecture."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

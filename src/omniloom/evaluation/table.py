@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
 
-from omniloom.data.speech.listener_measure import Heard
 from omniloom.evaluation.intervals import wilson
 from omniloom.evaluation.report import Ceiling, CellScore, LanguageScore, SpeakerScore, TaskScore, WorldReport
+
+if TYPE_CHECKING:
+    from omniloom.data.speech.listener_measure import Heard
 
 CELL_COLUMNS = (
     "cell", "split", "n", "score", "95 % interval", "ceiling", "of ceiling", "majority", "shuffled", "clear", "refused",
@@ -28,7 +30,10 @@ CODEC_COLUMNS = ("codec", "what", "n", "direct", "after", "95 % interval")
 SPEAKER_COLUMNS = ("speaker", "n", "written", "95 % interval", "spoken")
 LISTENER_COLUMNS = ("what", "n", "exact", "95 % interval", "word error")
 
-NAMES = ("cell", "split", "task", "speaker", "codec", "what", "inputs", "detector", "language", "without", "why not")
+NAMES = (
+    "cell", "split", "task", "speaker", "codec", "what", "inputs", "detector", "language", "without", "why not",
+    "suite", "row", "takes", "needs", "unit", "note",
+)  # fmt: skip
 """Columns of words, which stand to the left."""
 
 Rows = Sequence[tuple[str, ...]]

@@ -44,12 +44,14 @@ def evaluate(
     seed: int = 0,
     listener: Transcriber,
     out: str | Path | None = None,
+    results: str | Path | None = None,
     speakers: bool = True,
     pool: Executor | None = None,
 ) -> WorldReport:
     """Score these cells and single tasks, or without either all there is to score, mixed tasks included.
 
-    With `out`, the report is written there, and what is done is kept beside it meanwhile. With a `pool` of
+    With `out`, the report is written there, and what is done is kept beside it meanwhile; with `results`, what is done
+    is kept there. With a `pool` of
     `workers.row_workers`, they do the work, with a model and a listener of their own.
 
     Raises:
@@ -61,7 +63,8 @@ def evaluate(
     settings = {"limit": limit, "seed": seed, "model": identity(omni), "listener": judge_identity(listener)}
     if pool is not None and pool.submit(identities_in_worker).result() != (settings["model"], settings["listener"]):
         raise ValueError("the processes have loaded another model or listener than this one; start again")
-    partial = None if out is None else Path(out).with_name(Path(out).name + ".partial")
+    beside = None if out is None else Path(out).with_name(Path(out).name + ".partial")
+    partial = beside if results is None else Path(results)
     done = _resume(partial, settings)
     jobs = [(row, split) for split in splits for row in rows]
     missing = [(row, split) for row, split in jobs if _key(row, split) not in done]
@@ -84,8 +87,8 @@ def evaluate(
     report = WorldReport(cells=chosen, speakers=voices, skipped=skipped, settings=settings)
     if out is not None:
         report.save(out)
-        assert partial is not None
-        partial.unlink(missing_ok=True)
+        assert beside is not None
+        beside.unlink(missing_ok=True)
     return report
 
 

@@ -6,14 +6,14 @@ A row that was not tested says so and never holds: it neither confirms the claim
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.table import Table
+
+from omniloom.core.timing import machine as machine
 
 Verdict = bool | Literal["not tested"]
 NOT_TESTED: Literal["not tested"] = "not tested"
@@ -96,16 +96,3 @@ class Result:
             shown = {True: "holds", False: "does not hold", NOT_TESTED: NOT_TESTED}[row.holds]
             table.add_row(row.name, row.paper, row.bar, "–" if row.here is None else row.here, shown)
         return table
-
-
-def machine() -> str:
-    """This machine in a few words: its cores, processor and system."""
-    return f"{os.cpu_count()} cores, {_processor()}, {platform.platform(terse=True)}"
-
-
-def _processor() -> str:
-    """The processor's own name where the system tells it (Linux), else its architecture."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -1,37 +1,43 @@
-"""`omniloom evaluate world`: the twelve cells and the mixed tasks, each on two splits that training never saw.
+"""`omniloom evaluate SUITE …`: runs any suites on a checkpoint or an endpoint, into one table and one JSON file.
 
-`omniloom evaluate turns` measures how well the model hears that the other has finished. `omniloom evaluate card`
-measures everything at once, codecs and human voices too, and leaves the numbers and a card in the checkpoint's folder.
-`omniloom evaluate listener` measures no model but the ear that judges spoken replies: its own errors stand under every
-score of speech. `omniloom evaluate few-shot` asks text tasks with none, one and many solved items in the prompt.
+What a suite is and how to add one: `omniloom.evaluation.suites`. This command only parses, runs one after the other and
+prints; a suite's own options are its own affair.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from omniloom.cli import few_shot
 from omniloom.cli.parsing import Parser, positive_int
-
-if TYPE_CHECKING:
-    from omniloom.data.speech.listener_measure import Heard
-    from omniloom.evaluation.report import WorldReport
-    from omniloom.evaluation.turn_ends import TurnReport
+from omniloom.cli.suite_options import SuiteOptions
+from omniloom.evaluation.suites import (
+    Checkpoint,
+    Endpoint,
+    Job,
+    Subject,
+    Suite,
+    SuiteReport,
+    Transformers,
+    load_suite_file,
+    save_reports,
+    suite_table,
+    suites,
+)
 
 SUMMARY = (
-    "Measure a model: every direction of {text, audio, image, video} to {text, audio, image} and every mixed task, "
-    "beside its ceiling and what can be had without its inputs; when it hears that a turn has ended; and tasks of text "
-    "with none, one and many solved items in the prompt."
+    "Measure a checkpoint, a served endpoint or a model of transformers by one or several suites, into one table: "
+    "each score with its 95 % interval, and beside it what knowing nothing scores."
 )
 EXAMPLES = (
+    "omniloom evaluate --list                     # the suites, and what each takes and needs",
     "omniloom evaluate world",
     "omniloom evaluate world --checkpoint runs/mine/checkpoint --limit 50 --json world.json",
     "omniloom evaluate world --cells audio-to-image image-to-text --splits new",
     "omniloom evaluate world --tasks say,transcribe --splits new",
+    "omniloom evaluate world few-shot --limit 50 --results items.jsonl --json both.json",
     "omniloom evaluate turns --json turns.json --figure turns.png",
     "omniloom evaluate card --checkpoint runs/mine/checkpoint",
     "omniloom evaluate listener --limit 100      # how well the judge of speech hears by itself",
@@ -40,157 +46,136 @@ EXAMPLES = (
     "omniloom evaluate few-shot --task-file capitals.py --hf gpt2 --shots 0 1 5",
     "omniloom evaluate few-shot --endpoint http://127.0.0.1:8000/v1 --model tiny --tasks '2D?' --results items.jsonl",
     "omniloom evaluate few-shot --tasks gsm8k,piqa --seen corpus/     # which items stand in training texts",
+    "omniloom evaluate mine --suite-file mine.py",
 )
 
-MOST_PROCESSES = 16
-"""Unless more are asked for: each holds a model, and of 54 rows in all the longest would leave the others idle."""
+
+def prepare(arguments: Sequence[str]) -> None:
+    """Load the suites of --suite-file, whose options the parser must know."""
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--suite-file" and (equals or place + 1 < len(arguments)):
+            load_suite_file(value or arguments[place + 1])
 
 
 def add_arguments(parser: Parser) -> None:
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"one or several of {', '.join(suites())}")
+    parser.add_argument("--list", action="store_true", help="list the suites, and what each takes and needs")
+    parser.add_argument("--checkpoint", metavar="NAME", help="a shipped model's name or a folder (default: tiny)")
+    parser.add_argument("--endpoint", metavar="URL", help="in place of --checkpoint: http://host:8000/v1, with --model")
+    parser.add_argument("--model", metavar="NAME", help="of the endpoint; its key is taken from OPENAI_API_KEY")
+    parser.add_argument("--hf", metavar="NAME", help="in place of --checkpoint: a causal model of transformers")
     parser.add_argument(
-        "what",
-        choices=("world", "turns", "card", "listener", "few-shot"),
-        metavar="world|turns|card|listener|few-shot",
-        help="cells and mixed tasks; ends of turns; all, kept in the folder; the judge of speech; tasks of text",
+        "--limit", type=positive_int, metavar="N", help="items a row (default: the suite's own; most take 300)"
     )
-    parser.add_argument("--checkpoint", default="tiny", help="a shipped model's name or a folder (default: tiny)")
-    parser.add_argument("--listener", type=Path, metavar="FOLDER", help="judge speech by this one, not the shipped one")
-    parser.add_argument("--limit", type=positive_int, default=300, metavar="N", help="examples a row (default: 300)")
-    parser.add_argument("--cells", nargs="+", metavar="CELL", help="only these, as audio-to-text (default: everything)")
+    parser.add_argument("--seed", type=int, default=0, help="another choice of items (default: 0)")
     parser.add_argument(
-        "--tasks",
-        metavar="A,B",
-        help="only these single tasks, beside --cells where given; of few-shot, names or patterns",
-    )
-    parser.add_argument("--splits", nargs="+", choices=("new", "composed"), help="only these (default: both)")
-    parser.add_argument("--seed", type=int, default=0, help="another choice of examples")
-    parser.add_argument(
-        "--processes",
-        type=positive_int,
-        metavar="N",
-        help="score in so many (default: one a core, 16 at most; 1 with a GPU)",
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="keep finished items here; a stopped run goes on (of several suites, FILE's name with theirs)",
     )
     parser.add_argument(
-        "--precision", choices=("float32", "bfloat16"), default="float32", help="of the world (default: float32)"
+        "--json", type=Path, metavar="FILE", help="write the reports here; without --results, items beside it meanwhile"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here; a stopped world goes on")
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="with turns: draw cut-ins against missed ends")
-    few_shot.add_arguments(parser)
+    parser.add_argument("--suite-file", type=Path, metavar="FILE.py", help="a file of yours that adds suites")
+    parser.set_defaults(suite_options=SuiteOptions(parser, [suites().get(name) for name in suites()]))
 
 
 def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    if options.precision != "float32" and options.what != "world":
-        raise ValueError("--precision belongs to evaluate world; a card reports float32")
-    if options.figure and options.what != "turns":
-        raise ValueError("--figure belongs to evaluate turns; leave it out, or measure turns")
-    if options.what == "few-shot":
-        Console().print(few_shot.evaluate(options).table())
+    if options.list:
+        Console().print(catalogue())
         return 0
-    few_shot.refuse_options(options)
-    if options.what == "listener":
-        from omniloom.evaluation.table import LISTENER_COLUMNS, listener_rows, rich_table
-
-        rows = listener_rows(measure_listener(options))
-        Console().print(rich_table("The listener, on speech it did not learn from", LISTENER_COLUMNS, rows))
-        return 0
-
-    if options.what in ("card", "turns"):
-        Console().print((write_card if options.what == "card" else measure_ends)(options).table())
-        return 0
-
-    from omniloom.data.speech.listener import Listener
-    from omniloom.evaluation.workers import row_workers
-    from omniloom.evaluation.world import TESTED_SPLITS, evaluate
-    from omniloom.generation import Omni
-
-    with row_workers(
-        options.checkpoint, options.listener, _num_processes(options), precision=options.precision
-    ) as pool:
-        report = evaluate(
-            Omni.load(options.checkpoint, precision=options.precision),
-            limit=options.limit,
-            cells=options.cells,
-            tasks=None if options.tasks is None else options.tasks.split(","),
-            splits=options.splits or TESTED_SPLITS,
-            seed=options.seed,
-            listener=Listener.load(options.listener),
-            out=options.json,
-            pool=pool,
-        )
-    Console().print(report.table())
+    chosen = _chosen(options)
+    subject = _subject(options)
+    jobs = [(suite, _job(suite, subject, options, is_alone=len(chosen) == 1)) for suite in chosen]
+    reports: list[SuiteReport] = []
+    for suite, job in jobs:
+        reports.append(suite.run(job))
+        if options.json is not None:
+            # After each, so that what is finished is there if a later one is stopped.
+            save_reports(options.json, reports)
+    Console().print(reports[0].table() if len(reports) == 1 else suite_table(reports))
+    if options.json is not None and options.results is None:
+        for _, job in jobs:
+            if job.results is not None:
+                job.results.unlink(missing_ok=True)
     return 0
 
 
-def write_card(options: argparse.Namespace) -> WorldReport:
-    """Measure all of it and leave scores and card in the checkpoint's folder.
+def catalogue() -> object:
+    """The suites as a table."""
+    from omniloom.evaluation.table import rich_table
+
+    rows = [
+        (own.name, ", ".join(own.takes) or "no model", own.needs or "–", own.summary)
+        for own in (suites().get(name) for name in suites())
+    ]
+    return rich_table("Suites", ("suite", "takes", "needs", "what"), rows)
+
+
+def _chosen(options: argparse.Namespace) -> list[Suite]:
+    names = list(dict.fromkeys(options.suites))
+    if not names:
+        raise ValueError(f"SUITE is missing; name one or several of {', '.join(suites())}")
+    chosen = [suites().get(name) for name in names]
+    options.suite_options.refuse_others(names, options)
+    return chosen
+
+
+def _subject(options: argparse.Namespace) -> Subject | None:
+    """What was named to be measured; None where nothing was.
 
     Raises:
-        ValueError: If only a part was asked for, which would make a card that hides the rest.
+        ValueError: If several were, or an endpoint without its model.
     """
-    from omniloom.data.speech.listener import Listener
-    from omniloom.evaluation.model_card import score_checkpoint
-    from omniloom.evaluation.workers import row_workers
-    from omniloom.generation.loading import find
-
-    if options.cells or options.tasks or options.splits or options.json:
-        raise ValueError(
-            "a card reports everything; leave out --cells, --tasks, --splits and --json, or evaluate world"
-        )
-    folder = find(options.checkpoint)
-    listener = Listener.load(options.listener)
-    with row_workers(folder, options.listener, _num_processes(options)) as pool:
-        return score_checkpoint(folder, listener=listener, limit=options.limit, seed=options.seed, pool=pool)
+    named = {"--checkpoint": options.checkpoint, "--hf": options.hf, "--endpoint": options.endpoint}
+    given = [f"{name} {value}" for name, value in named.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} are {len(given)} models; give one")
+    if (options.endpoint is None) != (options.model is None):
+        raise ValueError("an endpoint and its model go together: give --endpoint URL and --model NAME")
+    if options.endpoint is not None:
+        return Endpoint(options.endpoint, options.model, os.environ.get("OPENAI_API_KEY", "none"))
+    if options.hf is not None:
+        return Transformers(options.hf)
+    return None if options.checkpoint is None else Checkpoint(options.checkpoint)
 
 
-def _num_processes(options: argparse.Namespace) -> int:
-    """As many as were asked for, or one a core; a GPU is one model's."""
-    import torch
-
-    from omniloom.core.processes import num_cores
-
-    chosen: int | None = options.processes
-    return chosen or (1 if torch.cuda.is_available() else min(num_cores(), MOST_PROCESSES))
-
-
-def measure_ends(options: argparse.Namespace) -> TurnReport:
-    """How well the model hears that a turn has ended, also as JSON and as a figure where that is asked for.
-
-    Raises:
-        ValueError: If an option was given that is not about turns, or the model does not know when they end.
-    """
-    from omniloom.evaluation.turn_ends import draw_turns, measure_turns
-    from omniloom.generation import Omni
-
-    if options.cells or options.tasks or options.splits or options.listener or options.processes:
-        raise ValueError(
-            "--cells, --tasks, --splits, --listener and --processes belong to evaluate world; leave them out for turns"
-        )
-    report = measure_turns(Omni.load(options.checkpoint), limit=options.limit, seed=options.seed)
-    if options.json is not None:
-        report.save(options.json)
-    if options.figure is not None:
-        draw_turns(report.to_json(), options.figure)
-    return report
+def _job(suite: Suite, named: Subject | None, options: argparse.Namespace, *, is_alone: bool) -> Job:
+    subject = named
+    if subject is None and suite.takes:
+        if suite.checkpoint is None:
+            raise ValueError(f"{suite.name} measures no model unless one is named; give {_flags(suite)}")
+        subject = Checkpoint(suite.checkpoint)
+    if subject is not None and subject.kind not in suite.takes:
+        remedy = f"give {_flags(suite)}" if suite.takes else "it measures no model: leave it out, or run it alone"
+        raise ValueError(f"{suite.name} cannot measure the {subject.kind} {subject}; {remedy}")
+    return Job(
+        suite=suite.name,
+        subject=subject,
+        limit=options.limit or suite.limit,
+        seed=options.seed,
+        options=options.suite_options.of(suite.name, options),
+        results=_results(suite, options, is_alone=is_alone),
+        command=options.command,
+    )
 
 
-def measure_listener(options: argparse.Namespace) -> list[Heard]:
-    """How well the listener hears clean speech, also written as JSON where that is asked for.
+def _flags(suite: Suite) -> str:
+    flags = {"checkpoint": "--checkpoint", "endpoint": "--endpoint with --model", "transformers": "--hf"}
+    return " or ".join(flags[kind] for kind in suite.takes)
 
-    Raises:
-        ValueError: If an option was given that says something about a model.
-    """
-    from omniloom.data.speech import listener_measure
-    from omniloom.data.speech.listener import Listener
 
-    of_a_model = (options.cells, options.tasks, options.splits, options.seed, options.processes)
-    if any(of_a_model) or options.checkpoint != "tiny":
-        raise ValueError(
-            "--checkpoint, --cells, --tasks, --splits, --seed and --processes belong to a model; "
-            "leave them out for the listener"
-        )
-    found = listener_measure.measure_listener(Listener.load(options.listener), num_phrases=options.limit)
-    if options.json is not None:
-        options.json.write_text(json.dumps([dataclasses.asdict(kind) for kind in found], indent=1) + "\n")
-    return found
+def _results(suite: Suite, options: argparse.Namespace, *, is_alone: bool) -> Path | None:
+    """Where finished items go: into the file that was named, each suite into its own where there are several."""
+    path: Path | None = options.results
+    if path is not None and not suite.keeps_items:
+        raise ValueError(f"{suite.name} keeps no finished items; leave out --results")
+    if path is None and options.json is not None and suite.keeps_items:
+        path = options.json.with_name(options.json.name + ".partial")
+    if path is None or is_alone:
+        return path
+    return path.with_name(f"{path.stem}.{suite.name}{path.suffix}")

@@ -43,10 +43,12 @@ class SeenReport:
 
     tasks: Mapping[str, Contamination]
 
+    def to_json(self) -> dict[str, Any]:
+        return {name: asdict(found) | {"share": found.share} for name, found in self.tasks.items()}
+
     def save(self, path: str | Path) -> None:
         """Write the JSON file."""
-        rows = {name: asdict(found) | {"share": found.share} for name, found in self.tasks.items()}
-        Path(path).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        Path(path).write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
 
     def table(self) -> Any:
         """The report as a rich renderable."""

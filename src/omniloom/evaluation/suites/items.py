@@ -1,0 +1,148 @@
+"""Finished items, a JSON line each, written as they finish: what a stopped evaluation goes on from.
+
+The first line says of what suite, subject and settings they are, and a file of others is refused with what differs: an
+answer is never taken for another model's. How many items are asked is no setting, so a larger limit goes on from a
+smaller one. A database was rejected: a line is read by every tool, and one that was torn by a full disk or a pulled
+plug is cut off and asked again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omniloom.core.progress import Progress
+
+FORMAT = "omniloom items 1"
+
+Value = Mapping[str, Any]
+"""What is kept of an item: plain JSON."""
+
+
+class Items:
+    """The finished items of a file, or of this run alone where there is none, by their keys."""
+
+    def __init__(self, path: str | Path | None, *, suite: str, subject: str, settings: Mapping[str, Any]) -> None:
+        """`settings` is all that an item's value depends on, the seed among it, in plain JSON.
+
+        Raises:
+            ValueError: If the file is another evaluation's, or damaged elsewhere than at its end.
+        """
+        self.path = None if path is None else Path(path)
+        self._head = {"format": FORMAT, "suite": suite, "subject": subject, "settings": dict(settings)}
+        self._found: dict[str, Value] = {}
+        self._is_begun = False
+        if self.path is not None and self.path.exists():
+            self._read(self.path)
+        self.num_kept = len(self._found)
+        self.num_added = 0
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._found
+
+    def __getitem__(self, key: str) -> Value:
+        return self._found[key]
+
+    def get(self, key: str) -> Value | None:
+        return self._found.get(key)
+
+    def add(self, key: str, value: Value) -> None:
+        """Keep one more; it is in the file when this returns."""
+        lines = [] if self._is_begun else [self._head]
+        self._append([*lines, {"key": key, "value": value}])
+        self._found[key] = value
+        self.num_added += 1
+
+    def complete(
+        self,
+        keys: Sequence[str],
+        compute: Callable[[list[int]], Iterator[tuple[int, Value]]],
+        *,
+        title: str,
+        unit: str = "item",
+    ) -> list[Value]:
+        """The values of these keys in their order, those that are missing computed, kept one by one, and shown.
+
+        `compute` is given the missing keys' places and yields place and value in any order, so that it may batch them.
+
+        Raises:
+            ValueError: If a key comes twice, or `compute` leaves one out.
+        """
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"item {twice!r} comes twice; give every item a key of its own")
+        missing = [place for place, key in enumerate(keys) if key not in self]
+        with Progress(title, total=len(keys), unit=unit, done=len(keys) - len(missing)) as progress:
+            for place, value in compute(missing) if missing else ():
+                self.add(keys[place], value)
+                progress.advance()
+        if left := [key for key in keys if key not in self]:
+            raise ValueError(f"{title}: {len(left)} items have no value, {left[0]!r} among them")
+        return [self[key] for key in keys]
+
+    def _append(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                # One write, so that a signal between two cannot leave half a line.
+                file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        self._is_begun = True
+
+    def _read(self, path: Path) -> None:
+        data = path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        head, *lines = whole.decode("utf-8", errors="replace").split("\n")
+        if not whole:
+            # A first line that was torn, or an empty file that somebody made; anything else is not ours to write over.
+            if data and not json.dumps(self._head, ensure_ascii=False).encode().startswith(data):
+                raise ValueError(f"{path} is no file of finished items; give another --results")
+        else:
+            self._check_head(path, head)
+            self._is_begun = True
+        for number, line in enumerate(lines[:-1], start=2):
+            try:
+                entry = json.loads(line)
+                key, value = entry["key"], entry["value"]
+                self._found[str(key)] = dict(value)
+            except (ValueError, TypeError, KeyError) as error:
+                raise ValueError(
+                    f"{path} is damaged at line {number} ({error}); delete that line, and its item is asked again"
+                ) from error
+        if len(whole) < len(data):
+            path.write_bytes(whole)
+
+    def _check_head(self, path: Path, line: str) -> None:
+        try:
+            head = json.loads(line)
+            is_ours = head["format"] == FORMAT
+        except (ValueError, TypeError, KeyError):
+            is_ours = False
+        if not is_ours:
+            raise ValueError(
+                f"{path} is no file of finished items, or its first line is damaged; give another --results"
+            )
+        # Through JSON, so that a tuple equals the list that it is written as.
+        ours = json.loads(json.dumps(self._head))
+        differing = [
+            f"{name} was {then!r} and is {now!r}" for name, then, now in _differences(head, ours) if name != "format"
+        ]
+        if differing:
+            raise ValueError(
+                f"{path} holds the items of another evaluation: {'; '.join(differing)}; give another --results"
+            )
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Name, old and new value of what differs, settings one by one."""
+    flat_then, flat_now = _flat(then), _flat(now)
+    names = dict.fromkeys([*flat_now, *flat_then])
+    return [
+        (name, flat_then.get(name), flat_now.get(name)) for name in names if flat_then.get(name) != flat_now.get(name)
+    ]
+
+
+def _flat(head: Mapping[str, Any]) -> dict[str, Any]:
+    settings = head.get("settings", {})
+    return {name: value for name, value in head.items() if name != "settings"} | dict(settings)

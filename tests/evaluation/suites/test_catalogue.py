@@ -1,0 +1,116 @@
+"""Suites by name, and one of a user's own in one file: the documentation's, run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from omniloom.cli import main
+from omniloom.evaluation.suites import Suite, add_suite, load_reports, load_suite_file, suite, suites
+
+PAGE = (Path(__file__).parents[3] / "docs" / "evaluate.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def own_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("suites") / "sums.py"
+    path.write_text(PAGE.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    assert load_suite_file(path) == ["sums"]
+    return path
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(own_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omniloom.cli.commands.evaluate.load_suite_file", lambda path: None)
+
+
+def test_the_file_of_the_documentation_runs_and_goes_on(
+    own_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "sums", "--suite-file", str(own_file), "--largest", "8"]
+    files = ["--results", str(tmp_path / "sums.jsonl"), "--json", str(tmp_path / "sums.json")]
+    assert main([*arguments, "--limit", "6", *files]) == 0
+    assert "sums" in capsys.readouterr().out
+    (small,) = load_reports(tmp_path / "sums.json")
+    assert main([*arguments, "--limit", "10", *files]) == 0
+    (large,) = load_reports(tmp_path / "sums.json")
+    assert [(own.num_kept, own.num_asked, own.rows[0].n) for own in (small, large)] == [(0, 6, 6), (6, 4, 10)]
+    assert large.rows[0].baseline == 1 / 17 and large.settings == {"largest": 8}
+    assert large.command.startswith("omniloom evaluate sums --suite-file")
+    assert len((tmp_path / "sums.jsonl").read_text().splitlines()) == 11
+
+
+def test_several_suites_give_one_table_and_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_suite(
+        Suite(name="test-again", summary="sums again", run=suite("sums").run, add_arguments=suite("sums").add_arguments)
+    )
+    files = ["--json", str(tmp_path / "both.json"), "--results", str(tmp_path / "items.jsonl")]
+    assert main(["evaluate", "sums", "test-again", "sums", "--limit", "4", "--seed", "5", *files]) == 0
+    out = capsys.readouterr().out
+    assert "test-again" in out and out.count("baseline") == 1
+    found = load_reports(tmp_path / "both.json")
+    assert [own.suite for own in found] == ["sums", "test-again"] and found[0].rows == found[1].rows
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "both.json",
+        "items.sums.jsonl",
+        "items.test-again.jsonl",
+    ]
+
+
+def test_items_are_kept_beside_the_json_until_it_is_whole(tmp_path: Path) -> None:
+    def stopped(job: object) -> None:
+        assert json.loads((tmp_path / "both.json").read_text())["reports"][0]["suite"] == "sums"
+        raise KeyboardInterrupt
+
+    add_suite(Suite(name="test-stopped", summary="stops", run=stopped))  # type: ignore[arg-type]
+    assert main(["evaluate", "sums", "test-stopped", "--limit", "3", "--json", str(tmp_path / "both.json")]) == 130
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["both.json", "both.json.sums.partial"]
+    assert main(["evaluate", "sums", "--limit", "3", "--json", str(tmp_path / "one.json")]) == 0
+    assert not (tmp_path / "one.json.partial").exists()
+
+
+def test_the_list_shows_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in suites())
+    assert all(f"| `{name}` |" in PAGE for name in ("world", "turns", "card", "listener", "few-shot"))
+
+
+def test_names_and_options_are_told_without_torch() -> None:
+    code = "import sys; from omniloom.cli import main; main(['evaluate', '--list']); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "SUITE is missing; name one or several of world, turns"),
+        (["wrld"], "unknown suite 'wrld'; did you mean 'world'?"),
+        (["sums", "few-shots"], "unknown suite 'few-shots'; did you mean 'few-shot'?"),
+        (["sums", "--cells", "a"], "--cells belongs to world; leave it out for sums"),
+        (["turns", "--tasks", "a"], "--tasks belongs to world and few-shot; leave it out for turns"),
+        (["sums", "--larges", "4"], "unknown option '--larges'; did you mean '--largest'?"),
+        (["sums", "--endpoint", "http://x/v1", "--model", "m"], "sums cannot measure the endpoint m at http://x/v1"),
+        (["listener", "--results", "x"], "listener keeps no finished items; leave out --results"),
+        (["sums", "--limit", "0"], "--limit: must be a whole number above 0, got '0'"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_a_suite_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="suite 'world' is already registered; choose another name"):
+        add_suite(Suite(name="world", summary="mine", run=suite("sums").run))
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(ValueError, match=r"empty.py adds no suite; call omniloom.evaluation.suites.add_suite"):
+        load_suite_file(tmp_path / "empty.py")
+    with pytest.raises(ValueError, match=r"nowhere.py is no Python file; give one that calls add_suite"):
+        load_suite_file(tmp_path / "nowhere.py")
