@@ -103,3 +103,29 @@ def test_errors_name_value_and_remedy(codec: TextCodec, tmp_path: Path) -> None:
     write_folder(tmp_path / "other", lambda path: (path / "config.json").write_text("{}"))
     with pytest.raises(ValueError, match="holds no text codec"):
         TextCodec.load(tmp_path / "other")
+
+
+INDENTED = TextCodec.train(["def f(x):\n    if x:\n        return x + 10\n"] * 20, vocab_size=330, longest_run=21)
+
+
+@given(st.text(alphabet=st.sampled_from("a é\n\t7"), max_size=60))
+def test_text_with_runs_of_spaces_comes_back_exactly(text: str) -> None:
+    assert INDENTED.decode_text(INDENTED.encode_text(text)) == text
+
+
+@pytest.mark.parametrize("length", range(2, 22))
+def test_every_run_of_spaces_is_one_token(length: int) -> None:
+    run = INDENTED.encode_text(f"x{' ' * length}x")
+    assert [INDENTED.decode_text([code]) for code in run] == ["x", " " * length, "x"]
+
+
+def test_a_longer_run_is_the_longest_and_the_rest() -> None:
+    lengths = [len(INDENTED.decode_text([code])) for code in INDENTED.encode_text(" " * 50)]
+    assert sum(lengths) == 50 and len(lengths) <= 4
+
+
+def test_runs_that_cannot_be_held_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 276, one for each byte and for each of 20 runs"):
+        TextCodec.train(["x"], vocab_size=270, longest_run=21)
+    with pytest.raises(ValueError, match="longest_run must be at least 1"):
+        TextCodec.train(["x"], longest_run=0)

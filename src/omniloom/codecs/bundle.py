@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omniloom.codecs import audio, image, mimi, text  # noqa: F401 - imported to be registered
+from omniloom.codecs import absent, audio, image, mimi, text  # noqa: F401 - imported to be registered
 from omniloom.codecs.base import AnyAudioCodec, AnyImageCodec, AnyTextCodec
 from omniloom.codecs.kinds import codec_class, kind_of
 from omniloom.core.checkpoint import read_manifest
@@ -23,6 +23,11 @@ class CodecSet:
     text: AnyTextCodec
     audio: AnyAudioCodec
     image: AnyImageCodec
+
+    @classmethod
+    def of_text(cls, codec: AnyTextCodec) -> CodecSet:
+        """Those of a model of text alone."""
+        return cls(text=codec, audio=absent.NoAudio(), image=absent.NoImage())
 
     @property
     def specs(self) -> list[CodecSpec]:

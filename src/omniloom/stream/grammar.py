@@ -80,8 +80,11 @@ class ReplyGrammar:
     def __init__(
         self, vocabulary: Vocabulary, wants: str | Iterable[str], *, limits: ReplyLimits | None = None
     ) -> None:
+        """Raises ValueError if a modality is wanted that the model does not know."""
         self.vocabulary = vocabulary
         self.wants = wanted(wants)
+        if unknown := sorted(want for want in self.wants if not vocabulary.knows(want)):
+            raise ValueError(f"this model gives no {' and no '.join(unknown)}; want text")
         self.limits = limits or ReplyLimits()
         self._arcs: list[tuple[Arc, ...]] = []
         self._shifts: list[int] = []

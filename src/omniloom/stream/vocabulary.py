@@ -38,6 +38,10 @@ MAX_SLOT = 127
 """The last slot: how far a token's place in its run of audio or image elements is counted (see `folding`)."""
 
 
+ABSENT = "absent"
+"""In place of the name of a plane, and of a fingerprint, where a model does not know a modality (`absent_spec`)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plane:
     """A run of a codec's element numbers that share a meaning.
@@ -119,6 +123,11 @@ class CodecSpec:
         return range(0, len(codes) if order else 0, max(1, len(order)))
 
 
+def absent_spec(modality: Modality) -> CodecSpec:
+    """Of sound or pictures that a model does not know: one id, which is never used."""
+    return CodecSpec(modality=modality, planes=(Plane(name=ABSENT, size=1, count=1),), fingerprint=ABSENT)
+
+
 def flattened(groups: Sequence[Sequence[int]]) -> list[int]:
     """All groups' elements in a row."""
     return [place for group in groups for place in group]
@@ -174,6 +183,10 @@ class Vocabulary:
         self._audio_start, self._image_start = self.start_of("audio"), self.start_of("image")
         self.reply_places = tuple(place for modality in self.specs for place in self._reply_places_of(modality))
         """What is predicted beside the first id of a position, in the order of modalities and places."""
+
+    def knows(self, modality: Modality) -> bool:
+        """Whether the model takes and gives this modality; text it always does."""
+        return self.specs[modality].fingerprint != ABSENT
 
     @property
     def has_video(self) -> bool:
