@@ -9,14 +9,14 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help setup clients talk train test test-all sanitize lint peers bench bench-serving fuzz fuzz-http docs wheel browser golden screenshots
+.PHONY: help setup clients talk train test test-all sanitize lint peers bench bench-serving fuzz fuzz-http docs wheel browser golden systems screenshots
 help:
 	@echo "make talk      set up, then serve the tiny model and print the address of the page"
 	@echo "make test      set up, then run the tests (minutes, offline)"
 	@echo "make train     remake the tiny model from nothing; more options in ARGS"
 	@echo "make test-all  also the slow, compile and browser tests"
 	@echo "make sanitize  the native operators' tests with every access watched"
-	@echo "make lint | bench | bench-serving | fuzz | fuzz-http | peers | clients | golden | screenshots | docs | wheel"
+	@echo "make lint | bench | bench-serving | fuzz | fuzz-http | peers | clients | golden | systems | screenshots | docs | wheel"
 
 setup: $(STAMP)
 
@@ -119,6 +119,10 @@ bench: setup
 golden: setup
 	$(BIN)/python -m omniloom.serving.document docs/protocol.md
 	OMNILOOM_RENEW_GOLDEN=1 $(TEST) -q tests/recipes/test_golden.py tests/serving/guard/test_limit_table.py
+
+# The page of systems, written from the results that `omniloom reproduce NAME --out DIR` left in docs/results.
+systems: setup
+	$(BIN)/python -m omniloom.reproductions.page docs/results docs/systems.md
 
 # The pictures of the page in the docs, taken anew.
 screenshots: setup browser
