@@ -64,4 +64,22 @@ def test_what_cannot_be_scored_is_refused(omni: Omni) -> None:
         omni.likelihoods([(PROMPT, [""])])
     with pytest.raises(ValueError, match="do not fit the model's context"):
         omni.likelihoods([(PROMPT, ["seven " * omni.context])])
+    with pytest.raises(ValueError, match="the reply holds 600 tokens, a written reply 512 at most"):
+        omni.likelihoods([(PROMPT, ["7" * 600])])
+    with pytest.raises(ValueError, match=r"codes of text are from 0 to \d+, got \[-1\]"):
+        omni.reply_logprobs(PROMPT, [[-1]])
     assert omni.likelihoods([]) == []
+
+
+def test_by_token_it_sums_to_the_whole(omni: Omni) -> None:
+    replies = ["twelve", "7+5=12: twelve"]
+    [whole] = omni.likelihoods([(PROMPT, replies)])
+    for own, tokens, text in zip(whole, omni.reply_logprobs(PROMPT, replies, num_top=3), replies, strict=True):
+        assert sum(token.logprob for token in tokens) == pytest.approx(own.logprob, rel=1e-12)
+        assert b"".join(token.data or b"" for token in tokens).decode() == text
+        assert all(len(token.top) == 3 and token.top[0].logprob >= token.logprob for token in tokens)
+    by_code = omni.reply_logprobs(PROMPT, [omni.codecs.text.encode_text(text) for text in replies])
+    assert [[token.logprob for token in row] for row in by_code] == [
+        [token.logprob for token in row] for row in omni.reply_logprobs(PROMPT, replies)
+    ]
+    assert omni.reply_logprobs(None, ["twelve"]) != omni.reply_logprobs(PROMPT, ["twelve"])

@@ -38,6 +38,7 @@ def test_every_operator_lists_its_kernels() -> None:
     folders = {path.parent.name for path in KERNELS.glob("*/kernels.inc")}
     assert set(native.kernels()) == folders
     assert all(native.kernels().values())
+    assert list(native.operators()) == sorted(path.parent.name for path in KERNELS.glob("*/operator.cpp"))
 
 
 def test_every_operator_has_a_version_for_each_instruction_set() -> None:

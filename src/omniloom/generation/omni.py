@@ -24,12 +24,14 @@ from omniloom.generation.conversation import MAX_REPLY_TOKENS, Conversation, enc
 from omniloom.generation.decoder import Precision, PreparedModel, RowDecoder
 from omniloom.generation.embedding import OPENING, embed_rows
 from omniloom.generation.engine import Engine, EngineStats, Generation
-from omniloom.generation.likelihood import ReplyLikelihood, reply_likelihoods
+from omniloom.generation.likelihood import ReplyLikelihood, reply_likelihoods, reply_token_scores
 from omniloom.generation.reply import Event, Reply, ReplyBuilder, TokenCounts, Usage
-from omniloom.generation.rules import Rulebook, Ruling, TextRules
+from omniloom.generation.rules import Rulebook, Ruling, TextRules, TokenLogprob
+from omniloom.generation.rules.logprobs import as_logprob
 from omniloom.generation.sampling import Picker, Sampling
 from omniloom.generation.turns import Turn, TurnCodec
 from omniloom.models import OmniModel
+from omniloom.stream import vocabulary as v
 from omniloom.stream.folding import fold
 from omniloom.stream.grammar import ReplyLimits
 from omniloom.stream.layout import lay_out, open_reply
@@ -308,10 +310,39 @@ class Omni:
             found += reply_likelihoods(self._prepared, rows)
         return found
 
-    def _reply_ids(self, text: str) -> list[int]:
-        if not text:
+    def reply_logprobs(
+        self, prompt: Prompt | None, replies: Sequence[str | Sequence[int]], *, num_top: int = 0
+    ) -> list[tuple[TokenLogprob, ...]]:
+        """How likely each token of these written replies is, with so many of the likeliest at its place.
+
+        A reply is a text, or codes of the text codec. Without a prompt it is a reply to nothing: what the model would
+        say by itself. The prompt is fed once for all of them.
+
+        Raises:
+            ValueError: If a part cannot be taken, a reply is empty or holds no codes of text, or does not fit.
+            OutOfCache: If there is no memory for the prompt.
+        """
+        ids = [v.BOS, v.USER, *open_reply(WRITTEN)] if prompt is None else self._prompt_ids(prompt, WRITTEN)
+        rows = [self._reply_ids(reply) for reply in replies]
+        (found,) = reply_token_scores(self._prepared, [(ids, rows)], num_top=num_top)
+        num_read = len(fold(ids, self.vocabulary)) + sum(map(len, rows))
+        self._engine.on_usage(Usage(prompt=TokenCounts(text=num_read)))
+        return [
+            tuple(
+                as_logprob(token, own, codec=self.codecs.text, vocabulary=self.vocabulary)
+                for token, own in zip(row, scores, strict=True)
+            )
+            for row, scores in zip(rows, found, strict=True)
+        ]
+
+    def _reply_ids(self, reply: str | Sequence[int]) -> list[int]:
+        if not reply:
             raise ValueError("an empty reply has no likelihood; give at least one character")
-        return self.vocabulary.to_ids("text", self.codecs.text.encode_text(text))
+        codes = self.codecs.text.encode_text(reply) if isinstance(reply, str) else list(reply)
+        size = self.vocabulary.specs["text"].size
+        if wrong := [code for code in codes if not 0 <= code < size]:
+            raise ValueError(f"codes of text are from 0 to {size - 1}, got {wrong[:8]}")
+        return self.vocabulary.to_ids("text", codes)
 
     def _asked(self, prompt: Prompt) -> Conversation:
         """A conversation of which one reply is wanted."""

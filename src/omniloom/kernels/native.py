@@ -21,6 +21,9 @@ from omniloom.kernels import build
 REFERENCE = "reference"
 REMEDY = "run `make setup` (a C++ compiler is needed), or `python -m omniloom.kernels`"
 
+ONE_VERSION = {"code_lookup": "omniloom::look_up_codes", "sampling": "omniloom::sample"}
+"""Operators without kernels of their own for each instruction set, and what torch calls them."""
+
 
 @cache
 def library() -> ctypes.CDLL | None:
@@ -96,6 +99,14 @@ def kernels() -> dict[str, tuple[str, ...]]:
     found = library()
     pairs = [line.split("/") for line in found.omniloom_kernels().decode().split()] if found else []
     return {operator: tuple(name for owner, name in pairs if owner == operator) for operator, _ in pairs}
+
+
+def operators() -> tuple[str, ...]:
+    """Every operator that runs natively here, those compiled once for all instruction sets too; none without it."""
+    if library() is None:
+        return ()
+    alike = [name for name, own in ONE_VERSION.items() if torch._C._dispatch_has_kernel_for_dispatch_key(own, "CPU")]
+    return tuple(sorted([*kernels(), *alike]))
 
 
 def chosen_instruction_set() -> str:

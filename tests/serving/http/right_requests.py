@@ -65,6 +65,12 @@ CHATS: list[dict[str, Any]] = [
     {"messages": TALK[3:], "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}},
     {"messages": TALK[3:], "tools": [{"type": "function", "function": PAINT}], "tool_choice": "required"},
 ]
+COMPLETED: list[dict[str, Any]] = [
+    {"prompt": ["What is 2 plus 3?", "go"], "n": 2, "seed": 7, "temperature": 1.5, "top_p": 0.9, "stop": ["a", "b"]},
+    {"prompt": [[3, 4], [5]], "echo": True, "logprobs": 2, "max_tokens": 2, "stream": True},
+    {"prompt": "go five", "echo": True, "logprobs": 0, "max_tokens": 0, "reply_at": 2},
+    {"prompt": [3, 4, 5], "stream": True, "stream_options": {"include_usage": True}, "best_of": 1, "user": "me"},
+]
 GIVEN: list[dict[str, Any]] = [
     {
         "type": "message",
@@ -118,6 +124,7 @@ RIGHT: dict[str, list[Asked]] = {
     path: [Asked("POST", path, {"model": "tiny", **body}) for body in bodies]
     for path, bodies in {
         "/v1/chat/completions": CHATS,
+        "/v1/completions": COMPLETED,
         "/v1/responses": RESPONSES,
         "/v1/audio/speech": SPOKEN,
         "/v1/images/generations": DRAWN,

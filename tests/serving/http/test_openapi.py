@@ -24,13 +24,14 @@ from omniloom.generation import Omni
 from omniloom.serving.app import create_app
 from omniloom.serving.http.document import STREAMED
 from omniloom.serving.realtime.limits import Limits
+from omniloom.serving.voices import VOICES
 
 # Of a form that ends in the midst of a file Starlette leaves the file to the collector, which closes it at once.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")
 
 SHAPE = {"message", "type", "param", "code"}
 SHORT, LONG, COPIES = 12, 900, 9
-"""Requests an operation and mode, and spoilt ones for each in a long run: 12,600 and 113,400.
+"""Requests an operation and mode, and spoilt ones for each in a long run: 14,400 and 129,600.
 
 Two in three are copies of the one made, the others of a right request for the same endpoint.
 """
@@ -44,6 +45,7 @@ HEALTHY = Asked(
 OPERATIONS = [
     ("/v1/models/{name}", "get"),
     ("/v1/chat/completions", "post"),
+    ("/v1/completions", "post"),
     ("/v1/responses", "post"),
     ("/v1/responses/{name}", "get"),
     ("/v1/responses/{name}", "delete"),
@@ -185,6 +187,37 @@ def test_the_document_names_every_endpoint_and_what_streams(api: TestClient) -> 
     referred = set(_references(document))
     assert referred <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert json.dumps(document)
+
+
+def test_the_document_is_no_wider_than_the_server(api: TestClient) -> None:
+    """Voices are named, and an integer may be written as JSON lets it: every body here fits the document."""
+    schemas = api.get("/openapi.json").json()["components"]["schemas"]
+    for name in ("SpeechRequest", "ChatAudio"):
+        names, by_id = schemas[name]["properties"]["voice"]["anyOf"]
+        assert names["enum"] == list(VOICES) and by_id["$ref"].endswith("VoiceById")
+    assert schemas["VoiceById"]["properties"]["id"]["enum"] == list(VOICES)
+    talk = [{"role": "user", "content": "What is 2 plus 3?"}]
+    for path, body in (
+        ("chat/completions", {"messages": talk, "max_tokens": 4, "n": 1, "seed": 7}),
+        ("completions", {"prompt": "What is 2 plus 3?", "max_tokens": 4, "n": 1, "seed": 7}),
+        ("completions", {"prompt": [3, 4], "max_tokens": 4, "seed": 2**53}),
+    ):
+        whole, written = (
+            api.post(f"/v1/{path}", json={"model": "tiny", **kind(body)}) for kind in (lambda own: own, _with_point)
+        )
+        assert whole.status_code == written.status_code == 200, written.text
+        assert whole.json()["choices"] == written.json()["choices"]
+    refused = api.post("/v1/completions", json={"model": "tiny", "prompt": "a", "n": 1.5})
+    assert refused.status_code == 400 and refused.json()["error"]["param"] == "n"
+
+
+def _with_point(value: Any) -> Any:
+    """The same with 2.0 for 2."""
+    if isinstance(value, dict):
+        return {name: _with_point(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_point(item) for item in value]
+    return float(value) if isinstance(value, int) else value
 
 
 def _references(node: Any) -> Iterator[str]:

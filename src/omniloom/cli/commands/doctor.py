@@ -80,7 +80,7 @@ def _native() -> str:
         warnings.simplefilter("always")
         from omniloom.kernels import native
 
-        chosen, offered, operators = native.chosen_instruction_set(), native.instruction_sets(), native.kernels()
+        chosen, offered, operators = native.chosen_instruction_set(), native.instruction_sets(), native.operators()
     if not offered and told:
         raise ValueError(str(told[0].message))
     return f"compiled, uses {chosen} of {', '.join(offered)}; {', '.join(operators)}"

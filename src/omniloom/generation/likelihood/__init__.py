@@ -2,3 +2,4 @@
 
 from omniloom.generation.likelihood.replies import ReplyLikelihood as ReplyLikelihood
 from omniloom.generation.likelihood.replies import reply_likelihoods as reply_likelihoods
+from omniloom.generation.likelihood.replies import reply_token_scores as reply_token_scores

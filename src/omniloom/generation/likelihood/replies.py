@@ -1,4 +1,4 @@
-"""How likely are given replies: the log-probability of each as a written reply to a prompt.
+"""How likely are given replies: the log-probability of each as a written reply to a prompt, in whole or by token.
 
 A prompt is fed once for all of its replies: its row is cut back to it after each. Probabilities are those of sampling
 at temperature 1, over what may come in a written reply; that it ends after the given words is not counted in, so that
@@ -7,7 +7,7 @@ an answer may be scored that the model would have gone on from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,8 +16,9 @@ from torch import Tensor
 
 from omniloom.generation.batch import WRITTEN
 from omniloom.generation.decoder import PreparedModel, RowDecoder
+from omniloom.generation.rules.logprobs import TokenScores, token_scores
 from omniloom.generation.steps import Share
-from omniloom.stream.grammar import ReplyGrammar
+from omniloom.stream.grammar import NextIds, ReplyGrammar
 
 
 class ReplyLikelihood(NamedTuple):
@@ -37,6 +38,35 @@ def reply_likelihoods(
         ValueError: If a prompt with a reply does not fit the context.
         OutOfCache: If there is no memory for so many prompts at once.
     """
+    found: list[list[ReplyLikelihood]] = [[] for _ in asked]
+    grammar = prepared.grammar(WRITTEN)
+    for place, reply, scores in _scored(prepared, asked):
+        found[place].append(ReplyLikelihood(_logprob(grammar, scores, reply), len(reply)))
+    return found
+
+
+@torch.inference_mode()
+def reply_token_scores(
+    prepared: PreparedModel, asked: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]], *, num_top: int
+) -> list[list[tuple[TokenScores, ...]]]:
+    """The same by token, each with so many of the likeliest ids at its place.
+
+    Raises:
+        ValueError: If a prompt with a reply does not fit the context.
+        OutOfCache: If there is no memory for so many prompts at once.
+    """
+    found: list[list[tuple[TokenScores, ...]]] = [[] for _ in asked]
+    grammar = prepared.grammar(WRITTEN)
+    for place, reply, scores in _scored(prepared, asked):
+        found[place].append(tuple(_by_token(grammar, scores, reply, num_top)))
+    return found
+
+
+@torch.inference_mode()
+def _scored(
+    prepared: PreparedModel, asked: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]
+) -> Iterator[tuple[int, Sequence[int], Float[Tensor, "T scores"]]]:
+    """Of every reply its prompt's place, its ids and the scores before each of them; a prompt's replies in order."""
     feeder = _Feeder(prepared)
     rows = []
     for prompt, _ in asked:
@@ -45,7 +75,6 @@ def reply_likelihoods(
         rows.append(row)
     # After a prompt only its last position tells of the replies; all begin from the same scores.
     opening = feeder.feed(rows, scores_all=False)
-    found: list[list[ReplyLikelihood]] = [[] for _ in asked]
     for number in range(max((len(replies) for _, replies in asked), default=0)):
         own = [place for place, (_, replies) in enumerate(asked) if number < len(replies)]
         for place in own:
@@ -53,12 +82,9 @@ def reply_likelihoods(
         going = [place for place in own if rows[place].num_waiting]
         later = dict(zip(going, feeder.feed([rows[place] for place in going], scores_all=True), strict=True))
         for place in own:
-            reply = asked[place][1][number]
             scores = [opening[place], *([later[place]] if place in later else [])]
-            logprob = _logprob(feeder.grammar, torch.cat(scores), reply)
-            found[place].append(ReplyLikelihood(logprob, len(reply)))
+            yield place, asked[place][1][number], torch.cat(scores)
             rows[place].truncate(len(asked[place][0]))
-    return found
 
 
 class _Feeder:
@@ -97,12 +123,36 @@ class _Feeder:
 
 def _logprob(grammar: ReplyGrammar, scores: Float[Tensor, "T scores"], reply: Sequence[int]) -> float:
     """The sum over the tokens of a reply, each among what may come at its place."""
-    total, state = 0.0, grammar.start()
-    for own, token in zip(scores, reply, strict=True):
+    return sum(
+        float(allowed.log_softmax(-1)[token - ids.first]) for token, ids, allowed in _allowed(grammar, scores, reply)
+    )
+
+
+def _by_token(
+    grammar: ReplyGrammar, scores: Float[Tensor, "T scores"], reply: Sequence[int], num_top: int
+) -> Iterator[TokenScores]:
+    for token, ids, allowed in _allowed(grammar, scores, reply):
+        yield token_scores(allowed.cpu().numpy(), ids, token, count=num_top)
+
+
+def _allowed(
+    grammar: ReplyGrammar, scores: Float[Tensor, "T scores"], reply: Sequence[int]
+) -> Iterator[tuple[int, NextIds, Float[Tensor, " ids"]]]:
+    """Each token with the ids that may come at its place and their scores, minus infinity where one may not.
+
+    Raises:
+        ValueError: If the reply is longer than the grammar lets a reply be.
+    """
+    state = grammar.start()
+    for place, (own, token) in enumerate(zip(scores, reply, strict=True)):
         ids = grammar.next_ids(state)
+        if not ids.first <= token < ids.stop or any(first <= token < stop for first, stop in ids.gaps):
+            # Ids are of text alone, so only its length can be at fault.
+            raise ValueError(
+                f"the reply holds {len(reply)} tokens, a written reply {place} at most; give a shorter one"
+            )
         allowed = grammar.scores(state, own).double()
         for first, stop in ids.gaps:
             allowed[first - ids.first : stop - ids.first] = -torch.inf
-        total += float(allowed.log_softmax(-1)[token - ids.first])
+        yield token, ids, allowed
         state = grammar.advance(state, token)
-    return total

@@ -22,6 +22,9 @@ from starlette.exceptions import HTTPException
 from omniloom.serving.http.errors import ApiError, of_validation
 from omniloom.serving.realtime.parsing import holds_over
 
+LARGEST_WHOLE = 2**63
+"""Beyond every integer that a field takes."""
+
 
 def body_route(*, max_values: int) -> type[APIRoute]:
     """The class for routes whose JSON bodies are read here; give it to routers as `route_class`."""
@@ -58,9 +61,23 @@ def read_body(body: bytes, model: type[BaseModel], *, max_values: int) -> BaseMo
     except ValueError as error:
         raise ApiError(f"the body is not JSON: {error}", code="invalid_json") from error
     try:
-        return model.model_validate(data)
+        return model.model_validate(_with_whole_numbers(data))
     except ValidationError as error:
         raise of_validation(error.errors(include_url=False), data) from None
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """The same with 2 for 2.0: to JSON, and so to the document, both are one integer, and some clients write that one.
+
+    Nesting is as shallow as the parser lets it be.
+    """
+    if isinstance(value, float):
+        return int(value) if abs(value) < LARGEST_WHOLE and value.is_integer() else value
+    if isinstance(value, list):
+        return [_with_whole_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _with_whole_numbers(item) for name, item in value.items()}
+    return value
 
 
 class _Refused(HTTPException):

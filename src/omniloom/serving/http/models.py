@@ -28,6 +28,9 @@ class Model(Answer):
     output_modalities: list[str] = Field(description="Extension: what it gives.")
     context_tokens: int = Field(description="Extension: what a conversation may hold, replies included.")
     voices: list[str] = Field(description="Extension: the voices it speaks in.")
+    extensions: list[str] = Field(
+        description="Extension: fields beyond the interface that programs may look for. `reply_at`: of `/completions`."
+    )
     instructions: Literal["unused"] = Field(
         description="Extension: what becomes of system and developer messages and of `instructions`. `unused`: the "
         "model has no turn for them; they are left out, and the answer's header `omniloom-unused` names them."
@@ -62,6 +65,7 @@ def model_routes(omni: Omni, *, model_name: str) -> APIRouter:
         output_modalities=["text", "audio", "image"],
         context_tokens=omni.context,
         voices=list(PITCH),
+        extensions=["reply_at"],
         instructions="unused",
     )
 

@@ -8,6 +8,7 @@ from omniloom.generation import Omni
 from omniloom.serving.http.audio.speech import speech_routes
 from omniloom.serving.http.audio.transcriptions import transcription_routes
 from omniloom.serving.http.chat.endpoint import chat_routes
+from omniloom.serving.http.completions.endpoint import completion_routes
 from omniloom.serving.http.embeddings import embedding_routes
 from omniloom.serving.http.images import image_routes
 from omniloom.serving.http.models import model_routes
@@ -20,6 +21,7 @@ PREFIX = "/v1"
 
 ENDPOINTS = (
     (chat_routes, "chat"),
+    (completion_routes, "completions"),
     (response_routes, "responses"),
     (speech_routes, "audio"),
     (transcription_routes, "audio"),

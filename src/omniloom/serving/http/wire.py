@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from omniloom.generation import TokenCounts, Usage
+from omniloom.serving.voices import VOICES
 
 
 class Request(BaseModel):
@@ -50,11 +51,17 @@ class JsonSchema(Request):
     strict: bool | None = None
 
 
+VoiceName = Annotated[
+    # Another name is refused with the names there are, which pydantic's own message would leave out.
+    str, Field(max_length=512, json_schema_extra={"enum": list(VOICES)})
+]
+
+
 class VoiceById(Request):
-    id: Word
+    id: VoiceName
 
 
-Voice = Word | VoiceById
+Voice = VoiceName | VoiceById
 
 
 def voice_name(voice: Voice) -> str:

@@ -2,18 +2,18 @@
 
 Two interfaces are spoken. "chat" sends the prompt as the user's message and takes what is answered: every server has
 it, but it scores no given text. "completions" goes on with the prompt as it is, and scores options by having the server
-repeat prefix and option with the log-probability of each token (`echo`), as vLLM does.
+repeat prefix and option with the log-probability of each token (`echo`), as vLLM does. Our own server is asked for the
+option as a reply to the prefix (`reply_at`), all options of an item at once, which gives what the checkpoint gives.
 
-Requests run side by side and each answer is handed on when it is there, so an endpoint that dies half-way costs nothing
-that was finished; what it was is said with the remedy. A server shares prefixes by itself, where it does.
+An endpoint that dies half-way costs nothing that was finished. A server shares prefixes by itself, where it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
+from omniloom.evaluation.endpoints import Client
 from omniloom.evaluation.few_shot.models.base import Likelihood, ScoreRequest, WriteRequest, cut_at_stop
 
 Interface = Literal["chat", "completions"]
@@ -23,8 +23,6 @@ MAX_STOPS = 4
 
 BYTES_A_TOKEN = 2
 """A prompt is counted in bytes, for an endpoint tells nothing of its tokens; few tokenizers need more than this."""
-
-T = TypeVar("T")
 
 
 class EndpointLanguageModel:
@@ -40,13 +38,13 @@ class EndpointLanguageModel:
         api_key: str = "none",
         num_parallel: int = 8,
         timeout_s: float = 120.0,
-        max_retries: int = 2,
+        max_retries: int | None = None,
     ) -> None:
-        from openai import OpenAI
-
-        self._client: Any = OpenAI(base_url=base_url, api_key=api_key, timeout=timeout_s, max_retries=max_retries)
+        self._asked = Client(
+            base_url, model, api_key=api_key, num_parallel=num_parallel, timeout_s=timeout_s, max_retries=max_retries
+        )
+        self._client: Any = self._asked.openai
         self._base_url, self._model, self._interface = base_url, model, interface
-        self._num_parallel = num_parallel
         self.context = context
         self.name = f"{model} at {base_url} ({interface})"
 
@@ -60,35 +58,15 @@ class EndpointLanguageModel:
                 f"{self._base_url} is asked by chat, which scores no given text; choose the completions interface "
                 "where the server has it, or tasks that are answered by writing"
             )
-        return self._each(self._scored, requests)
+        if not requests:
+            return iter(())
+        is_ours = "reply_at" in self._asked.facts().get("extensions", ())
+        return self._asked.each(self._scored_as_replies if is_ours else self._scored, requests)
 
     def write(self, requests: Sequence[WriteRequest]) -> Iterator[tuple[int, str]]:
-        return self._each(self._written, requests)
-
-    def _each(self, ask: Callable[[Any], T], requests: Sequence[Any]) -> Iterator[tuple[int, T]]:
-        """Answers as they come. After a failure no more is asked, and what was under way is still handed on."""
-        from openai import OpenAIError
-
-        error: OpenAIError | None = None
-        with ThreadPoolExecutor(self._num_parallel) as pool:
-            places = {pool.submit(ask, request): place for place, request in enumerate(requests)}
-            for future in as_completed(places):
-                if future.cancelled():
-                    continue
-                failure = future.exception()
-                if failure is None:
-                    yield places[future], future.result()
-                    continue
-                for other in places:
-                    other.cancel()
-                if not isinstance(failure, OpenAIError):
-                    raise failure
-                error = error or failure
-        if error is not None:
-            raise ConnectionError(
-                f"{self._base_url} failed ({type(error).__name__}: {error}); finished items are kept where results go "
-                "to a file: see that the endpoint answers, and run the same command again"
-            ) from error
+        if requests:
+            self._asked.facts()  # so that a wrong key or name is told at once
+        return self._asked.each(self._written, requests)
 
     def _written(self, request: WriteRequest) -> str:
         settings = {"model": self._model, "temperature": 0.0, "stop": list(request.stops[:MAX_STOPS]) or None}
@@ -102,6 +80,20 @@ class EndpointLanguageModel:
             found = self._client.completions.create(prompt=request.prefix, max_tokens=request.max_tokens, **settings)
             text = found.choices[0].text
         return cut_at_stop(text, request.stops)
+
+    def _scored_as_replies(self, request: ScoreRequest) -> tuple[Likelihood, ...]:
+        found = self._client.completions.create(
+            model=self._model,
+            prompt=[request.prefix + own for own in request.continuations],
+            max_tokens=0,
+            temperature=0.0,
+            logprobs=0,
+            echo=True,
+            extra_body={"reply_at": len(request.prefix)},
+        )
+        told = sorted(found.choices, key=lambda choice: choice.index)
+        scored = [[value for value in one.logprobs.token_logprobs if value is not None] for one in told]
+        return tuple(Likelihood(sum(values), len(values)) for values in scored)
 
     def _scored(self, request: ScoreRequest) -> tuple[Likelihood, ...]:
         return tuple(self._likelihood(request.prefix, own) for own in request.continuations)

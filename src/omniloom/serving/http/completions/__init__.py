@@ -1,0 +1,1 @@
+"""`/v1/completions`: text that answers a text, and how likely given texts are."""
