@@ -47,7 +47,7 @@ class DenseAttention(nn.Module):
         x: Float[Tensor, "B T D"],
         *,
         angles: tuple[Float[Tensor, "B 1 T half"], Float[Tensor, "B 1 T half"]],
-        visible: Bool[Tensor, "B 1 T S"] | None,
+        visible: Bool[Tensor, "#B 1 T S"] | None,
         cache: KeyValueCache | None = None,
     ) -> Float[Tensor, "B T D"]:
         """`visible` None means plain causal."""

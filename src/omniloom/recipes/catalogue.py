@@ -132,6 +132,14 @@ recipes.add(
     ),
 )
 recipes.add(
+    "dall-e",
+    Recipe(
+        summary="pictures from words: a discrete VAE, one stream, a reranker and a judge; about an hour of one core",
+        configure=_later("omniloom.recipes.pictures:DallERecipe"),
+        run=_later("omniloom.recipes.pictures:train_dall_e"),
+    ),
+)
+recipes.add(
     "text-codec",
     CodecRecipe(
         summary="byte-level BPE of 1280 tokens: seconds on one core",

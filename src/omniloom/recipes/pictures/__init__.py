@@ -1,0 +1,4 @@
+"""Pictures from words: DALL·E in miniature, and rerankers."""
+
+from omniloom.recipes.pictures.dall_e import DallERecipe as DallERecipe
+from omniloom.recipes.pictures.dall_e import train_dall_e as train_dall_e
