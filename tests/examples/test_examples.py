@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from omniloom.cli.parsing import Parser
 from omniloom.data.chat_files import read_chats
 from omniloom.data.chat_shards import read_shard
 
@@ -86,3 +89,20 @@ def test_the_page_on_translating_shows_the_example() -> None:
     shown = page.split("```python\n")[1].partition("```")[0]
     code = (ROOT / "examples" / "translate.py").read_text(encoding="utf-8")
     assert all(line in code for line in shown.splitlines())
+
+
+def test_the_page_on_problems_shows_the_example() -> None:
+    page = (ROOT / "docs" / "problems.md").read_text(encoding="utf-8")
+    shown = page.split("```python\n")[1].partition("```")[0]
+    assert shown in (ROOT / "examples" / "my_problem.py").read_text(encoding="utf-8")
+
+
+def test_the_page_on_problems_gives_commands_that_are_understood() -> None:
+    page = (ROOT / "docs" / "problems.md").read_text(encoding="utf-8")
+    for block in page.split("```sh\n")[1:]:
+        for line in block.partition("```")[0].replace("\\\n", " ").splitlines():
+            program, command, *arguments = shlex.split(line, comments=True)
+            parser = Parser(prog=command)
+            assert program == "omniloom"
+            import_module(f"omniloom.cli.commands.{command}").add_arguments(parser)
+            parser.parse_args(arguments)

@@ -156,6 +156,11 @@ class TextCodec:
     def token_bytes(self) -> Sequence[bytes]:
         return self._token_bytes
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What was learned, as `tokenizers` has it."""
+        return self._tokenizer
+
     def encode(self, part: Text) -> list[int]:
         return self.encode_text(part.text)
 

@@ -26,7 +26,7 @@ _TIMEOUT_S = 30
 
 @dataclass(frozen=True, kw_only=True)
 class PublicSource:
-    """Where a data set comes from: a tar archive whose one top folder holds it."""
+    """Where a data set comes from: a tar archive that holds it, in one top folder or as it lies."""
 
     name: str
     url: str
@@ -116,7 +116,8 @@ def _download(source: PublicSource, folder: Path) -> None:
         unpacked = Path(place) / "unpacked"
         with tarfile.open(archive) as tar:
             tar.extractall(unpacked, filter="data")
-        [top] = unpacked.iterdir()
+        inside = list(unpacked.iterdir())
+        top = inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacked
         try:
             top.rename(folder)
         except OSError:

@@ -77,6 +77,13 @@ reproductions.add(
     ),
 )
 reproductions.add(
+    "tensor2tensor",
+    Reproduction(
+        summary="problems, models and sets by name; the reference Transformer translates and follows commands",
+        module="omniloom.reproductions.tensor2tensor",
+    ),
+)
+reproductions.add(
     "pytorch",
     Reproduction(
         summary="native operators are ordinary ones: eager, differentiable, compiled, exported, profiled",

@@ -139,6 +139,8 @@ class Trainer(Generic[M]):
                     self.save()
                     last_save = time.monotonic()
             checkpoint = self.save()
+        # What comes between this call and the next, as an evaluation, is not training.
+        self.seconds_before, self.started = self.seconds, time.monotonic()
         return TrainingResult(self.step, self.step >= c.num_steps, checkpoint, self.window.last)
 
     def take_step(self) -> None:

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from omniloom.cli.commands.train import check_folder
 from omniloom.cli.parsing import Parser, settings
+from omniloom.cli.training import check_folder
 from omniloom.core.config import override
 
 SUMMARY = "Train the codec of one modality, or measure what is left of a part after it."

@@ -6,11 +6,11 @@ Several processes share a run where torchrun starts them: `torchrun --nproc-per-
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
+from omniloom.cli import pair_training
 from omniloom.cli.parsing import Parser, positive_int, settings
-from omniloom.cli.program import EXIT_STOPPED
+from omniloom.cli.training import carry_out, place_among_processes
 from omniloom.core.config import override, to_text
 
 SUMMARY = (
@@ -22,11 +22,14 @@ EXAMPLES = (
     "omniloom train tiny --out runs/mine --set training.num_steps=500",
     "omniloom train tiny --out runs/mine --resume",
     "omniloom train base --dry-run          # every setting, and what it will take",
+    "omniloom train --problem scan_simple --hparams transformer_tiny --set training.num_steps=10000 --out runs/scan",
+    "omniloom train --import my_problem.py --problem mine --hparams transformer_tiny",
+    "omniloom train --problem scan_simple --hparams transformer_tiny --ranges transformer_short_range --search 8",
 )
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("recipe", metavar="RECIPE", help="which one; omniloom recipes lists them")
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="which one; omniloom recipes lists them")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="change a setting; may be given several times"
     )
@@ -41,11 +44,17 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--tokens-per-second", type=positive_int, help="with --dry-run: at this rate of all (default: measured here)"
     )
+    pair_training.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     from omniloom.recipes import recipes
 
+    if options.problem is not None:
+        return pair_training.run(options)
+    pair_training.refuse_options(options)
+    if options.recipe is None:
+        raise ValueError("RECIPE is missing; see omniloom train --help, or give a --problem (omniloom problems)")
     recipe = recipes.get(options.recipe)
     config = override(recipe.configure(), settings(options.set))
     if options.dry_run:
@@ -56,33 +65,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.processes or options.tokens_per_second:
         raise ValueError("--processes and --tokens-per-second belong to --dry-run; torchrun says how many train")
-    rank, num_processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    _, num_processes = place_among_processes()
     if num_processes > 1 and not recipe.is_parallel:
         raise ValueError(f"{options.recipe} is trained by one process, not {num_processes}; start it without torchrun")
     out = options.out or Path("runs") / options.recipe
-    if rank == 0:
-        check_folder(out, is_resuming=options.resume)
-    try:
-        written = recipe.run(config, out=out, is_resuming=options.resume)
-    except KeyboardInterrupt:
-        if rank == 0:
-            raise
-        return EXIT_STOPPED
-    if rank == 0:
-        print(f"trained {options.recipe}: {written}")
-    return 0
-
-
-def check_folder(out: Path, *, is_resuming: bool) -> None:
-    """Refuse to mix two runs in one folder, or to resume what is not there.
-
-    Raises:
-        ValueError: Saying which of the two it is, and what to do.
-    """
-    has_run = out.is_dir() and any(out.iterdir())
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out} is a file; give a folder")
-    if has_run and not is_resuming:
-        raise ValueError(f"{out} holds a run already; add --resume to go on with it, or give another --out")
-    if is_resuming and not has_run:
-        raise ValueError(f"{out} holds no run to resume; leave --resume out to start one")
+    return carry_out(options.recipe, recipe.run, config, out=out, is_resuming=options.resume)

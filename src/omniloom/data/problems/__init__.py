@@ -16,6 +16,10 @@ from omniloom.data.problems.mix import Mixture as Mixture
 from omniloom.data.problems.mix import WorldMix as WorldMix
 from omniloom.data.problems.mix import cell_example as cell_example
 from omniloom.data.problems.mix import cell_examples as cell_examples
+from omniloom.data.problems.pairs import PairProblem as PairProblem
+from omniloom.data.problems.pairs import PairsProblem as PairsProblem
+from omniloom.data.problems.pairs import TextPair as TextPair
+from omniloom.data.problems.pairs import pair_problem as pair_problem
 from omniloom.data.problems.scenes_problem import ScenesProblem as ScenesProblem
 from omniloom.data.problems.score import Transcriber as Transcriber
 from omniloom.data.problems.score import majority as majority

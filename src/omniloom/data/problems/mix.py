@@ -15,6 +15,7 @@ from omniloom.data.problems.dialogues import DialoguesProblem
 from omniloom.data.problems.digits import DigitsProblem
 from omniloom.data.problems.emoji import EmojiProblem
 from omniloom.data.problems.films import FilmsProblem
+from omniloom.data.problems.pairs.mixed import PairsProblem
 from omniloom.data.problems.scenes_problem import ScenesProblem
 from omniloom.data.problems.speech_problem import SpeechProblem
 from omniloom.data.problems.sums import SumsProblem
@@ -38,6 +39,7 @@ class WorldMix:
     dialogues: DialoguesProblem.Config | None = DialoguesProblem.Config()
     unknown: UnknownProblem.Config | None = UnknownProblem.Config()
     chat_files: ChatFilesProblem.Config | None = None
+    pairs: PairsProblem.Config | None = None
     dropped_prompts: float = 0.06
     """Share of drawings learned without their prompt, which guidance needs at generation time."""
     earlier_turns: float = 0.12

@@ -18,7 +18,7 @@ stored in, and the removal of padding before feed-forward layers, which changes 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -30,6 +30,9 @@ from omniloom.layers.feedforward import ReluFeedForward
 from omniloom.layers.multihead import KeyValue, MultiHeadAttention, nonpadding
 from omniloom.layers.sinusoid import timing_signal
 from omniloom.models.seq2seq.config import PAD, Seq2SeqConfig, Seq2SeqVocabulary
+
+if TYPE_CHECKING:
+    from omniloom.models.seq2seq.decoding import DecodingState
 
 NUM_TARGET_SPACES = 32
 NORM_EPSILON = 1e-6
@@ -115,7 +118,7 @@ class DecoderBlock(nn.Module):
         if isinstance(memory, Tensor):
             memory = self.memory_attention.heads_of(memory)
         # Rows of one source become queries of one row, so that nothing of the memory is copied for them.
-        asked = y if len(y) == len(visible) else y.reshape(len(visible), -1, y.shape[-1])
+        asked = y if y.shape[0] == visible.shape[0] else y.reshape(visible.shape[0], -1, y.shape[-1])
         x = self.after[1](self.memory_attention(asked, memory, visible=visible).view_as(y), x)
         return self.after[2](self.feedforward(self.before[2](x)), x)
 
@@ -171,6 +174,12 @@ class Seq2SeqTransformer(nn.Module):
         for block in self.encoder:
             x = block(x, visible)
         return Memory(self.encoder_end(x), visible)
+
+    def decoding(self, source: Int[Tensor, "B S"], *, target_space: int = 0) -> DecodingState:
+        """An empty target for each source, to be grown one id at a time."""
+        from omniloom.models.seq2seq.decoding import DecodingState  # it is made of this class
+
+        return DecodingState(self, self.encode(source, target_space=target_space))
 
     def memory_heads(self, memory: Memory) -> list[KeyValue]:
         """What each decoder block attends to of the sources, which no step of decoding changes."""

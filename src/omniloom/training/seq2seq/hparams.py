@@ -1,13 +1,16 @@
 """Tensor2Tensor's hyper-parameter sets for its reference Transformer, to the number.
 
 The number of steps is no part of a set, nor is the vocabulary: a problem brings the one, a run the other. Left out is
-what a set says of other models. `batch_tokens` is meant for each process, as there for each GPU.
+what a set says of other models. `batch_tokens` is meant for each process, as there for each GPU. A set is a function
+that is registered under its name; one of your own is one function more, wherever it stands.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from omniloom.core.registry import Registry
 from omniloom.models.seq2seq import Seq2SeqConfig
 from omniloom.training.optimizers import Adam
 from omniloom.training.schedule import Noam
@@ -26,11 +29,17 @@ class HyperParameters:
     clip_norm: float | None = None
 
 
+hparams: Registry[Callable[[], HyperParameters]] = Registry("hyper-parameter set")
+"""Functions that give a set, by name."""
+
+
+@hparams.register("transformer_base")
 def transformer_base() -> HyperParameters:
     """Version 3: 6 + 6 layers of width 512, pre-norm, 4,096 tokens a batch, warm-up of 8,000 steps to 0.00099."""
     return HyperParameters()
 
 
+@hparams.register("transformer_base_v1")
 def transformer_base_v1() -> HyperParameters:
     """Version 1, nearest to the paper: post-norm, no dropout inside layers, beta2 0.98, warm-up of 4,000 steps."""
     base = transformer_base()
@@ -42,6 +51,7 @@ def transformer_base_v1() -> HyperParameters:
     )
 
 
+@hparams.register("transformer_big")
 def transformer_big() -> HyperParameters:
     """Twice as wide, 16 heads, dropout 0.3 around layers, 2,048 tokens a batch."""
     base = transformer_base()
@@ -52,6 +62,7 @@ def transformer_big() -> HyperParameters:
     )
 
 
+@hparams.register("transformer_tiny")
 def transformer_tiny() -> HyperParameters:
     """2 + 2 layers of width 128 and 4 heads."""
     base = transformer_base()

@@ -24,11 +24,14 @@ def smoothed_cross_entropy(
     logits: Float[Tensor, "N V"], targets: Int[Tensor, " N"], *, smoothing: float
 ) -> Float[Tensor, " N"]:
     """Nats above the least that can be."""
-    log_probs = logits.log_softmax(-1)
+    return _smoothed(logits.log_softmax(-1), targets, smoothing=smoothing)
+
+
+def _smoothed(log_probs: Float[Tensor, "N V"], targets: Int[Tensor, " N"], *, smoothing: float) -> Float[Tensor, " N"]:
     right = log_probs.gather(1, targets[:, None])[:, 0]
-    low = smoothing / (logits.shape[1] - 1)
+    low = smoothing / (log_probs.shape[1] - 1)
     cross_entropy = -((1 - smoothing) * right + low * (log_probs.sum(1) - right))
-    return cross_entropy - smoothing_entropy(logits.shape[1], smoothing=smoothing)
+    return cross_entropy - smoothing_entropy(log_probs.shape[1], smoothing=smoothing)
 
 
 def smoothing_entropy(num_ids: int, *, smoothing: float) -> float:
@@ -58,11 +61,11 @@ class SmoothedObjective:
         counts_for = batch.target != PAD
         targets = batch.target[counts_for]
         # What is padding never reaches the softmax matrix.
-        logits = self.model.logits(states[counts_for]).float()
-        losses = smoothed_cross_entropy(logits, targets, smoothing=self.smoothing)
+        log_probs = self.model.logits(states[counts_for]).float().log_softmax(-1)
+        losses = _smoothed(log_probs, targets, smoothing=self.smoothing)
         count = counts_for.sum()
         total = losses.sum() / over_all(count)
         with torch.no_grad():
-            nats = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+            nats = -log_probs.gather(1, targets[:, None]).sum()
             sums = torch.stack([losses.sum(), nats])
         return WeightedLoss(total, sums, count.to(sums.dtype).expand(2))

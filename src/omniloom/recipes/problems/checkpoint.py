@@ -1,0 +1,156 @@
+"""Checkpoints of models of pairs, for use: a folder that says all that decoding needs.
+
+    config.json  model.safetensors  vocabulary.json  scores.json  README.md  manifest.json
+
+The vocabulary is both sides' encoders, so a text goes in and a text comes out. Weights stay in float32: the model is
+small, and what is loaded is to the bit what was measured. Reading compares the manifest, so a torn folder and a foreign
+one are refused before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from omniloom.core.checkpoint import read_manifest, write_folder
+from omniloom.core.config import from_dict, to_dict
+from omniloom.data.problems.pairs import PairEncoders, PairProblem
+from omniloom.data.problems.pairs.user_file import run_user_file
+from omniloom.models.seq2seq import (
+    Seq2SeqConfig,
+    Seq2SeqTransformer,
+    Seq2SeqVocabulary,
+    SequenceModel,
+    sequence_models,
+)
+
+if TYPE_CHECKING:
+    from omniloom.recipes.problems.run import ProblemRun
+
+KIND = "pairs"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairCheckpoint:
+    """A model of pairs and what it was trained as; `problem` is the name, with its suffixes, `metric` the problem's."""
+
+    problem: str
+    metric: str
+    model_name: str
+    model: SequenceModel
+    encoders: PairEncoders
+    scores: Mapping[str, Any]
+
+    @classmethod
+    def of_run(
+        cls, config: ProblemRun, *, model: Seq2SeqTransformer, problem: PairProblem, encoders: PairEncoders
+    ) -> PairCheckpoint:
+        """What a run has trained."""
+        return cls(
+            problem=config.problem,
+            metric=problem.metric,
+            model_name=config.model,
+            model=model,
+            encoders=encoders,
+            scores={},
+        )
+
+
+def save_pairs(folder: str | Path, checkpoint: PairCheckpoint, *, scores: Mapping[str, Any], card: str) -> Path:
+    """Write a checkpoint for use; it appears whole or not at all."""
+    model = cast(Any, checkpoint.model)
+
+    def write(path: Path) -> None:
+        config = {
+            "kind": KIND,
+            "problem": checkpoint.problem,
+            "metric": checkpoint.metric,
+            "model": checkpoint.model_name,
+            "config": to_dict(model.config),
+            "vocabulary": to_dict(model.vocabulary),
+        }
+        _write_json(path / "config.json", config)
+        _write_json(path / "vocabulary.json", checkpoint.encoders.to_json())
+        _write_json(path / "scores.json", dict(scores))
+        (path / "README.md").write_text(card, encoding="utf-8")
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+        save_file(weights, str(path / WEIGHTS))
+
+    return write_folder(folder, write)
+
+
+def load_pairs(folder: str | Path, *, user_file: Path | None = None) -> PairCheckpoint:
+    """Read a checkpoint for use; `user_file` registers its model where that is the user's own.
+
+    Raises:
+        ValueError: If there is none, it is torn or foreign, or holds another kind of model.
+    """
+    folder = Path(folder)
+    if user_file is not None:
+        run_user_file(user_file)
+    read_manifest(folder)
+    data = _read_json(folder / "config.json")
+    if not isinstance(data, dict) or data.get("kind") != KIND:
+        raise ValueError(
+            f"{folder} holds no model of pairs; give the checkpoint folder of a run of omniloom train --problem"
+        )
+    encoders = PairEncoders.from_json(_read_json(folder / "vocabulary.json"))
+    vocabulary = from_dict(Seq2SeqVocabulary, data["vocabulary"])
+    model: Any = sequence_models.get(data["model"])(from_dict(Seq2SeqConfig, data["config"]), vocabulary)
+    if encoders.target.num_ids != vocabulary.size:
+        raise ValueError(f"{folder} has {encoders.target.num_ids} ids in its vocabulary.json and a model of "
+                         f"{vocabulary.size}; copy the folder again")  # fmt: skip
+    try:
+        model.load_state_dict(load_file(str(folder / WEIGHTS)))
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{folder} does not hold the weights that its config.json describes: {error}") from error
+    return PairCheckpoint(
+        problem=data["problem"],
+        metric=data["metric"],
+        model_name=data["model"],
+        model=model.eval(),
+        encoders=encoders,
+        scores=_read_json(folder / "scores.json"),
+    )
+
+
+def card_of(config: ProblemRun, problem: PairProblem, scores: Mapping[str, Any]) -> str:
+    """The model card: what it is, what it was trained on, and what it scored beside the baselines."""
+    rows = [("test, beam search", scores["test"]), ("test, greedy", scores["test, greedy"])]
+    rows += list(scores["baselines"].items())
+    table = "".join(f"| {name} | {score['metric']} | {score['value']:.2f} |\n" for name, score in rows)
+    hparams = config.training.hparams
+    return (
+        f"# {config.model} on {config.problem}\n\n"
+        f"{problem.summary} ({problem.origin}; {problem.licence}).\n\n"
+        f"{scores['num_parameters']:,} parameters, {config.training.num_steps:,} steps of "
+        f"{hparams.batching.batch_tokens:,} tokens a side, seed {config.seed}, "
+        f"{scores['cpu_minutes']} CPU-minutes of training; the mean of the checkpoints of steps "
+        f"{', '.join(map(str, scores['averaged_steps']))}.\n\n"
+        f"| | metric | score |\n|---|---|---|\n{table}\n"
+        f"{scores['test']['num_answers']} pairs; {scores['test']['signature']}\n"
+    )
+
+
+def as_module(checkpoint: PairCheckpoint) -> torch.nn.Module:
+    """The model as the module that it is."""
+    return cast(torch.nn.Module, checkpoint.model)
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); give a checkpoint folder that is whole") from error
