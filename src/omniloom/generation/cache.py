@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import threading
 from collections import deque
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -90,6 +90,14 @@ class Cache(Protocol):
         """Give back what is not needed for so many positions."""
         ...
 
+    def copy(self, source: Self, first: int) -> None:
+        """Hold from position `first` on what another row of the model holds, which is the same before it.
+
+        Raises:
+            OutOfCache: If the budget does not allow it.
+        """
+        ...
+
 
 def blocks_for(num_positions: int) -> int:
     return -(-num_positions // BLOCK)
@@ -124,6 +132,14 @@ class RowCache:
         self.capacity = capacity
         if self._row is None:
             self._row = CacheRow(*self._mapped())
+
+    def copy(self, source: RowCache, first: int) -> None:
+        self.reserve(source.length)
+        if first < source.length:
+            here = slice(first, source.length)
+            self.row.keys[:, :, here] = source.row.keys[:, :, here]
+            self.row.values[:, :, here] = source.row.values[:, :, here]
+        self.length = source.length
 
     def release(self, num_positions: int) -> None:
         capacity = blocks_for(num_positions) * BLOCK

@@ -244,6 +244,20 @@ class RowDecoder:
         self.cache.length = min(self.cache.length, len(self._positions))
         self.cache.release(len(self._positions) + 1)
 
+    def become(self, other: RowDecoder) -> None:
+        """Hold what another row does; keys and values are copied from where the two begin to differ.
+
+        Raises:
+            OutOfCache: If there is no memory for it.
+        """
+        pairs = zip(self._positions[: self.num_fed], other._positions[: other.num_fed], strict=False)
+        num_same = next((place for place, (own, new) in enumerate(pairs) if own != new), None)
+        self.cache.copy(other.cache, min(self.num_fed, other.num_fed) if num_same is None else num_same)
+        self.cache.reserve(other.num_positions + 1)
+        self.ids, self._positions = list(other.ids), list(other._positions)
+        self._folder = other._folder.copy()
+        self._marks.clear()
+
     def num_positions_with(self, ids: Sequence[int], *, after: int) -> int:
         """How many positions there would be if the row were cut to its first `after` ids and went on with these."""
         mark = self._mark_before(after)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -19,6 +19,8 @@ from torch import Tensor
 from omniloom.codecs.bundle import CodecSet
 from omniloom.generation import loading
 from omniloom.generation.batch import WRITTEN, Row
+from omniloom.generation.beam.replies import search_replies
+from omniloom.generation.beam.search import BeamSearch
 from omniloom.generation.cache import DEFAULT_CACHE_BYTES
 from omniloom.generation.conversation import MAX_REPLY_TOKENS, Conversation, encode, finished
 from omniloom.generation.decoder import Precision, PreparedModel, RowDecoder
@@ -28,6 +30,7 @@ from omniloom.generation.likelihood import ReplyLikelihood, reply_likelihoods, r
 from omniloom.generation.reply import Event, Reply, ReplyBuilder, TokenCounts, Usage
 from omniloom.generation.rules import Rulebook, Ruling, TextRules, TokenLogprob
 from omniloom.generation.rules.logprobs import as_logprob
+from omniloom.generation.rules.stops import before_stop
 from omniloom.generation.sampling import Picker, Sampling
 from omniloom.generation.turns import Turn, TurnCodec
 from omniloom.models import OmniModel
@@ -41,6 +44,14 @@ from omniloom.stream.vocabulary import Vocabulary
 
 Prompt = str | Part | Sequence[str | Part] | Sequence[Message]
 """What is asked: one part, several, or a whole conversation that ends with the user's turn."""
+
+
+class FoundReply(NamedTuple):
+    """A written reply, its log-probability with that of its end (nats), and what it was ranked by (`BeamSearch`)."""
+
+    text: str
+    log_prob: float
+    score: float
 
 
 class Omni:
@@ -308,6 +319,44 @@ class Omni:
                 for prompt, replies in batch
             ]
             found += reply_likelihoods(self._prepared, rows)
+        return found
+
+    def search(
+        self,
+        prompts: Sequence[Prompt],
+        search: BeamSearch = BeamSearch(),
+        *,
+        max_tokens: int = MAX_REPLY_TOKENS,
+        stops: Sequence[str] = (),
+        batch_rows: int = 64,
+    ) -> list[list[FoundReply]]:
+        """The best written replies to each prompt by beam search, best first; with size 1 the one that `reply` picks.
+
+        A reply that holds one of `stops` is whole, and is cut before the first. `batch_rows` hypotheses are held at a
+        time. It takes turns with no other replies, as the engine's do.
+
+        Raises:
+            ValueError: If a part cannot be taken, or a prompt leaves no room in the context.
+            OutOfCache: If there is no memory for so many rows at once.
+        """
+        start, text = self.vocabulary.start_of("text"), self.codecs.text
+
+        def text_of(ids: Sequence[int]) -> str:
+            return text.decode_text([token - start for token in ids])
+
+        def is_stopped(ids: Sequence[int]) -> bool:
+            written = text_of(ids)
+            return any(stop in written for stop in stops)
+
+        found: list[list[FoundReply]] = []
+        at_once = max(1, batch_rows // search.size)
+        for first in range(0, len(prompts), at_once):
+            rows = [self._prompt_ids(prompt, WRITTEN) for prompt in prompts[first : first + at_once]]
+            results = search_replies(self._prepared, rows, search=search, max_tokens=max_tokens, is_stopped=is_stopped)
+            found += [
+                [FoundReply(before_stop(text_of(own.ids), stops), own.log_prob, own.score) for own in hypotheses]
+                for hypotheses in results
+            ]
         return found
 
     def reply_logprobs(

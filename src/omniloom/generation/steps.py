@@ -165,6 +165,17 @@ class PagedRow:
             self._memory.give(self.blocks[kept:])
             del self.blocks[kept:]
 
+    def copy(self, source: PagedRow, first: int) -> None:
+        self.reserve(source.length)
+        self._memory.grow()
+        places = torch.arange(first, source.length, device=self._memory.blocks.device)
+        blocks, offsets = places // BLOCK, places % BLOCK
+        own, others = (
+            torch.tensor(row.blocks, device=places.device, dtype=torch.long)[blocks] for row in (self, source)
+        )
+        self._memory.blocks[:, :, own, :, offsets] = self._memory.blocks[:, :, others, :, offsets]
+        self.length = source.length
+
     def __del__(self) -> None:
         if self.blocks:
             self._memory.give(self.blocks)

@@ -159,7 +159,19 @@ def test_shares_are_set_by_path_and_zero_leaves_a_task_out() -> None:
 
 
 def test_unknown_names_are_refused_with_those_there_are() -> None:
-    names = {"scenes", "speech", "sums", "digits", "films", "emoji", "dialogues", "unknown", "chat_files", "pairs"}
+    names = {
+        "scenes",
+        "speech",
+        "sums",
+        "digits",
+        "films",
+        "emoji",
+        "dialogues",
+        "unknown",
+        "in_context",
+        "chat_files",
+        "pairs",
+    }
     assert {name for name in problems.names() if not is_pair_problem(name)} == names
     scenes = problems.get("scenes")()
     with pytest.raises(ValueError, match="no task 'fly'"):

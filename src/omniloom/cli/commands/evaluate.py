@@ -43,6 +43,7 @@ EXAMPLES = (
     "omniloom evaluate listener --limit 100      # how well the judge of speech hears by itself",
     "omniloom evaluate few-shot --tasks 2D+,RW,cloze --limit 100",
     "omniloom evaluate few-shot --tasks 'bbh-*' --shots max --results items.jsonl --json report.json",
+    "omniloom evaluate few-shot --tasks gsm8k --beam 4      # written answers by beam search, as GPT-3 did",
     "omniloom evaluate few-shot --task-file capitals.py --hf gpt2 --shots 0 1 5",
     "omniloom evaluate few-shot --endpoint http://127.0.0.1:8000/v1 --model tiny --tasks '2D?' --results items.jsonl",
     "omniloom evaluate few-shot --tasks gsm8k,piqa --seen corpus/     # which items stand in training texts",

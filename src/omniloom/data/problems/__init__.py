@@ -12,6 +12,7 @@ from omniloom.data.problems.dialogues import DialoguesProblem as DialoguesProble
 from omniloom.data.problems.digits import DigitsProblem as DigitsProblem
 from omniloom.data.problems.emoji import EmojiProblem as EmojiProblem
 from omniloom.data.problems.films import FilmsProblem as FilmsProblem
+from omniloom.data.problems.in_context import InContextProblem as InContextProblem
 from omniloom.data.problems.mix import Mixture as Mixture
 from omniloom.data.problems.mix import WorldMix as WorldMix
 from omniloom.data.problems.mix import cell_example as cell_example

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from omniloom.evaluation.few_shot.models.base import LanguageModel, ScoreRequest, WriteRequest
+from omniloom.evaluation.few_shot.models.base import GREEDY, LanguageModel, ScoreRequest, WriteRequest
 from omniloom.evaluation.few_shot.prompts import Prompt
 from omniloom.evaluation.few_shot.task import FreeForm, Options, Task
+from omniloom.generation.beam import BeamSearch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +20,10 @@ class Answer:
     option_scores: tuple[float, ...] = ()
 
 
-def answers(model: LanguageModel, task: Task, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer]]:
-    """The answers to prompts of one task with their places, as they are found.
+def answers(
+    model: LanguageModel, task: Task, prompts: Sequence[Prompt], *, search: BeamSearch = GREEDY
+) -> Iterator[tuple[int, Answer]]:
+    """The answers to prompts of one task with their places, as they are found; what is written is found by `search`.
 
     A prompt that does not fit is not asked and scores nothing.
     """
@@ -30,7 +33,10 @@ def answers(model: LanguageModel, task: Task, prompts: Sequence[Prompt]) -> Iter
     places = [place for place, prompt in enumerate(prompts) if prompt.fits]
     asked = [prompts[place] for place in places]
     answering = task.answering
-    found = _chosen(model, answering, asked) if isinstance(answering, Options) else _written(model, answering, asked)
+    if isinstance(answering, Options):
+        found = _chosen(model, answering, asked)
+    else:
+        found = _written(model, answering, asked, search)
     for number, answer in found:
         yield places[number], answer
 
@@ -56,8 +62,10 @@ def _priors(
     return {known[number]: tuple(now.logprob for now in scored) for number, scored in model.score(asked)}
 
 
-def _written(model: LanguageModel, answering: FreeForm, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer]]:
-    requests = [WriteRequest(prompt.text, answering.stops, answering.max_tokens) for prompt in prompts]
+def _written(
+    model: LanguageModel, answering: FreeForm, prompts: Sequence[Prompt], search: BeamSearch
+) -> Iterator[tuple[int, Answer]]:
+    requests = [WriteRequest(prompt.text, answering.stops, answering.max_tokens, search) for prompt in prompts]
     for number, text in model.write(requests):
         yield number, Answer(given=text, score=judge(answering, text, prompts[number].item.answers))
 

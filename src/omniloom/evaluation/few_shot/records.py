@@ -14,12 +14,16 @@ from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """Which item, by its number in the task, asked how; `shots` as they were asked for."""
+    """Which item, by its number in the task, asked how; `shots` as they were asked for.
+
+    `search` says how a written answer was found, where that was not by the likeliest token everywhere.
+    """
 
     task: str
     shots: str
     seed: int
     number: int
+    search: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +41,11 @@ class Record:
     given: str
     score: float
     option_scores: tuple[float, ...] = ()
+    search: str = ""
 
     @property
     def key(self) -> Key:
-        return Key(self.task, self.shots, self.seed, self.number)
+        return Key(self.task, self.shots, self.seed, self.number, self.search)
 
 
 def digest(prompt: str) -> str:

@@ -16,11 +16,12 @@ from omniloom.core.progress import Progress
 from omniloom.core.randomness import generator
 from omniloom.evaluation.few_shot.answering import answers
 from omniloom.evaluation.few_shot.metrics import ACCURACY
-from omniloom.evaluation.few_shot.models.base import LanguageModel
+from omniloom.evaluation.few_shot.models.base import GREEDY, LanguageModel
 from omniloom.evaluation.few_shot.prompts import Prompt, Room, Shots, make_prompt
 from omniloom.evaluation.few_shot.records import Key, Record, Records, digest
 from omniloom.evaluation.few_shot.report import FewShotReport, TaskScore
 from omniloom.evaluation.few_shot.task import FreeForm, Item, Task, few_shot_tasks
+from omniloom.generation.beam import BeamSearch
 
 SETTINGS: tuple[Shots, ...] = (0, 1, "few")
 """Zero-shot, one-shot and few-shot."""
@@ -34,9 +35,11 @@ class _Setting:
     shots: Shots
     seed: int
     prompts: dict[int, Prompt]
+    search: BeamSearch
 
     def key(self, number: int) -> Key:
-        return Key(self.task.name, str(self.shots), self.seed, number)
+        is_searched = isinstance(self.task.answering, FreeForm) and self.search.size > 1
+        return Key(self.task.name, str(self.shots), self.seed, number, told(self.search) if is_searched else "")
 
 
 def evaluate_few_shot(
@@ -47,10 +50,11 @@ def evaluate_few_shot(
     seed: int = 0,
     limit: int | None = None,
     results: str | Path | None = None,
+    search: BeamSearch = GREEDY,
 ) -> FewShotReport:
     """Scores of these tasks with each number of shots, on `limit` items each, drawn by seed, or on all.
 
-    Finished items go to `results`, a JSON-lines file, and are not asked again.
+    Written answers are found by `search`. Finished items go to `results`, a JSON-lines file, and are not asked again.
 
     Raises:
         ValueError: If a task is unknown or broken, a prompt does not fit, or `results` belongs to something else.
@@ -59,7 +63,9 @@ def evaluate_few_shot(
         raise ValueError("name at least one task and one number of shots")
     chosen = [few_shot_tasks.get(name) for name in names]
     records = Records(Path(results) if results is not None else None, model=model.name)
-    settings = [made for task in chosen for made in _settings(task, model, shots=shots, seed=seed, limit=limit)]
+    settings = [
+        made for task in chosen for made in _settings(task, model, shots=shots, seed=seed, limit=limit, search=search)
+    ]
     total = sum(len(setting.prompts) for setting in settings)
     with ExitStack() as stack:
         progress = stack.enter_context(Progress("few-shot", total=total, unit="item"))
@@ -68,12 +74,17 @@ def evaluate_few_shot(
     return FewShotReport(
         model=model.name,
         rows=tuple(_score(setting, records) for setting in settings),
-        settings={"seed": seed, "limit": limit, "shots": [str(own) for own in shots]},
+        settings={"seed": seed, "limit": limit, "shots": [str(own) for own in shots], "search": told(search)},
     )
 
 
+def told(search: BeamSearch) -> str:
+    """How written answers are found, in words."""
+    return f"beam {search.size}, alpha {search.alpha:g}" if search.size > 1 else "greedy"
+
+
 def _settings(
-    task: Task, model: LanguageModel, *, shots: Sequence[Shots], seed: int, limit: int | None
+    task: Task, model: LanguageModel, *, shots: Sequence[Shots], seed: int, limit: int | None, search: BeamSearch
 ) -> list[_Setting]:
     items, pool = task.items("test"), task.items("train") if any(shots) else []
     room = Room(context=model.context, num_tokens=model.num_tokens)
@@ -83,6 +94,7 @@ def _settings(
             task=task,
             shots=own,
             seed=seed,
+            search=search,
             prompts={
                 int(place): make_prompt(task, items[place], pool, shots=own, seed=seed, room=room) for place in order
             },
@@ -95,7 +107,9 @@ def _run(model: LanguageModel, setting: _Setting, records: Records, progress: Pr
     prompts = setting.prompts
     open_items = [number for number in prompts if records.get(setting.key(number), prompts[number].text) is None]
     progress.advance(len(prompts) - len(open_items))
-    for place, answer in answers(model, setting.task, [prompts[number] for number in open_items]):
+    for place, answer in answers(
+        model, setting.task, [prompts[number] for number in open_items], search=setting.search
+    ):
         number = open_items[place]
         records.add(
             Record(

@@ -16,6 +16,8 @@ Readings taken, where the source leaves a choice or depends on what a row is bat
   results are the same, since what comes after cannot enter the set.
 - The greatest length is the input's plus 100, as its command line decodes; the paper (Vaswani et al. 2017, section 6.1)
   says 50. `extra_length` sets it.
+
+A language model's answer ends where its text does and not at an id: `ends` then says which hypotheses have.
 """
 
 from __future__ import annotations
@@ -40,6 +42,12 @@ class Stepper(Protocol):
     def reorder(self, rows: Int[Tensor, " M"]) -> None:
         """Go on with these of the rows, in this order; a row may come several times, or not at all."""
         ...
+
+
+class Ends(Protocol):
+    """Which hypotheses end with their last id; `rows` are those that they belong to, by number."""
+
+    def __call__(self, rows: Int[Tensor, " A"], ids: Int[Tensor, "A C T"]) -> Bool[Tensor, "A C"]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +79,7 @@ class BeamSearch:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """Ids without the end; `log_prob` is natural and counts the end where `is_finished`."""
+    """Ids without the end id; `log_prob` is natural and counts the end where `is_finished`."""
 
     ids: tuple[int, ...]
     log_prob: float
@@ -83,7 +91,7 @@ def beam_search(
     stepper: Stepper,
     first_ids: Int[Tensor, " B"],
     *,
-    end_id: int,
+    end_id: int | Ends,
     max_lengths: Sequence[int],
     search: BeamSearch = BeamSearch(),
 ) -> list[list[Hypothesis]]:
@@ -92,6 +100,7 @@ def beam_search(
     Args:
         stepper: Stands before `first_ids`: with them added it scores the first id of the result.
         first_ids: What begins each row's decoding, the start or a prompt's last id.
+        end_id: Ends a hypothesis and is no part of it; or what tells which end, with their last id then a part.
         max_lengths: Of each row, how many ids may come, the end included.
 
     Raises:
@@ -112,7 +121,7 @@ def beam_search(
         beams, parents = beams.grown(logits.float().log_softmax(-1), end_id)
         has_ended = beams.has_ended()
         for place in has_ended.nonzero().flatten().tolist():
-            results[int(beams.row[place])] = beams.results(place)
+            results[int(beams.row[place])] = beams.results(place, keeps_last=not isinstance(end_id, int))
         going = (~has_ended).nonzero().flatten()
         if not len(going):
             return results
@@ -160,21 +169,17 @@ class _Beams:
             finished=_Best(none, none, no_ids, lengths),
         )
 
-    def grown(self, log_probs: Float[Tensor, "N V"], end_id: int) -> tuple[_Beams, Int[Tensor, "A K"]]:
+    def grown(self, log_probs: Float[Tensor, "N V"], end_id: int | Ends) -> tuple[_Beams, Int[Tensor, "A K"]]:
         """All hypotheses one id longer, and from which alive one each new alive one comes."""
         size, num_ids, length = self.search.size, log_probs.shape[-1], self.length + 1
         total = self.alive.log_probs[..., None] + log_probs.view(-1, size, num_ids)
         num_candidates = min(2 * size, size * num_ids) if size > 1 else 1
         values, places = total.flatten(1).topk(num_candidates, dim=1)
         parents, ids = places // num_ids, places % num_ids
-        ends = ids == end_id
         so_far = self.alive.ids.gather(1, _deep(parents, self.length))
-        candidates = _Best(
-            values,
-            values / self.search.penalty(length),
-            torch.cat([so_far, ids[..., None]], dim=2),
-            torch.full_like(parents, length),
-        )
+        longer = torch.cat([so_far, ids[..., None]], dim=2)
+        ends = ids == end_id if isinstance(end_id, int) else end_id(self.row, longer)
+        candidates = _Best(values, values / self.search.penalty(length), longer, torch.full_like(parents, length))
         alive, chosen = _best(_masked(candidates, ends), size)
         filled = torch.nn.functional.pad(self.finished.ids, (0, 1))
         both = [self.finished._replace(ids=filled), _masked(candidates, ~ends)]
@@ -192,7 +197,7 @@ class _Beams:
         nothing_grows = self.alive.log_probs[:, 0] == -math.inf
         return (has_enough & (worst > bound)) | (self.max_length <= self.length) | nothing_grows
 
-    def results(self, place: int) -> list[Hypothesis]:
+    def results(self, place: int, *, keeps_last: bool) -> list[Hypothesis]:
         """The best finished hypotheses of a row, or if there is none the best alive ones."""
         is_finished = bool(self.finished.log_probs[place, 0] > -math.inf)
         best = self.finished if is_finished else self.alive._replace(scores=self.alive.log_probs)
@@ -200,7 +205,8 @@ class _Beams:
         for rank in range(self.search.num_results):
             log_prob, length = float(best.log_probs[place, rank]), int(best.lengths[place, rank])
             if log_prob > -math.inf:
-                ids = tuple(best.ids[place, rank, : length - is_finished].tolist())
+                num_ids = length - (is_finished and not keeps_last)
+                ids = tuple(best.ids[place, rank, :num_ids].tolist())
                 found.append(Hypothesis(ids, log_prob, float(best.scores[place, rank]), is_finished))
         return found
 

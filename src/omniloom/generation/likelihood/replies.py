@@ -16,8 +16,8 @@ from torch import Tensor
 
 from omniloom.generation.batch import WRITTEN
 from omniloom.generation.decoder import PreparedModel, RowDecoder
+from omniloom.generation.likelihood.feeding import Feeder
 from omniloom.generation.rules.logprobs import TokenScores, token_scores
-from omniloom.generation.steps import Share
 from omniloom.stream.grammar import NextIds, ReplyGrammar
 
 
@@ -67,7 +67,7 @@ def _scored(
     prepared: PreparedModel, asked: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]
 ) -> Iterator[tuple[int, Sequence[int], Float[Tensor, "T scores"]]]:
     """Of every reply its prompt's place, its ids and the scores before each of them; a prompt's replies in order."""
-    feeder = _Feeder(prepared)
+    feeder = Feeder(prepared)
     rows = []
     for prompt, _ in asked:
         row = RowDecoder(prepared)
@@ -85,40 +85,6 @@ def _scored(
             scores = [opening[place], *([later[place]] if place in later else [])]
             yield place, asked[place][1][number], torch.cat(scores)
             rows[place].truncate(len(asked[place][0]))
-
-
-class _Feeder:
-    """Takes what waits in rows through the model, a full step at a time."""
-
-    def __init__(self, prepared: PreparedModel) -> None:
-        self.grammar = prepared.grammar(WRITTEN)
-        self._step = prepared.new_step()
-        states = [
-            self.grammar.start(),
-            self.grammar.advance(self.grammar.start(), prepared.vocabulary.start_of("text")),
-        ]
-        self._ranges = sorted({pair for state in states for pair in self.grammar.score_ranges(state)})
-
-    def feed(self, rows: Sequence[RowDecoder], *, scores_all: bool) -> list[Float[Tensor, "T scores"]]:
-        """The scores after every position that waited in each row, or after the last one alone."""
-        found: list[list[Tensor]] = [[] for _ in rows]
-        while places := [place for place, row in enumerate(rows) if row.num_waiting]:
-            shares, taken, room = [], [], self._step.max_positions
-            for place in places[: self._step.max_positions]:
-                row = rows[place]
-                count = min(room, row.num_waiting)
-                if not count:
-                    break
-                num_scored = count if scores_all else int(count == row.num_waiting)
-                shares.append(Share(row.cache, row.waiting(count), num_scored))
-                taken.append(place)
-                room -= count
-            logits = self._step(shares, self._ranges)
-            parts = logits.split([share.num_scored for share in shares])
-            for place, share, part in zip(taken, shares, parts, strict=True):
-                share.cache.length += len(share.positions)
-                found[place].append(part.clone())  # the step's own memory holds them only until the next one
-        return [torch.cat(parts) for parts in found]
 
 
 def _logprob(grammar: ReplyGrammar, scores: Float[Tensor, "T scores"], reply: Sequence[int]) -> float:

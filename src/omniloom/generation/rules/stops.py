@@ -9,6 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def before_stop(text: str, stops: Sequence[str]) -> str:
+    """A whole text, cut where the stop string that is complete first begins, as `StopFinder` cuts it."""
+    finder = StopFinder(stops)
+    return finder.push(text) + finder.flush()
+
+
 class StopFinder:
     """Text as it comes, up to the stop string that is complete first; of those that end at one place, the longest.
 

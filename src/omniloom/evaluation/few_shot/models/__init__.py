@@ -1,5 +1,7 @@
 """What is evaluated, and adapters that make it so: torch models of text, omni checkpoints, served endpoints."""
 
+from omniloom.evaluation.few_shot.models.base import GREEDY as GREEDY
+from omniloom.evaluation.few_shot.models.base import PAPER_SEARCH as PAPER_SEARCH
 from omniloom.evaluation.few_shot.models.base import LanguageModel as LanguageModel
 from omniloom.evaluation.few_shot.models.base import Likelihood as Likelihood
 from omniloom.evaluation.few_shot.models.base import ScoreRequest as ScoreRequest

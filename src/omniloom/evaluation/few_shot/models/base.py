@@ -12,6 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from omniloom.generation.beam import BeamSearch
+
+GREEDY = BeamSearch(size=1)
+"""The likeliest token everywhere."""
+
+PAPER_SEARCH = BeamSearch(size=4, alpha=0.6)
+"""What GPT-3's answers in its own words were found by (Brown and others 2020, section 2.4)."""
+
 
 class Likelihood(NamedTuple):
     """The log-probability of a continuation, in nats, and the tokens that it holds."""
@@ -39,6 +47,15 @@ class WriteRequest:
     prefix: str
     stops: tuple[str, ...]
     max_tokens: int
+    search: BeamSearch = GREEDY
+
+
+@dataclass
+class TokenCount:
+    """Tokens of all prefixes, each with each of its continuations, and those that went through the model for them."""
+
+    asked: int = 0
+    computed: int = 0
 
 
 class LanguageModel(Protocol):
@@ -57,7 +74,7 @@ class LanguageModel(Protocol):
         ...
 
     def write(self, requests: Sequence[WriteRequest]) -> Iterator[tuple[int, str]]:
-        """For each request its place and what the model writes, the likeliest token everywhere."""
+        """For each request its place and what the model writes, as its search finds it."""
         ...
 
 

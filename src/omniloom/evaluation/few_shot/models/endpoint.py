@@ -64,6 +64,10 @@ class EndpointLanguageModel:
         return self._asked.each(self._scored_as_replies if is_ours else self._scored, requests)
 
     def write(self, requests: Sequence[WriteRequest]) -> Iterator[tuple[int, str]]:
+        if size := max((request.search.size for request in requests if request.search.size > 1), default=0):
+            raise ValueError(
+                f"{self._base_url} cannot be asked for a beam of {size}: the interface has none; leave --beam out"
+            )
         if requests:
             self._asked.facts()  # so that a wrong key or name is told at once
         return self._asked.each(self._written, requests)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from omniloom.evaluation.few_shot.models.base import Likelihood, ScoreRequest, WriteRequest, cut_at_stop
 from omniloom.evaluation.workers.identity import identity
 from omniloom.generation import Omni, Sampling, TextRules
+from omniloom.generation.beam import BeamSearch
 from omniloom.generation.rules.text_rules import MAX_STOPS
 
 OPENING = 6
@@ -38,16 +39,29 @@ class OmniLanguageModel:
                 yield place, tuple(Likelihood(own.logprob, own.num_tokens) for own in replies)
 
     def write(self, requests: Sequence[WriteRequest]) -> Iterator[tuple[int, str]]:
-        for stops, max_tokens in dict.fromkeys((own.stops, own.max_tokens) for own in requests):
-            places = [p for p, own in enumerate(requests) if (own.stops, own.max_tokens) == (stops, max_tokens)]
+        for kind in dict.fromkeys(_kind(own) for own in requests):
+            places = [place for place, own in enumerate(requests) if _kind(own) == kind]
             for start in range(0, len(places), self._batch_rows):
                 batch = places[start : start + self._batch_rows]
-                replies = self._omni.reply_batch(
-                    [requests[place].prefix for place in batch],
-                    sampling=Sampling(temperature=0.0),
-                    max_tokens=max_tokens,
-                    batch_rows=self._batch_rows,
-                    rules=TextRules(stop=stops[:MAX_STOPS]),
-                )
-                for place, reply in zip(batch, replies, strict=True):
-                    yield place, cut_at_stop(reply.text, stops)
+                yield from zip(batch, self._written([requests[place] for place in batch]), strict=True)
+
+    def _written(self, batch: Sequence[WriteRequest]) -> list[str]:
+        """The answers to requests of one kind."""
+        stops, max_tokens, search = _kind(batch[0])
+        prefixes = [own.prefix for own in batch]
+        if search.size > 1:
+            found = self._omni.search(prefixes, search, max_tokens=max_tokens, stops=stops, batch_rows=self._batch_rows)
+            return [best.text for best, *_ in found]
+        replies = self._omni.reply_batch(
+            prefixes,
+            sampling=Sampling(temperature=0.0),
+            max_tokens=max_tokens,
+            batch_rows=self._batch_rows,
+            rules=TextRules(stop=stops[:MAX_STOPS]),
+        )
+        return [cut_at_stop(reply.text, stops) for reply in replies]
+
+
+def _kind(request: WriteRequest) -> tuple[tuple[str, ...], int, BeamSearch]:
+    """What requests that are written together have in common."""
+    return request.stops, request.max_tokens, request.search

@@ -1,27 +1,31 @@
 """A causal torch model of text: any module with the call signature of transformers' causal models.
 
 That signature is what most models of text have, and its cache is what lets a prefix be computed once for all of its
-continuations. Prefixes of a batch are padded on the left, so that all end at one place; each row of the cache is then
-repeated for its continuations, which are padded on the right. Rejected: scoring prefix and continuation as one row each
-(the prefix again for every option), and `generate` of transformers, which a module of one's own does not have.
+continuations, and what all prefixes begin with once for all of them. Rejected: scoring prefix and continuation as one
+row each (the prefix again for every option), and `generate` of transformers, which a module of one's own does not have.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from omniloom.codecs.base import fingerprint
-from omniloom.evaluation.few_shot.models.base import Likelihood, ScoreRequest, WriteRequest, cut_at_stop
+from omniloom.evaluation.few_shot.models.base import Likelihood, ScoreRequest, TokenCount, WriteRequest, cut_at_stop
+from omniloom.evaluation.few_shot.models.causal_rows import CausalModel, CausalRows, SharedBeginning, common_ids
+from omniloom.generation.beam import BeamSearch, beam_search
 
 BATCH_TOKENS = 8192
-"""Most positions that go through the model at once, padding included."""
+"""Most positions that are held at once, padding included."""
+
+SCORED_TOKENS = 2048
+"""Most that go through the model at once where options are scored: what is worked on then stays in a core's cache
+(benchmarks/evaluation/bench_few_shot.py). Written answers gain more from many rows at each step."""
 
 
 class Tokens(Protocol):
@@ -51,16 +55,17 @@ class TorchLanguageModel:
         Raises:
             ValueError: If the model cannot go on from a cache.
         """
-        taken = inspect.signature(model.forward).parameters
-        if missing := {"input_ids", "attention_mask", "position_ids", "past_key_values", "use_cache"} - set(taken):
-            raise ValueError(f"the model's forward takes no {', '.join(sorted(missing))}; wrap it in one that does")
-        self._model = model.eval()
-        self._keeps = {"logits_to_keep": 1} if "logits_to_keep" in taken else {}
+        self._model = CausalModel(model)
         self._tokens = tokens
         self._start_ids, self._end_ids = list(start_ids), frozenset(end_ids)
         self._batch_tokens = batch_tokens
         self.context = context
         self.name = name or f"{type(model).__name__} {fingerprint({}, dict(model.state_dict()))}"
+
+    @property
+    def count(self) -> TokenCount:
+        """Of all that was asked of it so far."""
+        return self._model.count
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str, *, device: str | None = None) -> TorchLanguageModel:
@@ -85,16 +90,32 @@ class TorchLanguageModel:
         return len(self._start_ids) + len(self._tokens.encode(text))
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, tuple[Likelihood, ...]]]:
+        if not requests:
+            return
         split = [self._split(request) for request in requests]
-        for places in self._batches([len(shared) + max(map(len, rests)) for shared, rests in split]):
-            yield from zip(places, self._scored([split[place] for place in places]), strict=True)
+        beginning = self._beginning([shared for shared, _ in split])
+        sizes = [len(shared) + sum(map(len, rests)) - beginning.length for shared, rests in split]
+        most = min(SCORED_TOKENS, self._batch_tokens)
+        for places in self._batches(sizes, beginning.length, most):
+            yield from zip(places, self._scored([split[place] for place in places], beginning), strict=True)
 
     def write(self, requests: Sequence[WriteRequest]) -> Iterator[tuple[int, str]]:
-        prefixes = [self._start_ids + self._tokens.encode(request.prefix) for request in requests]
-        sizes = [len(ids) + request.max_tokens for ids, request in zip(prefixes, requests, strict=True)]
-        for places in self._batches(sizes):
-            texts = self._written([prefixes[place] for place in places], [requests[place] for place in places])
-            yield from zip(places, texts, strict=True)
+        for search in dict.fromkeys(request.search for request in requests):
+            own = [place for place, request in enumerate(requests) if request.search == search]
+            prefixes = [self._start_ids + self._tokens.encode(requests[place].prefix) for place in own]
+            beginning = self._beginning(prefixes)
+            sizes = [
+                search.size * (len(ids) + requests[place].max_tokens) - beginning.length
+                for ids, place in zip(prefixes, own, strict=True)
+            ]
+            for numbers in self._batches(sizes, beginning.length * search.size, self._batch_tokens):
+                batch = [requests[own[number]] for number in numbers]
+                texts = self._written([prefixes[number] for number in numbers], batch, search, beginning)
+                yield from zip([own[number] for number in numbers], texts, strict=True)
+
+    @torch.inference_mode()
+    def _beginning(self, rows: Sequence[Sequence[int]]) -> SharedBeginning:
+        return SharedBeginning(self._model, rows)
 
     def _split(self, request: ScoreRequest) -> tuple[list[int], list[list[int]]]:
         """The ids that all continuations share with the prefix, and what each has beyond them.
@@ -103,7 +124,7 @@ class TorchLanguageModel:
         continuation.
         """
         wholes = [self._start_ids + self._tokens.encode(request.prefix + own) for own in request.continuations]
-        shared = _common(self._start_ids + self._tokens.encode(request.prefix), *wholes)
+        shared = common_ids(self._start_ids + self._tokens.encode(request.prefix), *wholes)
         rests = [whole[len(shared) :] for whole in wholes]
         if not shared or not all(rests):
             raise ValueError(
@@ -112,105 +133,109 @@ class TorchLanguageModel:
             )
         return shared, rests
 
-    def _batches(self, sizes: Sequence[int]) -> Iterator[list[int]]:
-        """Places of rows that go together, the longest first."""
+    def _batches(self, sizes: Sequence[int], num_held: int, most: int) -> Iterator[list[int]]:
+        """Places of rows that go together, the longest first: of `sizes`, each beside `num_held` that it holds too."""
         order = sorted(range(len(sizes)), key=lambda place: sizes[place], reverse=True)
         while order:
-            count = max(1, self._batch_tokens // sizes[order[0]])
+            largest = sizes[order[0]]
+            count = max(1, min(most // largest, self._batch_tokens * 4 // (largest + num_held)))
             yield order[:count]
             order = order[count:]
 
     @torch.inference_mode()
-    def _scored(self, batch: Sequence[tuple[list[int], list[list[int]]]]) -> list[tuple[Likelihood, ...]]:
-        logits, cache, mask = self._begin([shared for shared, _ in batch])
-        owners = [row for row, (_, rests) in enumerate(batch) for _ in rests]
+    def _scored(
+        self, batch: Sequence[tuple[list[int], list[list[int]]]], beginning: SharedBeginning
+    ) -> list[tuple[Likelihood, ...]]:
+        rows = CausalRows(self._model, [shared for shared, _ in batch], beginning)
+        self.count.asked += sum(len(shared) + len(rest) for shared, rests in batch for rest in rests)
         rests = [rest for _, own in batch for rest in own]
-        device = logits.device
-        own_rows = torch.tensor(owners, device=device)
-        first = logits.log_softmax(-1)[own_rows, torch.tensor([rest[0] for rest in rests], device=device)]
-        totals = first.double()
+        owners = torch.tensor([row for row, (_, own) in enumerate(batch) for _ in own], device=rows.logits.device)
+        starts = torch.tensor([rest[0] for rest in rests], device=rows.logits.device)
+        totals = rows.logits.log_softmax(-1)[owners, starts].double()
         if max(map(len, rests)) > 1:
-            totals = totals + self._later(cache, mask[own_rows], own_rows, rests)
+            rows.reorder(owners)
+            totals = totals + _later(rows, rests)
         values = iter(zip(totals.tolist(), map(len, rests), strict=True))
         return [tuple(Likelihood(*next(values)) for _ in own) for _, own in batch]
 
-    def _later(
-        self, cache: Any, mask: Int[Tensor, "R S"], rows: Int[Tensor, " R"], rests: Sequence[Sequence[int]]
-    ) -> Float[Tensor, " R"]:
-        """The log-probability of what comes after each continuation's first token, going on from its prefix's row."""
-        cache.batch_select_indices(rows)
-        # The last token is only predicted; ids that fill a row up come after all that counts.
-        given = pad_sequence([torch.tensor(rest[:-1], dtype=torch.long) for rest in rests], batch_first=True).to(
-            mask.device
-        )
-        asked = pad_sequence([torch.tensor(rest[1:]) for rest in rests], batch_first=True).to(mask.device)
-        lengths = torch.tensor([len(rest) - 1 for rest in rests], device=mask.device)
-        is_real = torch.arange(given.shape[1], device=mask.device) < lengths[:, None]
-        positions = mask.sum(1, keepdim=True) + torch.arange(given.shape[1], device=mask.device)
-        logits = self._model(
-            input_ids=given,
-            attention_mask=torch.cat([mask, is_real.long()], dim=1),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        ).logits
-        logprobs = logits.float().log_softmax(-1).gather(-1, asked[..., None])[..., 0].double()
-        return logprobs.where(is_real, 0.0).sum(1)
-
     @torch.inference_mode()
-    def _written(self, prefixes: Sequence[list[int]], requests: Sequence[WriteRequest]) -> list[str]:
-        logits, cache, mask = self._begin(prefixes)
+    def _written(
+        self,
+        prefixes: Sequence[list[int]],
+        requests: Sequence[WriteRequest],
+        search: BeamSearch,
+        beginning: SharedBeginning,
+    ) -> list[str]:
+        begun = CausalRows(self._model, prefixes, beginning)
+        self.count.asked += sum(map(len, prefixes))
+        found = self._likeliest(begun, prefixes, requests) if search.size == 1 else []
+        if search.size > 1:
+            lengths = [request.max_tokens for request in requests]
+            first_ids = torch.zeros(len(prefixes), dtype=torch.long, device=begun.logits.device)
+
+            def ends(rows: Int[Tensor, " A"], ids: Int[Tensor, "A C T"]) -> Bool[Tensor, "A C"]:
+                own = zip(rows.tolist(), ids.tolist(), strict=True)
+                told = [[self._ends(prefixes[n], list(written), requests[n]) for written in row] for n, row in own]
+                return torch.tensor(told, device=ids.device)
+
+            results = beam_search(begun, first_ids, end_id=ends, max_lengths=lengths, search=search)
+            found = [self._without_end(best.ids) for best, *_ in results]
+        self.count.asked += sum(map(len, found))
+        texts = [self._text(prefix, written) for prefix, written in zip(prefixes, found, strict=True)]
+        return [cut_at_stop(text, request.stops) for text, request in zip(texts, requests, strict=True)]
+
+    def _likeliest(
+        self, rows: CausalRows, prefixes: Sequence[list[int]], requests: Sequence[WriteRequest]
+    ) -> list[list[int]]:
+        """The likeliest token at each place, until all rows end; those that have are left out of what is computed."""
         written: list[list[int]] = [[] for _ in prefixes]
-        texts = [""] * len(prefixes)
-        is_open = [True] * len(prefixes)
+        going = list(range(len(prefixes)))
+        logits = rows.logits
         while True:
             picked = logits.argmax(-1)
-            for row, token in enumerate(picked.tolist()):
-                if is_open[row]:
-                    is_open[row] = self._take(token, written[row], requests[row])
-                    texts[row] = self._text(prefixes[row], written[row])
-                    is_open[row] &= cut_at_stop(texts[row], requests[row].stops) == texts[row]
-            if not any(is_open):
-                return [cut_at_stop(text, request.stops) for text, request in zip(texts, requests, strict=True)]
-            positions = mask.sum(1, keepdim=True)
-            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-            out = self._model(
-                input_ids=picked[:, None],
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-            )
-            logits, cache = out.logits[:, -1].float(), out.past_key_values
+            for number, token in zip(going, picked.tolist(), strict=True):
+                written[number].append(token)
+            open_places = [
+                place
+                for place, number in enumerate(going)
+                if len(written[number]) < requests[number].max_tokens
+                and not self._ends(prefixes[number], written[number], requests[number])
+            ]
+            if not open_places:
+                return [self._without_end(ids) for ids in written]
+            if len(open_places) < len(going):
+                kept = torch.tensor(open_places, device=picked.device)
+                rows.reorder(kept)
+                picked, going = picked[kept], [going[place] for place in open_places]
+            logits = rows.add(picked)
 
-    def _take(self, token: int, written: list[int], request: WriteRequest) -> bool:
-        """Add a token, and whether another may follow."""
-        if token in self._end_ids:
-            return False
-        written.append(token)
-        return len(written) < request.max_tokens
+    def _ends(self, prefix: list[int], written: list[int], request: WriteRequest) -> bool:
+        """Whether nothing may follow the last token."""
+        if written[-1] in self._end_ids:
+            return True
+        text = self._text(prefix, written)
+        return cut_at_stop(text, request.stops) != text
+
+    def _without_end(self, ids: Sequence[int]) -> list[int]:
+        return list(ids[:-1] if ids and ids[-1] in self._end_ids else ids)
 
     def _text(self, prefix: list[int], written: list[int]) -> str:
         """What was written, behind the prefix's last token: some tokenizers drop the space of what comes first."""
         before = self._tokens.decode(prefix[-1:])
         return self._tokens.decode([*prefix[-1:], *written])[len(before) :]
 
-    def _begin(self, rows: Sequence[list[int]]) -> tuple[Float[Tensor, "B V"], Any, Int[Tensor, "B S"]]:
-        """The scores after each row, the cache, and which of its places are real."""
-        device = next(self._model.parameters()).device
-        width = max(map(len, rows))
-        ids = torch.tensor([[*[0] * (width - len(row)), *row] for row in rows], device=device)
-        mask = torch.tensor([[*[0] * (width - len(row)), *[1] * len(row)] for row in rows], device=device)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        out = self._model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=None,
-            use_cache=True,
-            **self._keeps,
-        )
-        return out.logits[:, -1].float(), out.past_key_values, mask
+
+def _later(rows: CausalRows, rests: Sequence[Sequence[int]]) -> Float[Tensor, " R"]:
+    """The log-probability of what comes after each continuation's first token, going on from its prefix's row."""
+    device = rows.logits.device
+    # The last token is only predicted; ids that fill a row up come after all that counts.
+    given = pad_sequence([torch.tensor(rest[:-1], dtype=torch.long) for rest in rests], batch_first=True).to(device)
+    asked = pad_sequence([torch.tensor(rest[1:], dtype=torch.long) for rest in rests], batch_first=True).to(device)
+    lengths = torch.tensor([len(rest) - 1 for rest in rests], device=device)
+    is_real = torch.arange(given.shape[1], device=device) < lengths[:, None]
+    logits = rows.scores_of(given, is_real.long())
+    logprobs = logits.log_softmax(-1).gather(-1, asked[..., None])[..., 0].double()
+    return logprobs.where(is_real, 0.0).sum(1)
 
 
 class Plain:
@@ -225,16 +250,6 @@ class Plain:
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
-
-
-def _common(*rows: Sequence[int]) -> list[int]:
-    """The ids with which all of these rows begin."""
-    found = []
-    for ids in zip(*rows, strict=False):
-        if len(set(ids)) > 1:
-            break
-        found.append(ids[0])
-    return found
 
 
 def _one(token: int | None) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,12 @@ def add_arguments(group: OptionGroup) -> None:
     )
     group.add_argument("--context", type=positive_int, metavar="N", help="of the endpoint, in tokens (default: 2048)")
     group.add_argument(
+        "--beam",
+        type=positive_int,
+        metavar="SIZE",
+        help="search written answers; 4 as GPT-3 did (default: greedily)",
+    )
+    group.add_argument(
         "--seen", nargs="+", type=Path, metavar="TEXT", help="training texts: only tell which items stand in them"
     )
 
@@ -40,7 +47,13 @@ def number_of_shots(text: str) -> int | str:
 
 
 def run(job: Job) -> SuiteReport:
-    from omniloom.evaluation.few_shot import chosen_tasks, evaluate_few_shot, load_task_file, look_for
+    from omniloom.evaluation.few_shot import (
+        PAPER_SEARCH,
+        chosen_tasks,
+        evaluate_few_shot,
+        load_task_file,
+        look_for,
+    )
     from omniloom.evaluation.few_shot.runner import SETTINGS
 
     options = job.options
@@ -57,6 +70,7 @@ def run(job: Job) -> SuiteReport:
         seed=job.seed,
         limit=job.limit,
         results=job.results,
+        search=replace(PAPER_SEARCH, size=options.beam or 1),
     )
     return _scored(job, report)
 
