@@ -340,7 +340,7 @@ def test_evaluate_turns_writes_what_it_measured(
     assert drawn == [({"turns": 1}, tmp_path / "t.png")]
     assert main(["evaluate", "turns", "--splits", "new"]) == 2
     assert main(["evaluate", "world", *files]) == 2
-    assert "--figure belongs to turns; leave it out for world" in capsys.readouterr().err
+    assert "--figure belongs to turns and code; leave it out for world" in capsys.readouterr().err
 
 
 def test_reproduce_fails_where_a_claim_does_not_hold(

@@ -14,6 +14,7 @@ import pytest
 from omniloom.cli.parsing import Parser
 from omniloom.data.chat_files import read_chats
 from omniloom.data.chat_shards import read_shard
+from omniloom.sandbox import Sandbox, SandboxUnavailable
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,6 +90,16 @@ def test_the_page_on_translating_shows_the_example() -> None:
     shown = page.split("```python\n")[1].partition("```")[0]
     code = (ROOT / "examples" / "translate.py").read_text(encoding="utf-8")
     assert all(line in code for line in shown.splitlines())
+
+
+def test_programs_are_judged(tmp_path: Path) -> None:
+    try:
+        Sandbox().close()
+    except SandboxUnavailable as error:
+        pytest.skip(f"no containment here: {error}")
+    lines = run("judge_programs.py", folder=tmp_path).splitlines()
+    assert [line.split()[0] for line in lines[:6]] == ["passed", "failed", "passed", "failed", "failed", "failed"]
+    assert lines[6:] == ["pass@1 0.333", "pass@2 0.600", "pass@4 0.933"]
 
 
 def test_the_page_on_problems_shows_the_example() -> None:

@@ -6,22 +6,14 @@ import os
 import platform
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from omniloom.sandbox import Job, Limits, Result, Sandbox
-from tests.sandbox.conftest import read_programs
-
-ATTACKS = read_programs("attacks.txt")
-TEST = "assert solve() == 'it worked'"
-"""Passed by an attack that succeeds and by no other."""
-
-LIMITS = Limits(wall_s=10.0, memory_bytes=256 << 20, disk_bytes=8 << 20)
-HASTY = replace(LIMITS, wall_s=1.0)
-"""For attacks that would never end."""
+from omniloom.evaluation.code.attacks import ATTACKS
+from omniloom.evaluation.code.attacks.run import ATTACK_TEST, LIMITS, ended, expected_end, limits_of
+from omniloom.sandbox import Job, Result, Sandbox
 
 CALLS = {
     "ptrace": (101, 117, (16, 1, 0, 0)),
@@ -89,9 +81,8 @@ def solve():
 
 def attack(sandbox: Sandbox, program: str, *, expected: str) -> Result:
     """Run it with everything that it may be after in reach of a careless sandbox."""
-    limits = HASTY if expected.startswith("timed_out") else LIMITS
-    result = sandbox.run(Job(program=program, test=TEST, limits=limits))
-    told = f"{result.outcome} {result.signal}{result.error_type} {result.message}"
+    result = sandbox.run(Job(program=program, test=ATTACK_TEST, limits=limits_of(expected)))
+    told = ended(result)
     assert not result.passed, result
     assert re.match(expected, told), f"contained, but not as it should be: {told}\n{result}"
     return result
@@ -107,8 +98,7 @@ def test_attacks_are_contained_and_fail(sandbox: Sandbox, name: str) -> None:
     if name == "a 32-bit call" and platform.machine() != "x86_64":
         pytest.skip("system calls: only x86-64 has a second table")
     before = inhabitants()
-    expected = ATTACKS[name].partition("\n")[0].removeprefix("# ")
-    attack(sandbox, ATTACKS[name], expected=expected)
+    attack(sandbox, ATTACKS[name], expected=expected_end(ATTACKS[name]))
     assert inhabitants() == before, "a process is left"
     assert sandbox.run(Job(program="def solve(): return 1", test="assert solve() == 1", limits=LIMITS)).passed
 

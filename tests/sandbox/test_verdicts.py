@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from omniloom.evaluation.code.attacks import FORGERS
+from omniloom.evaluation.code.attacks.run import SECRET_TEST
 from omniloom.sandbox import Job, Outcome, Result, Sandbox
 from tests.sandbox.conftest import PATIENT, read_programs
 
@@ -44,16 +46,9 @@ def test_helpers_of_the_prompt_are_the_judges_own(sandbox: Sandbox) -> None:
     assert judged(sandbox, cheat, test).passed, "without the prelude the test asks the program for `poly`"
 
 
-FORGERS = read_programs("forgers.txt")
-SECRET = """
-assert solve([7]) == 'the secret 83741'
-assert list(map(lambda x: solve([x]) == x * 1000003, [5, 9])) == [True, True]
-"""
-
-
 @pytest.mark.parametrize("name", FORGERS)
 def test_no_program_passes_but_by_right_answers(sandbox: Sandbox, name: str) -> None:
-    result = judged(sandbox, FORGERS[name], SECRET)
+    result = judged(sandbox, FORGERS[name], SECRET_TEST)
     assert not result.passed, result
 
 

@@ -132,6 +132,14 @@ recipes.add(
     ),
 )
 recipes.add(
+    "code",
+    Recipe(
+        summary="a small model of code: the standard library, then functions: 15 minutes on one core",
+        configure=_later("omniloom.recipes.code:CodeRecipe"),
+        run=_later("omniloom.recipes.code:train_code"),
+    ),
+)
+recipes.add(
     "dall-e",
     Recipe(
         summary="pictures from words: a discrete VAE, one stream, a reranker and a judge; about an hour of one core",

@@ -90,3 +90,10 @@ reproductions.add(
         module="omniloom.reproductions.pytorch",
     ),
 )
+reproductions.add(
+    "codex",
+    Reproduction(
+        summary="functions from docstrings: many samples run contained, counted without bias, one chosen of them",
+        module="omniloom.reproductions.codex",
+    ),
+)

@@ -15,5 +15,6 @@ from omniloom.training.parallel import joined as joined
 from omniloom.training.protocols import Batches as Batches
 from omniloom.training.protocols import Objective as Objective
 from omniloom.training.record import record_config as record_config
+from omniloom.training.schedule import Cosine as Cosine
 from omniloom.training.schedule import Noam as Noam
 from omniloom.training.schedule import WarmupStableDecay as WarmupStableDecay

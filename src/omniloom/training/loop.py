@@ -33,7 +33,7 @@ from omniloom.training.optimizers import AdamW, Muon
 from omniloom.training.parallel import Processes
 from omniloom.training.precision import uses_autocast
 from omniloom.training.protocols import AnyBatch, Batches, LoopConfig, Objective, Parallel
-from omniloom.training.schedule import WarmupStableDecay
+from omniloom.training.schedule import Cosine, WarmupStableDecay
 from omniloom.training.sharding import gathered, is_sharded, load_model_state, load_optimizer_state, spread
 
 M = TypeVar("M", bound=nn.Module)
@@ -52,7 +52,7 @@ class TrainingConfig:
     num_rows: int = 4
     accumulate: int = 1
     optimizer: AdamW | Muon = field(default_factory=Muon)
-    schedule: WarmupStableDecay = field(default_factory=WarmupStableDecay)
+    schedule: WarmupStableDecay | Cosine = field(default_factory=WarmupStableDecay)
     weights: LossWeights = field(default_factory=LossWeights)
     clip_norm: float = 1.0
     autocast: bool | None = None

@@ -1,12 +1,14 @@
-"""The learning rate over a run: warm-up, stable, decay; or the rate of the encoder-decoder Transformer.
+"""The learning rate over a run: warm-up, stable, decay; a cosine; or the rate of the encoder-decoder Transformer.
 
 The stable stretch lets a run be lengthened without planning its end (Hu et al. 2024, MiniCPM, section 4); the decay is
-linear to zero, which did at least as well as a cosine in that paper's comparison and in Bergsma et al. 2025. `Noam` is
-Tensor2Tensor's, after Vaswani et al. 2017, section 5.3; it knows no end, so a run may go on as long as it gains.
+linear to zero, which did at least as well as a cosine in that paper's comparison and in Bergsma et al. 2025. The cosine
+is what Codex was fine-tuned with. `Noam` is Tensor2Tensor's, after Vaswani et al. 2017, section 5.3; it knows no end,
+so a run may go on as long as it gains.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -29,6 +31,27 @@ class WarmupStableDecay:
         decay_steps = self.decay_fraction * num_steps
         decay = min(1.0, (num_steps - step) / decay_steps) if decay_steps else 1.0
         return max(0.0, min(warmup, decay))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine:
+    """Linear warm-up over `warmup_steps`, then half a cosine down to `last` of the rate (Loshchilov & Hutter 2017)."""
+
+    warmup_steps: int = 175
+    last: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.warmup_steps < 0:
+            raise ValueError(f"warmup_steps must not be negative, got {self.warmup_steps}")
+        if not 0 <= self.last <= 1:
+            raise ValueError(f"last must be between 0 and 1, got {self.last}")
+
+    def scale(self, step: int, *, num_steps: int) -> float:
+        """The factor on the base rate at `step` (from 0) of `num_steps`."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        share = min(1.0, (step - self.warmup_steps) / max(1, num_steps - self.warmup_steps))
+        return self.last + (1 - self.last) * (1 + math.cos(math.pi * share)) / 2
 
 
 @dataclass(frozen=True, kw_only=True)

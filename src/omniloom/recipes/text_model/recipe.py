@@ -65,15 +65,19 @@ class TextModelRecipe:
     seed: int = 0
 
 
-def train_text_model(recipe: TextModelRecipe, examples: Sequence[TextExample], *, out: Path) -> Path:
+def train_text_model(
+    recipe: TextModelRecipe, examples: Sequence[TextExample], *, out: Path, codec: TextCodec | None = None
+) -> Path:
     """Codec and model from nothing, or what of them is not done yet; returns the folder for use.
+
+    With a `codec` of one's own none is trained, and the recipe's words on it do not count.
 
     Raises:
         ValueError: If there is no example, one is longer than a row, or `out` was begun with others.
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
     """
     record_config(out, recipe)
-    codecs = CodecSet.of_text(_codec(recipe, examples, out / "codec"))
+    codecs = CodecSet.of_text(codec or _codec(recipe, examples, out / "codec"))
     with seeded("text model weights", recipe.seed):
         model = OmniModel(recipe.model, codecs.vocabulary())
     return _trained(model, codecs, examples, recipe.training, out=out, seed=recipe.seed)
