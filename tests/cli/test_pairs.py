@@ -240,3 +240,28 @@ def test_a_search_compares_its_draws_and_goes_on(tmp_path: Path, capsys: pytest.
     assert "did you mean 'pig_latin_range'" in refused(
         capsys, "train", *NAMES, "--search", "2", "--ranges", "pig_latin_rang"
     )
+
+
+def test_the_omni_model_learns_from_the_same_pairs(tmp_path: Path) -> None:
+    small = {"training.num_steps": 1, "training.num_rows": 1, "num_examples": 4, "num_processes": 1}
+    settings = [text for path, value in small.items() for text in ("--set", f"{path}={value}")]
+    out = tmp_path / "omni"
+    command = ["train", *NAMES[:4], "--model", "omni", "--out", str(out), *settings, "--set", "training.tensorboard=0"]
+    assert main(command) == 0
+    assert (out / "checkpoint" / "model.safetensors").is_file()
+    index = json.loads((out / "data" / "index.json").read_text())
+    assert index["tasks"] == ["pig_latin.pair"]
+
+
+def test_a_terminal_is_asked_and_answered_line_by_line(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal("spam\neggs\n\nnever read\n"))
+    assert decode(trained) == 0
+    shown = capsys.readouterr()
+    assert shown.err.count("> ") == 3 and "transformer on pig_latin" in shown.err
+    assert len(shown.out.splitlines()) == 2

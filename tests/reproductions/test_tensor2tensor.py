@@ -56,6 +56,7 @@ def test_bars_of_scan() -> None:
     assert system.scan_rows({"scan_simple": scores(95.0)})[0].holds is True
     assert rows[1].here == "0.0 % of 4,182" and rows[1].bar == "reported"
     assert [row.holds for row in system.translation_rows(None)] == ["not tested"] * 3
+    assert system.marked_row({"translated": 30.0, "source copied": 31.0, "word for word": 2.0}).holds is False
 
 
 def finished(folder: Path, config: Any, value: float) -> None:
@@ -70,6 +71,8 @@ def finished(folder: Path, config: Any, value: float) -> None:
 
 def test_what_is_trained_is_not_trained_again(tmp_path: Path) -> None:
     finished(tmp_path / runs.ENGLISH_FRENCH, runs.english_french(), 40.0)
+    marked = {"translated": 40.0, "source copied": 30.0, "word for word": 35.0}
+    (tmp_path / runs.ENGLISH_FRENCH / "with_markup.json").write_text(json.dumps(marked))
     for problem in runs.SCAN:
         finished(tmp_path / problem, runs.scan(problem), 97.0)
     result = reproductions.get("tensor2tensor").run(effort="usual", out=tmp_path, checkpoint="tiny")
@@ -84,4 +87,4 @@ def test_quick_leaves_the_long_runs_out(tmp_path: Path) -> None:
     result = system.reproduce(effort="quick", out=tmp_path)
     assert result.holds == "not tested" and not result.has_failed
     untested = [row.name for row in result.rows if row.holds == "not tested"]
-    assert len(untested) == 6 and untested[0].startswith("EN–FR BLEU") and untested[3].startswith("scan_simple")
+    assert len(untested) == 7 and untested[0].startswith("EN–FR BLEU") and untested[4].startswith("scan_simple")

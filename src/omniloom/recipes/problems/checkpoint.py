@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 
 KIND = "pairs"
 WEIGHTS = "model.safetensors"
+SETTINGS = {"problem", "metric", "model", "config", "vocabulary"}
+"""What config.json says beside the kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,7 @@ def load_pairs(folder: str | Path, *, user_file: Path | None = None) -> PairChec
         run_user_file(user_file)
     read_manifest(folder)
     data = _read_json(folder / "config.json")
-    if not isinstance(data, dict) or data.get("kind") != KIND:
+    if not isinstance(data, dict) or data.get("kind") != KIND or not data.keys() >= SETTINGS:
         raise ValueError(
             f"{folder} holds no model of pairs; give the checkpoint folder of a run of omniloom train --problem"
         )
@@ -106,8 +107,8 @@ def load_pairs(folder: str | Path, *, user_file: Path | None = None) -> PairChec
     vocabulary = from_dict(Seq2SeqVocabulary, data["vocabulary"])
     model: Any = sequence_models.get(data["model"])(from_dict(Seq2SeqConfig, data["config"]), vocabulary)
     if encoders.target.num_ids != vocabulary.size:
-        raise ValueError(f"{folder} has {encoders.target.num_ids} ids in its vocabulary.json and a model of "
-                         f"{vocabulary.size}; copy the folder again")  # fmt: skip
+        told = f"a vocabulary.json of {encoders.target.num_ids} ids and a model of {vocabulary.size}"
+        raise ValueError(f"{folder} holds {told}; copy the folder again")
     try:
         model.load_state_dict(load_file(str(folder / WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:
@@ -138,11 +139,6 @@ def card_of(config: ProblemRun, problem: PairProblem, scores: Mapping[str, Any])
         f"| | metric | score |\n|---|---|---|\n{table}\n"
         f"{scores['test']['num_answers']} pairs; {scores['test']['signature']}\n"
     )
-
-
-def as_module(checkpoint: PairCheckpoint) -> torch.nn.Module:
-    """The model as the module that it is."""
-    return cast(torch.nn.Module, checkpoint.model)
 
 
 def _write_json(path: Path, data: Any) -> None:

@@ -69,15 +69,17 @@ def answers_of(
     title: str = "decoding",
     is_shown: bool = True,
 ) -> list[str]:
-    """The best answer to each text; progress is shown unless `is_shown` is False.
+    """The best answer to each text, its markup put back; progress is shown unless `is_shown` is False.
 
     Raises:
         ValueError: If a text holds what the vocabulary has no id for; it is named by its place.
     """
-    rows = []
+    markup, rows, pieces = encoders.markup, [], []
     for number, text in enumerate(texts, start=1):
+        plain, own = (text, []) if markup is None else markup.taken_out(text)
+        pieces.append(own)
         try:
-            rows.append(encoders.source.encode(text))
+            rows.append(encoders.source.encode(plain))
         except ValueError as error:
             raise ValueError(f"text {number}: {error}") from error
     if is_shown:
@@ -85,7 +87,10 @@ def answers_of(
             found = translate(model, rows, search, on_batch=progress.advance)
     else:
         found = translate(model, rows, search)
-    return [encoders.target.decode(best.ids) for best, *_ in found]
+    answers = [encoders.target.decode(best.ids) for best, *_ in found]
+    if markup is None:
+        return answers
+    return [markup.put_back(answer, own) for answer, own in zip(answers, pieces, strict=True)]
 
 
 def measure(

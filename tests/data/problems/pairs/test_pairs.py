@@ -13,6 +13,7 @@ from omniloom.data.problems.base import problems
 from omniloom.data.problems.mix import Mixture, WorldMix
 from omniloom.data.problems.pairs import (
     PAIR_SPLITS,
+    Markup,
     PairEncoders,
     PairProblem,
     PairsProblem,
@@ -140,7 +141,9 @@ def test_encoders_are_json_and_back() -> None:
     assert tokens.words == ("a", "b", "c") and tokens.encode("c a") == [4, 2, 1]
     shared = PairEncoders.from_json(PairEncoders(source=SUBWORDS, target=SUBWORDS).to_json())
     assert shared.is_shared and shared.source.encode("allez 3") == SUBWORDS.encode("allez 3")
-    apart = PairEncoders.from_json(PairEncoders(source=tokens, target=SUBWORDS).to_json())
+    markup = Markup(pattern="<[^>]*>", sign="@")
+    apart = PairEncoders.from_json(PairEncoders(source=tokens, target=SUBWORDS, markup=markup).to_json())
+    assert apart.markup == markup and shared.markup is None
     assert not apart.is_shared and apart.source.encode("b") == [3, 1] and apart.target.num_ids == SUBWORDS.num_ids
     for data in ({}, {"target": {"kind": "runes"}}, {"target": {"kind": "subwords", "tokenizer": {"version": "1.0"}}}):
         with pytest.raises(ValueError, match="copy the folder again"):
@@ -149,6 +152,14 @@ def test_encoders_are_json_and_back() -> None:
         tokens.decode([2, 5])
     with pytest.raises(ValueError, match="a vocabulary needs words"):
         TokenEncoder(["a", "a"])
+
+
+def test_markup_goes_round_the_model() -> None:
+    markup = Markup(pattern="<[^>]*>", sign="@")
+    text, pieces = markup.taken_out("see <a> or <b@>")
+    assert (text, pieces) == ("see @ or @", ["<a>", "<b@>"])
+    assert markup.put_back(text, pieces) == "see <a> or <b@>"
+    assert markup.put_back("@ @ @", pieces) == "<a> <b@> @" and markup.put_back("none", pieces) == "none"
 
 
 def test_bleu_is_that_of_sacrebleu_with_its_signature() -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,9 +76,9 @@ def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         digests[path] = hashlib.sha256(text.encode()).hexdigest()
     monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path))
     monkeypatch.setattr(python_docs, "checksums", lambda: digests)
-    python_docs._splits.cache_clear()
+    python_docs._read_files.cache_clear()
     yield folder / paths["test"]
-    python_docs._splits.cache_clear()
+    python_docs._read_files.cache_clear()
 
 
 def test_whole_files_are_held_out_and_what_they_share_is_dropped(documents: Path) -> None:
@@ -99,6 +100,29 @@ def test_lines_of_scan() -> None:
     assert scan.commands(b"IN: walk twice OUT: I_WALK I_WALK\n", place="x") == [TextPair("walk twice", "I_WALK I_WALK")]
     with pytest.raises(ValueError, match=r"x:2 is not 'IN: command OUT: actions' but 'walk'; replace the file"):
         scan.commands(b"IN: walk OUT: I_WALK\nwalk\n", place="x")
+
+
+def test_markup_is_put_back_where_it_stood(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents.write_bytes(PO.encode())
+    path = f"library/{documents.name}"
+    digests = python_docs.checksums() | {path: hashlib.sha256(PO.encode()).hexdigest()}
+    monkeypatch.setattr(python_docs, "checksums", lambda: digests)
+    plain, marked = pair_problem("translate_enfr_python_docs").pairs("test"), python_docs.with_markup("test")
+    assert [pair.target for pair in marked][:2] == [
+        "Renvoie :func:`open` si *x* est mis.",
+        "Voir ``y`` et `la page <https://x>`_.",
+    ]
+    assert [python_docs.plain(pair.source) for pair in marked] == [pair.source for pair in plain]
+
+
+def test_a_missing_file_that_cannot_be_downloaded_is_named(
+    documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.unlink()
+    monkeypatch.setattr(python_docs, "SOURCE", replace(python_docs.SOURCE, url=(tmp_path / "nowhere").as_uri()))
+    monkeypatch.setenv("OMNILOOM_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match=rf"{documents.name} could not be downloaded .*; connect to the network, or"):
+        pair_problem("translate_enfr_python_docs").pairs("train")
 
 
 @HERE

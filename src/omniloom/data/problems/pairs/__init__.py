@@ -9,6 +9,7 @@ from omniloom.data.problems.pairs.base import names_pairs as names_pairs
 from omniloom.data.problems.pairs.base import pair_problem as pair_problem
 from omniloom.data.problems.pairs.base import pair_problem_names as pair_problem_names
 from omniloom.data.problems.pairs.base import unshared as unshared
+from omniloom.data.problems.pairs.encoders import Markup as Markup
 from omniloom.data.problems.pairs.encoders import PairEncoder as PairEncoder
 from omniloom.data.problems.pairs.encoders import PairEncoders as PairEncoders
 from omniloom.data.problems.pairs.encoders import SubwordEncoder as SubwordEncoder

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 from omniloom.core.randomness import generator
 from omniloom.data.problems.base import Example, Split, Task, problems
-from omniloom.data.problems.pairs.encoders import PairEncoders, TokenEncoder, learn_subwords
+from omniloom.data.problems.pairs.encoders import Markup, PairEncoders, TokenEncoder, learn_subwords
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Text
 
@@ -45,9 +45,9 @@ class PairProblem(ABC):
     """One set of pairs; a subclass says what it is and gives the pairs of each split.
 
     `metric` names how answers are scored (`pairs.metrics`). `num_subwords` is how many ids a vocabulary learned from
-    the training split has; None makes each word an id. `asks` is what an omni model is asked, `{}` being the source.
-    `held_out` is under which of its splits an omni model meets the test: *composed* where it combines parts that were
-    each seen.
+    the training split has; None makes each word an id. `markup` is what texts given to a trained model hold and its own
+    pairs do not. `asks` is what an omni model is asked, `{}` being the source. `held_out` is under which of its splits
+    an omni model meets the test: *composed* where it combines parts that were each seen.
     """
 
     name: str
@@ -56,6 +56,7 @@ class PairProblem(ABC):
     origin: ClassVar[str]
     metric: ClassVar[str] = "bleu"
     num_subwords: ClassVar[int | None] = 8192
+    markup: ClassVar[Markup | None] = None
     asks: ClassVar[str] = "{}"
     held_out: ClassVar[Split] = "new"
     sizes: ClassVar[str] = ""
@@ -111,11 +112,11 @@ class PairProblem(ABC):
         train = self.pairs("train")
         if self.num_subwords is None:
             encoder = TokenEncoder.of_texts(text for pair in train for text in pair)
-            return PairEncoders(source=encoder, target=encoder)
+            return PairEncoders(source=encoder, target=encoder, markup=self.markup)
         # Pairs of a problem and of its reverse give the same vocabulary.
         learned_from = train[:: -(-len(train) // MAX_LEARNED_PAIRS)]
         subwords = learn_subwords((text for pair in learned_from for text in sorted(pair)), num_ids=self.num_subwords)
-        return PairEncoders(source=subwords, target=subwords)
+        return PairEncoders(source=subwords, target=subwords, markup=self.markup)
 
     def example(self, split: Split, index: int, task: str | None = None) -> Example:
         """The pair at an index as a question and its answer; every pass over a split has an order of its own.

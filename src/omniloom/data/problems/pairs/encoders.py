@@ -9,8 +9,9 @@ without what made them mean nothing.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from tokenizers import Tokenizer
@@ -115,11 +116,38 @@ ENCODERS: dict[str, type[SubwordEncoder] | type[TokenEncoder]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Markup:
+    """Pieces of a text that stand in its target as they are, code and names: one sign each while it is translated.
+
+    `pattern` is a regular expression of a piece.
+    """
+
+    pattern: str
+    sign: str
+
+    def taken_out(self, text: str) -> tuple[str, list[str]]:
+        """The text with a sign for each piece, and the pieces in their order."""
+        pieces: list[str] = []
+
+        def keep(match: re.Match[str]) -> str:
+            pieces.append(match[0])
+            return self.sign
+
+        return re.sub(self.pattern, keep, text), pieces
+
+    def put_back(self, text: str, pieces: Sequence[str]) -> str:
+        """The text with its signs filled in their order; signs beyond the pieces stay."""
+        left = iter(pieces)
+        return re.sub(re.escape(self.sign), lambda match: next(left, match[0]), text)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PairEncoders:
-    """Both sides' encoders; one object where they share a vocabulary."""
+    """Both sides' encoders, one object where they share a vocabulary; and the markup that never reaches them."""
 
     source: PairEncoder
     target: PairEncoder
+    markup: Markup | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -127,15 +155,17 @@ class PairEncoders:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a shared encoder stands there once."""
-        target = {"target": self.target.to_json()}
-        return target if self.is_shared else {"source": self.source.to_json(), **target}
+        source = {} if self.is_shared else {"source": self.source.to_json()}
+        markup = {} if self.markup is None else {"markup": asdict(self.markup)}
+        return {**source, "target": self.target.to_json(), **markup}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PairEncoders:
         """Raises ValueError if it is not what `to_json` wrote."""
         try:
             target = _encoder(data["target"])
-            return cls(source=_encoder(data["source"]) if "source" in data else target, target=target)
+            source = _encoder(data["source"]) if "source" in data else target
+            return cls(source=source, target=target, markup=Markup(**data["markup"]) if "markup" in data else None)
         except ValueError:
             raise
         except Exception as error:  # tokenizers raises bare Exception for what it cannot read

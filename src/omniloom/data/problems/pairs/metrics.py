@@ -62,5 +62,5 @@ def exact_match(answers: Sequence[str], references: Sequence[str]) -> PairScore:
 
 def _check(answers: Sequence[str], references: Sequence[str]) -> None:
     if len(answers) != len(references) or not answers:
-        raise ValueError(f"a score needs as many answers as references and one at least, got {len(answers)} and "
-                         f"{len(references)}")  # fmt: skip
+        counts = f"{len(answers)} and {len(references)}"
+        raise ValueError(f"a score needs as many answers as references and one at least, got {counts}")

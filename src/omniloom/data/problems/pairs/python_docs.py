@@ -20,6 +20,7 @@ from importlib.resources import files
 
 from omniloom.data.problems.base import problems
 from omniloom.data.problems.pairs.base import PairProblem, PairSplit, TextPair, unshared
+from omniloom.data.problems.pairs.encoders import Markup
 from omniloom.data.public import PublicFiles, read_files
 
 COMMIT = "b279d876e2a3381605d38ea62b863f60abadc92c"
@@ -37,6 +38,27 @@ TEST_SHARE, DEV_SHARE = 0.08, 0.03
 """Of the files, by a hash of their path."""
 
 
+MARKUP = Markup(
+    sign="◊",
+    pattern=r"""(?x)
+      (?::[\w.+-]+)+:`[^`]*`         # a role: :func:`open`
+    | ``[^`]+``                     # code
+    | `[^`]+`_{0,2}                 # a link
+    | \*\*[^*]+\*\*                 # strong
+    | \*[^*\s](?:[^*]*[^*\s])?\*    # emphasis, for names of arguments
+    | \|[^|\s]+\|                   # a substitution
+    """,
+)
+"""What stands in reStructuredText's inline markup."""
+
+SENTENCE_END = re.compile(r"(?<=[.!?:])\s+(?=[A-ZÀ-ÖØ-Þ«(\"◊])")
+NO_END = re.compile(r"(?:\be\.g|\bi\.e|\betc|\bcf|\bvs|\bp\. ex|c\.-à-d|\bex)\.$")
+"""Abbreviations before which no sentence has ended."""
+
+LEAST_RATIO, MOST_RATIO, SLACK_LETTERS = 0.5, 2.2, 10
+"""Of the lengths of sentences that belong together, each lengthened by the slack; French is a fifth longer."""
+
+
 @problems.register("translate_enfr_python_docs")
 class TranslateEnfrPythonDocs(PairProblem):
     """English to French."""
@@ -47,10 +69,11 @@ class TranslateEnfrPythonDocs(PairProblem):
     licence = "translations CC0 1.0; English text PSF License 2"
     origin = f"https://github.com/python/python-docs-fr/tree/{COMMIT[:12]}"
     num_subwords = 4096
+    markup = MARKUP
     asks = "Translate into French: {}"
 
     def generate(self, split: PairSplit) -> Iterable[TextPair]:
-        return _splits()[split]
+        return _read_files()[0][split]
 
 
 def checksums() -> dict[str, str]:
@@ -84,40 +107,40 @@ def entries(po: bytes, *, place: str) -> list[TextPair]:
     ]
 
 
-SIGN = "◊"
-"""What stands for a piece of markup."""
-
-MARKUP = re.compile(
-    r"""
-    (?::[\w.+-]+)+:`[^`]*`         # a role: :func:`open`
-    | ``[^`]+``                    # code
-    | `[^`]+`_{0,2}                # a link
-    | \*\*[^*]+\*\*                # strong
-    | \*[^*\s](?:[^*]*[^*\s])?\*   # emphasis, for names of arguments
-    | \|[^|\s]+\|                  # a substitution
-    """,
-    re.VERBOSE,
-)
-SENTENCE_END = re.compile(r"(?<=[.!?:])\s+(?=[A-ZÀ-ÖØ-Þ«(\"◊])")
-NO_END = re.compile(r"(?:\be\.g|\bi\.e|\betc|\bcf|\bvs|\bp\. ex|c\.-à-d|\bex)\.$")
-"""Abbreviations before which no sentence has ended."""
-
-LEAST_RATIO, MOST_RATIO, SLACK_LETTERS = 0.5, 2.2, 10
-"""Of the lengths of sentences that belong together, each lengthened by the slack; French is a fifth longer."""
-
-
 def plain(text: str) -> str:
     """The text on one line, each piece of markup one sign."""
-    return " ".join(MARKUP.sub(SIGN, text).split())
+    return " ".join(MARKUP.taken_out(text)[0].split())
 
 
 def sentences(entry: TextPair) -> list[TextPair]:
     """The sentences of an entry, or the whole where its sides cannot be cut alike; without what is not translated."""
+    return list(_sentences(entry))
+
+
+def with_markup(split: PairSplit) -> list[TextPair]:
+    """The pairs of a split, in their order, with the markup that they have in the files."""
+    return [_read_files()[1][pair] for pair in _read_files()[0][split]]
+
+
+def _sentences(entry: TextPair) -> dict[TextPair, TextPair]:
+    """The sentences, and each as it stands in the file."""
     source, target = (_cut(plain(text)) for text in entry)
     if len(source) != len(target) or not all(map(_fit, source, target)):
         source, target = [" ".join(source)], [" ".join(target)]
-    pairs = [TextPair(*pair) for pair in zip(source, target, strict=True)]
-    return [pair for pair in pairs if pair.source != pair.target and re.search(r"[A-Za-z]{2}", pair.source)]
+    marked = [_marked(side, text) for side, text in zip((source, target), entry, strict=True)]
+    pairs = zip(map(TextPair, source, target), map(TextPair, *marked), strict=True)
+    return {pair: own for pair, own in pairs if pair.source != pair.target and re.search(r"[A-Za-z]{2}", pair.source)}
+
+
+def _marked(sentences_of: list[str], text: str) -> list[str]:
+    """The plain sentences of a text with its markup put back."""
+    pieces = MARKUP.taken_out(" ".join(text.split()))[1]
+    found = []
+    for sentence in sentences_of:
+        count = sentence.count(MARKUP.sign)
+        found.append(MARKUP.put_back(sentence, pieces[:count]))
+        pieces = pieces[count:]
+    return found
 
 
 def _cut(text: str) -> list[str]:
@@ -135,8 +158,14 @@ def _fit(source: str, target: str) -> bool:
 
 
 @cache
-def _splits() -> dict[PairSplit, list[TextPair]]:
+def _read_files() -> tuple[dict[PairSplit, list[TextPair]], dict[TextPair, TextPair]]:
+    """The pairs of each split, and of each pair how it first stands in a file."""
     splits: dict[PairSplit, list[TextPair]] = {"train": [], "dev": [], "test": []}
+    marked: dict[TextPair, TextPair] = {}
     for path, data in read_files(SOURCE, checksums()).items():
-        splits[split_of(path)] += [pair for entry in entries(data, place=path) for pair in sentences(entry)]
-    return unshared(splits)
+        for entry in entries(data, place=path):
+            found = _sentences(entry)
+            splits[split_of(path)] += found
+            for pair, own in found.items():
+                marked.setdefault(pair, own)
+    return unshared(splits), marked
