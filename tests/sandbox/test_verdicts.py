@@ -54,7 +54,7 @@ def test_no_program_passes_but_by_right_answers(sandbox: Sandbox, name: str) -> 
 
 def test_the_forgers_test_can_be_passed(sandbox: Sandbox) -> None:
     right = "def solve(x): return 'the secret 83741' if x == [7] else x[0] * 1000003"
-    assert judged(sandbox, right, SECRET).passed
+    assert judged(sandbox, right, SECRET_TEST).passed
 
 
 def test_a_call_cannot_end_the_tests_own_loop(sandbox: Sandbox) -> None:
@@ -89,8 +89,8 @@ def solve(x):
 def test_the_expected_answers_are_nowhere_in_the_programs_memory(sandbox: Sandbox) -> None:
     # Twice, with a program that fails and tells its test between, as what an earlier run leaves would be found too.
     for _ in range(2):
-        judged(sandbox, "def solve(x): return 0", SECRET)
-        result = judged(sandbox, SEARCH, "print(solve(1))\n" + SECRET)
+        judged(sandbox, "def solve(x): return 0", SECRET_TEST)
+        result = judged(sandbox, SEARCH, "print(solve(1))\n" + SECRET_TEST)
         assert (result.outcome, result.stdout) == (Outcome.FAILED, "[]\n"), result
     known = SEARCH + "\nown = 'the secret ' + str(10 ** 4)"
     assert judged(sandbox, known, "print(solve(1))").stdout == "['memory']\n", "the search finds what is there"

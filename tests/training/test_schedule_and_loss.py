@@ -8,10 +8,22 @@ import torch
 from omniloom.models import OmniConfig, OmniModel, States
 from omniloom.stream.layout import LossClass, Turn
 from omniloom.stream.vocabulary import AUDIO, PAD, TURN_END
-from omniloom.training import LossWeights, WarmupStableDecay
+from omniloom.training import Cosine, LossWeights, WarmupStableDecay
 from omniloom.training.loss import weighted_loss
 from tests.stream.vocabularies import folding_vocabulary, small_vocabulary
 from tests.training.batches import plain_batch
+
+
+def test_a_cosine_rises_in_a_line_and_falls_by_half_a_period() -> None:
+    schedule = Cosine(warmup_steps=4, last=0.1)
+    rises = [schedule.scale(step, num_steps=104) for step in range(4)]
+    assert rises == [0.25, 0.5, 0.75, 1.0]
+    falls = [schedule.scale(step, num_steps=104) for step in (4, 29, 54, 79, 104)]
+    shares = [1.0, 0.8535533905932737, 0.5, 0.14644660940672627, 0.0]
+    assert falls == pytest.approx([0.1 + 0.9 * share for share in shares], abs=1e-12)
+    for settings in ({"warmup_steps": -1}, {"last": 1.5}):
+        with pytest.raises(ValueError, match=r"must not be negative, got -1|between 0 and 1, got 1\.5"):
+            Cosine(**settings)  # type: ignore[arg-type]
 
 
 def test_schedule_rises_holds_and_falls_to_zero():
