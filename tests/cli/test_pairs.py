@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 
 from omniloom.cli import main
 from omniloom.data.problems.pairs.user_file import run_user_file
+from omniloom.evaluation.suites import load_reports
+from omniloom.generation.pairs import load_pairs
 from omniloom.models.seq2seq import sequence_models
-from omniloom.recipes.problems.checkpoint import load_pairs
 from omniloom.training.loop import Trainer
 
 FILE = Path(__file__).parents[2] / "examples" / "my_problem.py"
@@ -265,3 +266,22 @@ def test_a_terminal_is_asked_and_answered_line_by_line(
     shown = capsys.readouterr()
     assert shown.err.count("> ") == 3 and "transformer on pig_latin" in shown.err
     assert len(shown.out.splitlines()) == 2
+
+
+def test_a_suite_scores_models_of_pairs_and_the_omni_model(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, report = tmp_path / "items.jsonl", tmp_path / "pairs.json"
+    command = ["evaluate", "pairs", "--checkpoint", str(trained / "checkpoint"), "--problem-file", str(FILE)]
+    files = ["--results", str(results), "--json", str(report)]
+    assert main([*command, "--limit", "6", "--beam", "2", *files]) == 0
+    assert main([*command, "--limit", "9", "--beam", "2", *files]) == 0
+    (found,) = load_reports(report)
+    assert (found.num_kept, found.num_asked) == (6, 3)
+    assert [(row.name, row.n, row.baseline) for row in found.rows] == [("pig_latin", 9, 0.0)]
+    assert "beam was 2 and is 4" in refused(capsys, *command, *files)
+    omni = ["evaluate", "pairs", "--problem-file", str(FILE), "--problems", "pig_latin_rev,pig_latin_copy"]
+    assert main([*omni, "--limit", "2", "--json", str(report)]) == 0
+    names = [(row.name, row.n) for row in load_reports(report)[0].rows]
+    assert names == [("pig_latin_rev", 2), ("pig_latin_copy", 2)]
+    assert "--beam is of models of pairs" in refused(capsys, *omni, "--beam", "2")

@@ -11,7 +11,7 @@ from omniloom.cli.parsing import Parser, positive_int
 
 if TYPE_CHECKING:
     from omniloom.generation.beam import BeamSearch
-    from omniloom.recipes.problems.checkpoint import PairCheckpoint
+    from omniloom.generation.pairs import PairCheckpoint
 
 SUMMARY = "Give a trained model of pairs texts, a line each, and get what they become: translations, actions."
 EXAMPLES = (
@@ -41,8 +41,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from omniloom.generation.beam import BeamSearch
-    from omniloom.recipes.problems.checkpoint import load_pairs
-    from omniloom.recipes.problems.measure import answers_of
+    from omniloom.generation.pairs import answers_of, load_pairs
 
     if options.file is None and (options.out or options.references):
         raise ValueError("--out and --references need --file; the terminal shows its answers at once")
@@ -70,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _answer_lines(checkpoint: PairCheckpoint, search: BeamSearch) -> int:
     """Read lines until the end of the input, and answer each."""
-    from omniloom.recipes.problems.measure import answers_of
+    from omniloom.generation.pairs import answers_of
 
     is_terminal = sys.stdin.isatty()
     if is_terminal:

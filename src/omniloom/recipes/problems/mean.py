@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from omniloom.data.problems.pairs import pair_problem
 from omniloom.generation.beam import BeamSearch
-from omniloom.recipes.problems.checkpoint import PairCheckpoint, load_pairs, save_pairs
+from omniloom.generation.pairs import PairCheckpoint, load_pairs, save_pairs
 from omniloom.recipes.problems.measure import measure
 from omniloom.training.seq2seq import averaged_weights
 from omniloom.training.seq2seq.averaging import last_checkpoints

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from omniloom.core.progress import Progress
 from omniloom.data.problems.pairs import PairEncoders, PairProblem, PairScore, TextPair, pair_metrics
-from omniloom.generation.beam import BeamSearch, translate
+from omniloom.generation.beam import BeamSearch
+from omniloom.generation.pairs import answers_of
 from omniloom.models.seq2seq import SequenceModel
 from omniloom.recipes.problems.baselines import best_dictionary
 
@@ -58,39 +58,6 @@ class HeldOut:
         """A line a score."""
         rows = {"test, beam search": self.test, "test, greedy": self.greedy, **self.baselines}
         return [f"{name:<18} {score}" for name, score in rows.items()]
-
-
-def answers_of(
-    model: SequenceModel,
-    encoders: PairEncoders,
-    texts: Sequence[str],
-    *,
-    search: BeamSearch,
-    title: str = "decoding",
-    is_shown: bool = True,
-) -> list[str]:
-    """The best answer to each text, its markup put back; progress is shown unless `is_shown` is False.
-
-    Raises:
-        ValueError: If a text holds what the vocabulary has no id for; it is named by its place.
-    """
-    markup, rows, pieces = encoders.markup, [], []
-    for number, text in enumerate(texts, start=1):
-        plain, own = (text, []) if markup is None else markup.taken_out(text)
-        pieces.append(own)
-        try:
-            rows.append(encoders.source.encode(plain))
-        except ValueError as error:
-            raise ValueError(f"text {number}: {error}") from error
-    if is_shown:
-        with Progress(title, total=len(rows), unit="text") as progress:
-            found = translate(model, rows, search, on_batch=progress.advance)
-    else:
-        found = translate(model, rows, search)
-    answers = [encoders.target.decode(best.ids) for best, *_ in found]
-    if markup is None:
-        return answers
-    return [markup.put_back(answer, own) for answer, own in zip(answers, pieces, strict=True)]
 
 
 def measure(

@@ -11,7 +11,7 @@ the development split.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -23,8 +23,8 @@ from omniloom.core.randomness import seeded
 from omniloom.data.problems.pairs import PairEncoders, PairProblem, TextPair, pair_problem
 from omniloom.data.problems.pairs.user_file import run_user_file
 from omniloom.generation.beam import BeamSearch
+from omniloom.generation.pairs import PairCheckpoint, save_pairs
 from omniloom.models.seq2seq import Seq2SeqTransformer, Seq2SeqVocabulary, SequenceModel, sequence_models
-from omniloom.recipes.problems.checkpoint import PairCheckpoint, card_of, save_pairs
 from omniloom.recipes.problems.measure import Measured, measure, measure_held_out
 from omniloom.training import record_config
 from omniloom.training.loop import Trainer
@@ -200,7 +200,14 @@ def _finish(config: ProblemRun, prepared: Prepared, out: Path) -> None:
     model = new_model(config, prepared.vocabulary)
     model.load_state_dict(averaged_weights(own))
     model.eval()
-    checkpoint = PairCheckpoint.of_run(config, model=model, problem=prepared.problem, encoders=prepared.encoders)
+    checkpoint = PairCheckpoint(
+        problem=config.problem,
+        metric=prepared.problem.metric,
+        model_name=config.model,
+        model=cast(SequenceModel, model),
+        encoders=prepared.encoders,
+        scores={},
+    )
     held_out = measure_held_out(checkpoint, prepared.problem, search=config.decoding)
     lines = _lines(out)
     scores = {
@@ -213,3 +220,21 @@ def _finish(config: ProblemRun, prepared: Prepared, out: Path) -> None:
     for line in held_out.lines():
         print(line)
     save_pairs(out / CHECKPOINT, checkpoint, scores=scores, card=card_of(config, prepared.problem, scores))
+
+
+def card_of(config: ProblemRun, problem: PairProblem, scores: Mapping[str, Any]) -> str:
+    """The model card: what it is, what it was trained on, and what it scored beside the baselines."""
+    rows = [("test, beam search", scores["test"]), ("test, greedy", scores["test, greedy"])]
+    rows += list(scores["baselines"].items())
+    table = "".join(f"| {name} | {score['metric']} | {score['value']:.2f} |\n" for name, score in rows)
+    hparams = config.training.hparams
+    return (
+        f"# {config.model} on {config.problem}\n\n"
+        f"{problem.summary} ({problem.origin}; {problem.licence}).\n\n"
+        f"{scores['num_parameters']:,} parameters, {config.training.num_steps:,} steps of "
+        f"{hparams.batching.batch_tokens:,} tokens a side, seed {config.seed}, "
+        f"{scores['cpu_minutes']} CPU-minutes of training; the mean of the checkpoints of steps "
+        f"{', '.join(map(str, scores['averaged_steps']))}.\n\n"
+        f"| | metric | score |\n|---|---|---|\n{table}\n"
+        f"{scores['test']['num_answers']} pairs; {scores['test']['signature']}\n"
+    )

@@ -25,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from omniloom.recipes.problems.export import export_pairs
+    from omniloom.generation.pairs import export_pairs
     from omniloom.recipes.problems.mean import average_run
 
     if options.what == "average":

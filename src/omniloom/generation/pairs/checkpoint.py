@@ -13,25 +13,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from omniloom.core.checkpoint import read_manifest, write_folder
 from omniloom.core.config import from_dict, to_dict
-from omniloom.data.problems.pairs import PairEncoders, PairProblem
+from omniloom.data.problems.pairs import PairEncoders
 from omniloom.data.problems.pairs.user_file import run_user_file
 from omniloom.models.seq2seq import (
     Seq2SeqConfig,
-    Seq2SeqTransformer,
     Seq2SeqVocabulary,
     SequenceModel,
     sequence_models,
 )
-
-if TYPE_CHECKING:
-    from omniloom.recipes.problems.run import ProblemRun
 
 KIND = "pairs"
 WEIGHTS = "model.safetensors"
@@ -49,20 +45,6 @@ class PairCheckpoint:
     model: SequenceModel
     encoders: PairEncoders
     scores: Mapping[str, Any]
-
-    @classmethod
-    def of_run(
-        cls, config: ProblemRun, *, model: Seq2SeqTransformer, problem: PairProblem, encoders: PairEncoders
-    ) -> PairCheckpoint:
-        """What a run has trained."""
-        return cls(
-            problem=config.problem,
-            metric=problem.metric,
-            model_name=config.model,
-            model=model,
-            encoders=encoders,
-            scores={},
-        )
 
 
 def save_pairs(folder: str | Path, checkpoint: PairCheckpoint, *, scores: Mapping[str, Any], card: str) -> Path:
@@ -86,6 +68,13 @@ def save_pairs(folder: str | Path, checkpoint: PairCheckpoint, *, scores: Mappin
         save_file(weights, str(path / WEIGHTS))
 
     return write_folder(folder, write)
+
+
+def holds_pairs(folder: str | Path) -> bool:
+    """Whether a folder is a checkpoint of a model of pairs, whole or torn."""
+    path = Path(folder) / "config.json"
+    data = _read_json(path) if path.is_file() else None
+    return isinstance(data, dict) and data.get("kind") == KIND
 
 
 def load_pairs(folder: str | Path, *, user_file: Path | None = None) -> PairCheckpoint:
@@ -120,24 +109,6 @@ def load_pairs(folder: str | Path, *, user_file: Path | None = None) -> PairChec
         model=model.eval(),
         encoders=encoders,
         scores=_read_json(folder / "scores.json"),
-    )
-
-
-def card_of(config: ProblemRun, problem: PairProblem, scores: Mapping[str, Any]) -> str:
-    """The model card: what it is, what it was trained on, and what it scored beside the baselines."""
-    rows = [("test, beam search", scores["test"]), ("test, greedy", scores["test, greedy"])]
-    rows += list(scores["baselines"].items())
-    table = "".join(f"| {name} | {score['metric']} | {score['value']:.2f} |\n" for name, score in rows)
-    hparams = config.training.hparams
-    return (
-        f"# {config.model} on {config.problem}\n\n"
-        f"{problem.summary} ({problem.origin}; {problem.licence}).\n\n"
-        f"{scores['num_parameters']:,} parameters, {config.training.num_steps:,} steps of "
-        f"{hparams.batching.batch_tokens:,} tokens a side, seed {config.seed}, "
-        f"{scores['cpu_minutes']} CPU-minutes of training; the mean of the checkpoints of steps "
-        f"{', '.join(map(str, scores['averaged_steps']))}.\n\n"
-        f"| | metric | score |\n|---|---|---|\n{table}\n"
-        f"{scores['test']['num_answers']} pairs; {scores['test']['signature']}\n"
     )
 
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.export import Dim, export, save
 
 from omniloom.core.checkpoint import write_folder
+from omniloom.generation.pairs.checkpoint import PairCheckpoint, load_pairs
 from omniloom.models.seq2seq import Memory, Seq2SeqTransformer
-from omniloom.recipes.problems.checkpoint import PairCheckpoint, load_pairs
 
 ENCODER, DECODER, NOTE = "encoder.pt2", "decoder.pt2", "README.md"
 MAX_ROWS, MAX_LENGTH = 4096, 4096

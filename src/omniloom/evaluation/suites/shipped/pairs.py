@@ -1,0 +1,136 @@
+"""`pairs`: the held-out texts of problems of pairs, by a model trained on pairs or by the omni model that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from omniloom.core.arguments import positive_int
+from omniloom.evaluation.suites.report import SuiteReport, SuiteRow
+from omniloom.evaluation.suites.suite import Job, OptionGroup, Suite
+
+if TYPE_CHECKING:
+    from omniloom.data.problems.pairs import PairProblem, TextPair
+
+OMNI_PROBLEM = "scan_simple"
+"""Of a model that does not tell by itself what it was trained on."""
+
+BATCH = 64
+"""Texts decoded together; what is finished is kept after each batch."""
+
+
+class Answerer(NamedTuple):
+    """A model: its full name, the problem it was trained on, and texts of a problem to answers."""
+
+    name: str
+    problem: str
+    ask: Callable[[PairProblem, Sequence[str]], list[str]]
+
+
+def add_arguments(group: OptionGroup) -> None:
+    group.add_argument(
+        "--problems", metavar="A,B", help="of pairs, with _rev and _copy (default: what the model was trained on)"
+    )
+    group.add_argument("--problem-file", type=Path, metavar="FILE.py", help="a file of yours that registers problems")
+    group.add_argument(
+        "--beam", type=positive_int, metavar="SIZE", help="of a model of pairs; 1 is greedy (default: 4)"
+    )
+
+
+def run(job: Job) -> SuiteReport:
+    from omniloom.data.problems.pairs import pair_problem
+    from omniloom.data.problems.pairs.user_file import run_user_file
+
+    if job.options.problem_file is not None:
+        run_user_file(job.options.problem_file)
+    answerer = _answerer(job)
+    names = job.options.problems.split(",") if job.options.problems else [answerer.problem]
+    items = job.items(answerer.name, beam=job.options.beam or 4)
+    rows = []
+    for problem in map(pair_problem, names):
+        places = _drawn(problem, job)
+        pairs = [problem.pairs("test")[place] for place in places]
+        keys = [f"{problem.full_name} {place}" for place in places]
+        found = items.complete(keys, _asked(answerer, problem, pairs), title=problem.full_name)
+        rows.append(_row(problem, pairs, [item["written"] for item in found], seed=job.seed))
+    return job.report(rows, items=items, settings={"problems": ",".join(names)})
+
+
+def _answerer(job: Job) -> Answerer:
+    """The model of pairs in the job's folder, or the omni model."""
+    from omniloom.core.checkpoint import read_manifest
+    from omniloom.generation import Omni, Sampling
+    from omniloom.generation.beam import BeamSearch
+    from omniloom.generation.loading import WEIGHTS, find
+    from omniloom.generation.pairs import answers_of, holds_pairs, load_pairs
+
+    folder = find(job.checkpoint)
+    name = f"{job.checkpoint} {read_manifest(folder).files[WEIGHTS].sha256[:12]}"
+    if not holds_pairs(folder):
+        if job.options.beam:
+            raise ValueError(f"--beam is of models of pairs, and {job.checkpoint} is an omni model; leave it out")
+        omni = Omni.load(job.checkpoint)
+
+        def ask(problem: PairProblem, texts: Sequence[str]) -> list[str]:
+            prompts = [problem.asks.format(text) for text in texts]
+            return [reply.text for reply in omni.reply_batch(prompts, sampling=Sampling(temperature=0.0))]
+
+        return Answerer(name, OMNI_PROBLEM, ask)
+    kept, search = load_pairs(folder), BeamSearch(size=job.options.beam or 4)
+    return Answerer(
+        name,
+        kept.problem,
+        lambda _, texts: answers_of(kept.model, kept.encoders, texts, search=search, is_shown=False),
+    )
+
+
+def _drawn(problem: PairProblem, job: Job) -> list[int]:
+    """The places of the job's items in the test split: a larger limit keeps those of a smaller one."""
+    from omniloom.core.randomness import generator
+
+    count = len(problem.pairs("test"))
+    order: list[int] = generator("pairs", problem.full_name, job.seed).permutation(count).tolist()
+    return order[: job.limit]
+
+
+def _asked(
+    answerer: Answerer, problem: PairProblem, pairs: Sequence[TextPair]
+) -> Callable[[list[int]], Iterator[tuple[int, dict[str, Any]]]]:
+    def compute(places: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for start in range(0, len(places), BATCH):
+            batch = places[start : start + BATCH]
+            answers = answerer.ask(problem, [pairs[place].source for place in batch])
+            yield from ((place, {"written": answer}) for place, answer in zip(batch, answers, strict=True))
+
+    return compute
+
+
+def _row(problem: PairProblem, pairs: Sequence[TextPair], answers: Sequence[str], *, seed: int) -> SuiteRow:
+    """The problem's score as a share of 1, beside that of its sources copied."""
+    from omniloom.data.problems.pairs import pair_metrics
+    from omniloom.evaluation.few_shot.metrics import BLEU
+
+    references = [pair.target for pair in pairs]
+    copied = pair_metrics.get(problem.metric)([pair.source for pair in pairs], references).value / 100
+    if problem.metric == "exact_match":
+        right = [float(answer == reference) for answer, reference in zip(answers, references, strict=True)]
+        return SuiteRow.of_scores(problem.full_name, right, seed=seed, baseline=copied, note="exact match")
+    if problem.metric == "bleu":
+        value, (low, high), signature = BLEU.total([], answers, [[own] for own in references], seed=seed)
+    else:
+        score = pair_metrics.get(problem.metric)(answers, references)
+        # Of a metric of the user's own no interval is known.
+        value, low, high, signature = score.value / 100, 0.0, 1.0, f"{score.signature}; no interval"
+    note = f"{problem.metric}, {signature}"
+    return SuiteRow(name=problem.full_name, n=len(pairs), score=value, low=low, high=high, baseline=copied, note=note)
+
+
+SUITE = Suite(
+    name="pairs",
+    summary="held-out texts of problems of pairs: translations, commands, your own",
+    run=run,
+    needs="extra translate for translations",
+    add_arguments=add_arguments,
+    limit=None,
+)
