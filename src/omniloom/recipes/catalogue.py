@@ -148,6 +148,14 @@ recipes.add(
     ),
 )
 recipes.add(
+    "reranker",
+    Recipe(
+        summary="what chooses among pictures that a checkpoint of the world draws: minutes of one core",
+        configure=_later("omniloom.recipes.pictures:WorldRerankerRecipe"),
+        run=_later("omniloom.recipes.pictures:train_world_reranker"),
+    ),
+)
+recipes.add(
     "text-codec",
     CodecRecipe(
         summary="byte-level BPE of 1280 tokens: seconds on one core",

@@ -91,6 +91,13 @@ reproductions.add(
     ),
 )
 reproductions.add(
+    "dall-e",
+    Reproduction(
+        summary="pictures from words never drawn together, and the best of 32 by a reranker",
+        module="omniloom.reproductions.dall_e",
+    ),
+)
+reproductions.add(
     "codex",
     Reproduction(
         summary="functions from docstrings: many samples run contained, counted without bias, one chosen of them",

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omniloom.cli import drawing
 from omniloom.cli.parsing import Parser, positive_int
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ EXAMPLES = (
     'omniloom ask "what moves where?" --video film.gif',
     'omniloom ask "say red star" --want audio --save reply.wav',
     'omniloom ask "draw a big red circle at the top left" --save circle.png',
+    'omniloom ask "draw a cat" --best-of 8 --reranker runs/reranker/model --save cat.png',
+    'omniloom ask "a blue cat" --checkpoint runs/dall-e --best-of 32 --save cat.png --grid cats.png',
 )
 
 WANTS = ("text", "audio", "image")
@@ -61,13 +64,18 @@ def add_arguments(parser: Parser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=parse, metavar=metavar, help=text)
     parser.add_argument("--seed", type=int, default=0, help="another seed, another reply, above temperature 0")
     parser.add_argument("--max-tokens", type=positive_int, metavar="N", help="stop the reply after N tokens")
+    drawing.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     # What can be refused without a model is refused before one is loaded.
     wants = chosen_wants(options.want, options.save)
-    parts = question(options.text, options.media)
     sampling = chosen_sampling(options)
+    if drawing.is_asked(options):
+        if wants not in (["text"], ["image"]):
+            raise ValueError(f"where a picture is chosen it is all there is, got --want {' --want '.join(wants)}")
+        return drawing.run(options, sampling)
+    parts = question(options.text, options.media)
     from omniloom.generation import Omni
 
     omni = Omni.load(options.checkpoint)

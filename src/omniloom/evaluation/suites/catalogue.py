@@ -18,6 +18,7 @@ SHIPPED = (
     "omniloom.evaluation.suites.shipped.pairs",
     "omniloom.evaluation.suites.shipped.code",
     "omniloom.evaluation.suites.shipped.code_controls",
+    "omniloom.evaluation.suites.shipped.pictures",
 )
 """Modules with a `SUITE`, in the order in which they are listed."""
 

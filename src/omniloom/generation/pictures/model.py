@@ -30,6 +30,8 @@ from omniloom.models.pictures.saving import CONFIG_FILE, load_network, save_netw
 from omniloom.stream.parts import Image
 
 KIND = "picture_model"
+RUN_PLACE = "drawing/model"
+"""Where a run of the recipe `dall-e` has it."""
 BATCH_ROWS = 256
 """Candidates that are decoded together: a step of so many takes a few milliseconds on one core."""
 
@@ -142,6 +144,11 @@ class PictureModel:
                     f"{fingerprint}; put its own back"
                 )
         return model
+
+
+def find_picture_model(folder: str | Path) -> Path | None:
+    """The picture model's folder: the one given, or where a `dall-e` run has it in there; None where there is none."""
+    return next((place for place in (Path(folder), Path(folder) / RUN_PLACE) if is_picture_model(place)), None)
 
 
 def is_picture_model(folder: str | Path) -> bool:

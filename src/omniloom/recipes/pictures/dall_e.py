@@ -24,10 +24,11 @@ from omniloom.codecs.image.dvae import ConvolutionSizes, DiscreteVAE, FiniteScal
 from omniloom.codecs.text import TextCodec
 from omniloom.core.randomness import generator, seeded
 from omniloom.data.emoji.coloured import OBJECTS, TEMPLATES, TINTS, coloured_pairs
+from omniloom.evaluation.pictures import Judge
+from omniloom.evaluation.pictures.run_folder import CLASSIFIER, DRAWING, DVAE, FSQ, PLACES, RERANKER
 from omniloom.generation.pictures import PictureModel
 from omniloom.generation.rerank import Reranker
 from omniloom.models.pictures import AttributeClassifier, Contrastive, PictureStream
-from omniloom.models.pictures.saving import load_network, save_network
 from omniloom.recipes.pictures.batches import (
     CaptionedBatches,
     LabelledBatches,
@@ -47,18 +48,8 @@ from omniloom.training.pictures import (
     fit_stage,
 )
 
-TEXT, DVAE, FSQ, CODES, DRAWING, RERANKER, CLASSIFIER = (
-    "text",
-    "dvae",
-    "fsq",
-    "codes",
-    "drawing",
-    "reranker",
-    "classifier",
-)
+TEXT, CODES = "text", "codes"
 T = TypeVar("T")
-
-CLASSIFIER_KIND = "attribute_classifier"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +84,7 @@ class DallERecipe:
         )
     )
     stream_training: StageTraining = field(
-        default_factory=lambda: StageTraining(num_steps=1600, num_rows=32, optimizer=Muon())
+        default_factory=lambda: StageTraining(num_steps=1000, num_rows=32, optimizer=Muon())
     )
     reranker: Contrastive.Config = field(
         default_factory=lambda: Contrastive.Config(
@@ -101,7 +92,7 @@ class DallERecipe:
         )
     )
     reranker_training: StageTraining = field(
-        default_factory=lambda: StageTraining(num_steps=1000, num_rows=64, optimizer=AdamW(rate=2e-3, weight_decay=0.1))
+        default_factory=lambda: StageTraining(num_steps=500, num_rows=64, optimizer=AdamW(rate=2e-3, weight_decay=0.1))
     )
     classifier_width: int = 24
     classifier_training: StageTraining = field(
@@ -122,7 +113,7 @@ def train_dall_e(recipe: DallERecipe, *, out: Path, is_resuming: bool = False) -
     codec = dvae if recipe.drawn_with == DVAE else fsq
     picture_model(recipe, out, text, codec)
     reranker(recipe, out, text, codec)
-    classifier(recipe, out)
+    judge(recipe, out)
     return out
 
 
@@ -153,10 +144,10 @@ def picture_codec(recipe: DallERecipe, out: Path, name: str) -> DiscreteVAE:
         objective = BoundObjective(recipe.relaxation, num_steps=training.num_steps, seed=recipe.seed)
         fit_stage(codec, batches, objective, training, out / name / "run")
         codec.round_weights()
-        codec.save(out / name / "codec")
+        codec.save(out / PLACES[name])
         return codec
 
-    return _once(out / name / "codec", DiscreteVAE.load, make)
+    return _once(out / PLACES[name], DiscreteVAE.load, make)
 
 
 def picture_model(recipe: DallERecipe, out: Path, text: TextCodec, codec: DiscreteVAE) -> PictureModel:
@@ -171,10 +162,10 @@ def picture_model(recipe: DallERecipe, out: Path, text: TextCodec, codec: Discre
         training = recipe.stream_training
         batches = StreamBatches(items, codes, stream, text, num_rows=training.num_rows, seed=recipe.seed)
         fit_stage(stream, batches, StreamObjective(stream), training, out / DRAWING / "run")
-        model.save(out / DRAWING / "model")
+        model.save(out / PLACES[DRAWING])
         return model
 
-    return _once(out / DRAWING / "model", PictureModel.load, make)
+    return _once(out / PLACES[DRAWING], PictureModel.load, make)
 
 
 def reranker(recipe: DallERecipe, out: Path, text: TextCodec, codec: DiscreteVAE) -> Reranker:
@@ -193,29 +184,28 @@ def reranker(recipe: DallERecipe, out: Path, text: TextCodec, codec: DiscreteVAE
             seed=recipe.seed,
         )
         fit_stage(found.network, batches, ContrastObjective(), training, out / RERANKER / "run")
-        found.save(out / RERANKER / "model")
+        found.save(out / PLACES[RERANKER])
         return found
 
-    return _once(out / RERANKER / "model", Reranker.load, make)
+    return _once(out / PLACES[RERANKER], Reranker.load, make)
 
 
-def classifier(recipe: DallERecipe, out: Path) -> AttributeClassifier:
-    """The judge: it learns all pairs, from renderings that no other stage has seen."""
-    folder = out / CLASSIFIER / "model"
+def judge(recipe: DallERecipe, out: Path) -> Judge:
+    """The classifier: it learns all pairs, from renderings that no other stage has seen."""
 
-    def make() -> AttributeClassifier:
+    def make() -> Judge:
         config = AttributeClassifier.Config(
             num_colours=len(TINTS), num_objects=len(recipe.objects), width=recipe.classifier_width
         )
         with seeded("classifier weights", recipe.seed):
-            network = AttributeClassifier(config)
+            found = Judge(AttributeClassifier(config), colours=TINTS, objects=recipe.objects)
         training, items = recipe.classifier_training, coloured_pairs("any", recipe.objects)
         batches = LabelledBatches(items, recipe.objects, num_rows=training.num_rows, seed=recipe.seed)
-        fit_stage(network, batches, AttributeObjective(), training, out / CLASSIFIER / "run")
-        save_network(folder, network, kind=CLASSIFIER_KIND, facts={"objects": recipe.objects, "colours": TINTS})
-        return network
+        fit_stage(found.network, batches, AttributeObjective(), training, out / CLASSIFIER / "run")
+        found.save(out / PLACES[CLASSIFIER])
+        return found
 
-    return _once(folder, lambda path: load_network(path, AttributeClassifier, kind=CLASSIFIER_KIND)[0], make)
+    return _once(out / PLACES[CLASSIFIER], Judge.load, make)
 
 
 def _once(folder: Path, load: Callable[[Path], T], make: Callable[[], T]) -> T:

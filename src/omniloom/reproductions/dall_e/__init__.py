@@ -1,0 +1,3 @@
+"""DALL·E in miniature."""
+
+from omniloom.reproductions.dall_e.claims import reproduce as reproduce
