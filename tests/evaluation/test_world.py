@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -178,11 +178,44 @@ def test_a_stopped_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypatch: 
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
 
 
-def test_other_settings_do_not_resume(tmp_path: Path) -> None:
-    out = tmp_path / "scores.json"
-    run(perfect(), limit=6, out=out)
-    out.rename(tmp_path / "scores.json.partial")
-    assert all(cell.n == N for cell in run(perfect(), out=out).cells)
+def test_another_seed_is_refused_and_another_limit_goes_on(tmp_path: Path) -> None:
+    results = tmp_path / "items.jsonl"
+    run(perfect(), limit=6, results=results)
+    with pytest.raises(ValueError, match="seed was 0 and is 1; give another --results"):
+        run(perfect(), limit=6, seed=1, results=results)
+    omni = perfect()
+    assert run(omni, results=results).to_json() == run(perfect()).to_json()
+    # The controls depend on how many there are; the questions themselves do not.
+    assert len(omni.prompts) == (2 * N - 6) * len(CELLS) * 2
+
+
+class OneByOne(StandIn):
+    """Answers one prompt after the other, and is stopped at some point."""
+
+    num_left = 10**9
+
+    def replies(self, prompts: Sequence[Any], wants: Sequence[Any], *, seed: int) -> Iterator[tuple[int, Any]]:
+        for place in reversed(range(len(prompts))):
+            if not self.num_left:
+                raise KeyboardInterrupt
+            self.num_left -= 1
+            (reply,) = self.reply_batch([prompts[place]], want=wants[place], seed=seed)
+            yield place, reply
+
+
+def test_what_comes_one_by_one_is_kept_one_by_one(tmp_path: Path) -> None:
+    def made() -> OneByOne:
+        return OneByOne(lambda prompt, want: answered(understood(prompt), want))
+
+    whole, results = run(perfect(), limit=8).to_json(), tmp_path / "items.jsonl"
+    stopped, total = made(), 2 * 8 * len(CELLS) * 2
+    stopped.num_left = total // 2 + 3
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, limit=8, results=results)
+    assert len(results.read_text().splitlines()) == 1 + len(stopped.prompts) == 1 + total // 2 + 3
+    rest = made()
+    assert run(rest, limit=8, results=results).to_json() == whole
+    assert len(stopped.prompts) + len(rest.prompts) == total
 
 
 class OtherEar(Ear):
@@ -214,13 +247,16 @@ def test_another_judge_or_text_codec_does_not_resume(tmp_path: Path) -> None:
         ("text", (omnis[0], judge), (omnis[1], judge), False),
         ("weights", (perfect(), judge), lambda: (perfect(), changed(judge)), False),
     ):
-        out = tmp_path / f"{name}.json"
-        run(before[0], limit=6, listener=before[1], out=out)
-        out.rename(tmp_path / f"{name}.json.partial")
+        results = tmp_path / f"{name}.jsonl"
+        run(before[0], limit=6, listener=before[1], results=results)
         omni, listener = after() if callable(after) else after
         omni.prompts.clear()
-        run(omni, limit=6, listener=listener, out=out)
-        assert (not omni.prompts) == is_same, name
+        if is_same:
+            run(omni, limit=6, listener=listener, results=results)
+            assert not omni.prompts
+        else:
+            with pytest.raises(ValueError, match=r"holds the items of another evaluation: (subject|listener) was"):
+                run(omni, limit=6, listener=listener, results=results)
 
 
 def test_the_identity_follows_what_a_codec_decodes_with() -> None:

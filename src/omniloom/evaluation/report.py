@@ -61,6 +61,8 @@ class CellScore:
     known: int = 0
     refused: float = 0.0
     languages: Mapping[str, LanguageScore] = field(default_factory=dict)
+    scores: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    """Of the examples, where they are at hand; not kept in JSON."""
 
     @property
     def is_above_controls(self) -> bool:
@@ -79,6 +81,7 @@ class CellScore:
 
     def to_json(self) -> dict[str, Any]:
         found = asdict(self)
+        del found["scores"]
         for name, prefix in (("score", ""), ("majority", "majority_"), ("shuffled", "shuffled_")):
             interval = wilson(found[name], self.n)
             found[f"{prefix}low"], found[f"{prefix}high"] = interval
@@ -126,7 +129,8 @@ class Ceiling:
 class WorldReport:
     """Every row that was scored, the human voices, the codecs where they were measured, and how it was run.
 
-    `skipped` says of rows that were not scored why not; `turns` is what `turn_ends` found, as it writes it.
+    `skipped` says of rows that were not scored why not; `turns` is what `turn_ends` found, as it writes it. `num_kept`
+    replies were in a results file, `num_asked` were asked for by this run, which JSON does not tell.
     """
 
     cells: Sequence[CellScore]
@@ -135,6 +139,8 @@ class WorldReport:
     skipped: Mapping[str, str] = field(default_factory=dict)
     turns: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    num_kept: int = field(default=0, compare=False)
+    num_asked: int = field(default=0, compare=False)
 
     def of_kind(self, *kinds: str) -> list[CellScore]:
         """The rows of these kinds, in order."""

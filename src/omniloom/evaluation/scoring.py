@@ -1,12 +1,14 @@
 """One row of the evaluation: a model's replies to its examples, beside the ceiling and every control.
 
 All that a row asks, its controls included, goes to the model at once, for many rows together decode faster. What is
-said in a reply is heard once, however often it is looked at.
+said in a reply is heard once, however often it is looked at. Of a reply only the judgement is kept, which is small and
+tells all that the row is made of: so a row that was stopped goes on with the replies that are missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import Any, Protocol
@@ -18,6 +20,7 @@ from omniloom.evaluation.mixed import majority_by_kind, swapped
 from omniloom.evaluation.report import CellScore, TaskScore
 from omniloom.evaluation.round_trip import MediaCodecs, round_trip
 from omniloom.evaluation.rows import SEED_STRIDE, ScoredRow, World, inputs_of, output_of
+from omniloom.evaluation.suites.items import Items
 from omniloom.stream.message import Message, wanted_of
 from omniloom.stream.parts import Audio, Part, Text
 
@@ -26,7 +29,10 @@ Prompt = Sequence[Part] | Sequence[Message]
 
 
 class Talker(Protocol):
-    """What is evaluated: `generation.Omni`, or a stand-in whose replies are known."""
+    """What is evaluated: `generation.Omni`, a served one, or a stand-in whose replies are known.
+
+    One that has `replies` (`endpoints.talker.ServedOmni`) gives them as they come, to be kept one by one.
+    """
 
     @property
     def codecs(self) -> MediaCodecs: ...
@@ -34,27 +40,50 @@ class Talker(Protocol):
     def reply_batch(self, prompts: Sequence[Prompt], *, want: Iterable[str], seed: int) -> Sequence[Any]: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One reply: its score, what of it is right, and whether it says that it does not know."""
+
+    score: float
+    parts: Mapping[str, float]
+    is_refusal: bool
+
+
 def score_row(
-    omni: Talker, world: World, row: ScoredRow, split: Split, *, limit: int, seed: int, listener: Transcriber
+    omni: Talker,
+    world: World,
+    row: ScoredRow,
+    split: Split,
+    *,
+    limit: int,
+    seed: int,
+    listener: Transcriber,
+    kept: Items | None = None,
 ) -> CellScore:
-    """One row on one split."""
+    """One row on one split; replies that are `kept` already are not asked for again."""
     listener = _Remembering(listener)
 
     def draw(index: int) -> Example:
         return row.example(world, split, seed * SEED_STRIDE + index)
 
-    def judge(asked: Sequence[Example], replies: Iterable[Sequence[Part]]) -> list[float]:
-        return [score(example, parts, listener) for example, parts in zip(asked, replies, strict=True)]
-
     examples = [draw(index) for index in range(limit)]
     further = more_of_the_rarer(draw, examples)
     inputs = row.inputs or inputs_of(examples[0])
     parts_taken = inputs if row.kind in ("mixed", "task") and len(inputs) > 1 else ()
-    controls = [swapped(examples, taken, seed) for taken in (inputs, *((name,) for name in parts_taken))]
-    replies, replies_further, *replies_of_controls = _answered(omni, [examples, further, *controls], seed=seed)
-    scores = judge(examples, replies)
-    ceilings = judge(examples, (round_trip(example.reply.parts, omni.codecs) for example in examples))
-    shuffled, *without = (fmean(judge(examples, control)) for control in replies_of_controls)
+    # What is exchanged with what, and which languages are rare, depends on how many examples there are.
+    groups = {"asked": examples, f"further of {limit}": further}
+    for taken in (inputs, *((name,) for name in parts_taken)):
+        groups[f"without {'+'.join(taken)} of {limit}"] = swapped(examples, taken, seed)
+    asked, more, shuffled, *without = _judged(
+        omni, groups, name=row_key(row, split), seed=seed, listener=listener, kept=kept
+    )
+
+    def ceilings_of(these: Sequence[Example]) -> list[float]:
+        trips = (round_trip(example.reply.parts, omni.codecs) for example in these)
+        return [score(example, parts, listener) for example, parts in zip(these, trips, strict=True)]
+
+    ceilings, ceilings_further = ceilings_of(examples), ceilings_of(further)
+    scores = [own.score for own in asked]
     known = [place for place, example in enumerate(examples) if not is_refusal(words_of(example.reply.parts))]
     return CellScore(
         name=row.name,
@@ -67,17 +96,61 @@ def score_row(
         ceiling=fmean(ceilings),
         majority=majority(examples),
         majority_by_kind=majority_by_kind(examples),
-        shuffled=shuffled,
-        without=dict(zip(parts_taken, without, strict=True)),
+        shuffled=fmean(own.score for own in shuffled),
+        without={name: fmean(own.score for own in group) for name, group in zip(parts_taken, without, strict=True)},
         known=len(known),
-        refused=fmean(is_refusal(words_of(replies[place])) for place in known) if known else 0.0,
-        tasks=_by_task(examples, scores, ceilings, replies, listener),
+        refused=fmean(asked[place].is_refusal for place in known) if known else 0.0,
+        tasks=_by_task(examples, asked, ceilings),
         languages=by_language(
-            [*examples, *further],
-            [*scores, *judge(further, replies_further)],
-            [*ceilings, *judge(further, (round_trip(example.reply.parts, omni.codecs) for example in further))],
+            [*examples, *further], [*scores, *(own.score for own in more)], [*ceilings, *ceilings_further]
         ),
+        scores=tuple(scores),
     )
+
+
+def row_key(row: ScoredRow, split: Split) -> str:
+    """What the keys of a row's kept replies begin with."""
+    return f"{row.kind} {row.name} {split}, "
+
+
+def _judged(
+    omni: Talker,
+    groups: Mapping[str, Sequence[Example]],
+    *,
+    name: str,
+    seed: int,
+    listener: Transcriber,
+    kept: Items | None,
+) -> list[list[Judged]]:
+    """The judgements of the replies to groups of examples, those that are missing asked all together."""
+    items = kept if kept is not None else Items(None, suite="world", subject="", settings={})
+    keys = [f"{name}{group} {place}" for group, own in groups.items() for place in range(len(own))]
+    examples = [example for own in groups.values() for example in own]
+    missing = [place for place, key in enumerate(keys) if key not in items]
+    for number, parts in replies_to(omni, [examples[place] for place in missing], seed=seed):
+        example = examples[missing[number]]
+        items.add(
+            keys[missing[number]],
+            {
+                "score": score(example, parts, listener),
+                "parts": partial_scores(example, parts, listener),
+                "is_refusal": is_refusal(words_of(parts)),
+            },
+        )
+    found = [Judged(**items[key]) for key in keys]
+    ends = accumulate((len(own) for own in groups.values()), initial=0)
+    return [found[start:stop] for start, stop in pairwise(ends)]
+
+
+def replies_to(omni: Talker, examples: Sequence[Example], *, seed: int) -> Iterator[tuple[int, tuple[Part, ...]]]:
+    """The replies as they come, each with its example's place."""
+    one_by_one = getattr(omni, "replies", None)
+    if one_by_one is None:
+        yield from enumerate(answers(omni, examples, seed=seed))
+        return
+    wants = [wanted_of(example.reply) for example in examples]
+    for place, reply in one_by_one([_prompt(example) for example in examples], wants, seed=seed):
+        yield place, tuple(reply.parts)
 
 
 def answers(omni: Talker, examples: Sequence[Example], *, seed: int) -> list[tuple[Part, ...]]:
@@ -96,34 +169,25 @@ def words_of(parts: Sequence[Part]) -> str:
     return normalised("".join(part.text for part in parts if isinstance(part, Text)))
 
 
-def _answered(omni: Talker, groups: Sequence[Sequence[Example]], *, seed: int) -> list[list[tuple[Part, ...]]]:
-    """Replies to groups of examples, asked all together."""
-    replies = answers(omni, [example for group in groups for example in group], seed=seed)
-    ends = accumulate((len(group) for group in groups), initial=0)
-    return [replies[start:stop] for start, stop in pairwise(ends)]
-
-
 def _prompt(example: Example) -> Prompt:
     return example.prompt if len(example.prompt) > 1 else example.prompt[0].parts
 
 
 def _by_task(
-    examples: Sequence[Example],
-    scores: Sequence[float],
-    ceilings: Sequence[float],
-    replies: Sequence[Sequence[Part]],
-    listener: Transcriber,
+    examples: Sequence[Example], judged: Sequence[Judged], ceilings: Sequence[float]
 ) -> Mapping[str, TaskScore]:
-    details = [partial_scores(example, parts, listener) for example, parts in zip(examples, replies, strict=True)]
     found = {}
     for task in sorted({example.task for example in examples}):
         places = [place for place, example in enumerate(examples) if example.task == task]
-        names = sorted({name for place in places for name in details[place]})
+        names = sorted({name for place in places for name in judged[place].parts})
         found[task] = TaskScore(
             n=len(places),
-            score=fmean(scores[place] for place in places),
+            score=fmean(judged[place].score for place in places),
             ceiling=fmean(ceilings[place] for place in places),
-            parts={name: fmean(details[place][name] for place in places if name in details[place]) for name in names},
+            parts={
+                name: fmean(judged[place].parts[name] for place in places if name in judged[place].parts)
+                for name in names
+            },
         )
     return found
 

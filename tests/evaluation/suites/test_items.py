@@ -46,11 +46,11 @@ def test_a_stopped_run_goes_on_without_asking_anything_twice(tmp_path: Path) -> 
     asked.clear()
     items = opened(path)
     found = items.complete(KEYS, squares(asked), title="sums")
-    assert asked == [3, 2, 1, 0] and (items.num_kept, items.num_added) == (2, 4)
+    assert asked == [3, 2, 1, 0] and (items.num_kept, items.num_asked) == (2, 4)
     assert found == opened(None).complete(KEYS, squares([]), title="sums")
     again = opened(path)
     assert again.complete(KEYS, squares(asked), title="sums") == found
-    assert len(asked) == 4 and again.num_added == 0
+    assert len(asked) == 4 and again.num_asked == 0
 
 
 @pytest.mark.parametrize("kept", range(0, 400, 7))

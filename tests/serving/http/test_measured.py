@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.serving.child import Child
 
+from omniloom.cli import main
+from omniloom.data.speech.listener import Listener
+from omniloom.evaluation.endpoints import Client
+from omniloom.evaluation.endpoints.talker import ServedOmni
 from omniloom.evaluation.few_shot import EndpointLanguageModel, OmniLanguageModel, evaluate_few_shot
+from omniloom.evaluation.suites import load_reports
+from omniloom.evaluation.world import evaluate
 from omniloom.generation import Omni
 
 
@@ -37,6 +46,80 @@ def test_few_shot_options_and_texts_are_those_of_the_checkpoint(tiny: Omni, addr
     for own, other in zip(*scored, strict=True):
         # Of a JSON number nothing is lost; sums are taken in another order.
         assert own == pytest.approx(other, rel=1e-12)
+
+
+def both(tiny: Omni, address: str, folder: Path, **settings: Any) -> list[dict[str, Any]]:
+    """Every judgement of the world, of the checkpoint and of its server, by the item's name."""
+    served = ServedOmni(Client(address, "tiny"), codecs=tiny.codecs)
+    found = []
+    for place, omni in enumerate((tiny, served)):
+        path = folder / f"{place}.jsonl"
+        report = evaluate(omni, listener=Listener.load(), speakers=False, results=path, splits=("new",), **settings)
+        assert len(report.cells) == len(settings.get("cells", ())) or "cells" not in settings
+        lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+        found.append({line["key"]: line["value"] for line in lines})
+    return found
+
+
+CELLS = ("text-to-image", "audio-to-text", "image-to-audio", "video-to-text", "audio-to-image")
+
+
+def test_the_world_is_answered_through_the_wire_as_it_is_here(tiny: Omni, address: str, tmp_path: Path) -> None:
+    here, there = both(tiny, address, tmp_path, limit=4, cells=CELLS)
+    assert here == there and len(here) == 8 * len(CELLS)
+    assert {value["score"] for value in here.values()} == {0.0, 1.0}
+
+
+@pytest.mark.slow
+def test_every_row_of_the_world_is(tiny: Omni, address: str, tmp_path: Path) -> None:
+    """But for turns that follow a spoken reply: of earlier sound the wire takes only the words."""
+    here, there = both(tiny, address, tmp_path, limit=8)
+    assert here.keys() == there.keys() and len(here) > 600
+    differing = {key for key in here if here[key] != there[key]}
+    assert all("follow_up" in key for key in differing) and len(differing) <= 4, sorted(differing)
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_half_way_costs_nothing_that_was_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real process, ended without a word in the midst of its answers, and started anew at the same place."""
+    monkeypatch.setattr("omniloom.evaluation.endpoints.client.MAX_RETRIES", 1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    results = tmp_path / "items.jsonl"
+    arguments = [
+        "evaluate", "world", "--endpoint", f"http://127.0.0.1:{port}/v1", "--model", "tiny", "--limit", "40", "--cells",
+        "text-to-text", "audio-to-text", "--splits", "new", "--no-speakers", "--results", str(results),
+    ]  # fmt: skip
+
+    def num_kept() -> int:
+        return len(results.read_text().splitlines()) - 1 if results.exists() else 0
+
+    first = Child(tmp_path, "tiny", "--port", port)
+    try:
+        first.wait_until_ready()
+        killer = threading.Thread(target=lambda: first.wait_for(lambda: num_kept() >= 30) and first.process.kill())
+        killer.start()
+        assert main(arguments) == 2
+        killer.join()
+    finally:
+        first.process.kill()
+        first.process.wait()
+    assert "finished items are kept" in capsys.readouterr().err
+    num_before = num_kept()
+    assert 30 <= num_before < 160
+    second = Child(tmp_path, "tiny", "--port", port)
+    try:
+        second.wait_until_ready()
+        assert main([*arguments, "--json", str(tmp_path / "report.json")]) == 0
+    finally:
+        assert second.end() == 0
+    (report,) = load_reports(tmp_path / "report.json")
+    assert [row.n for row in report.rows] == [40, 40]
+    keys = [json.loads(line)["key"] for line in results.read_text().splitlines()[1:]]
+    assert len(keys) == len(set(keys)) and (report.num_kept, report.num_asked) == (num_before, len(keys) - num_before)
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ class Items:
         if self.path is not None and self.path.exists():
             self._read(self.path)
         self.num_kept = len(self._found)
-        self.num_added = 0
+        self.num_asked = 0
 
     def __contains__(self, key: object) -> bool:
         return key in self._found
@@ -48,12 +48,16 @@ class Items:
     def get(self, key: str) -> Value | None:
         return self._found.get(key)
 
+    def starting_with(self, prefix: str) -> dict[str, Value]:
+        """Those whose keys begin so."""
+        return {key: value for key, value in self._found.items() if key.startswith(prefix)}
+
     def add(self, key: str, value: Value) -> None:
         """Keep one more; it is in the file when this returns."""
         lines = [] if self._is_begun else [self._head]
         self._append([*lines, {"key": key, "value": value}])
         self._found[key] = value
-        self.num_added += 1
+        self.num_asked += 1
 
     def complete(
         self,

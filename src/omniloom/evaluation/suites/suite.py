@@ -28,6 +28,16 @@ class OptionGroup(Protocol):
     def add_argument(self, *names: str, **settings: Any) -> None: ...
 
 
+class Counted(Protocol):
+    """`Items`, or what knows as much of them."""
+
+    @property
+    def num_kept(self) -> int: ...
+
+    @property
+    def num_asked(self) -> int: ...
+
+
 def no_options(group: OptionGroup) -> None:
     """For suites without options of their own."""
 
@@ -86,7 +96,7 @@ class Job:
         rows: Sequence[SuiteRow],
         *,
         subject: str | None = None,
-        items: Items | None = None,
+        items: Counted | None = None,
         settings: Mapping[str, Any] | None = None,
         details: Any = None,
         view: Any = None,
@@ -101,7 +111,7 @@ class Job:
             settings=settings or {},
             details=details,
             num_kept=items.num_kept if items is not None else 0,
-            num_asked=items.num_added if items is not None else 0,
+            num_asked=items.num_asked if items is not None else 0,
             command=self.command,
             view=view,
         )

@@ -10,10 +10,13 @@ from omniloom.evaluation.scoring import Talker
 
 
 def identity(omni: Talker) -> str:
-    """Sixteen digits that change with the model's weights or its codecs.
+    """Sixteen digits that change with the model's weights or its codecs; of a served model, its name and address.
 
     A codec's own fingerprint may leave out its decoder, which the scores depend on; its weights are therefore added.
     """
+    own = getattr(omni, "identity", None)
+    if isinstance(own, str):
+        return own
     model = getattr(omni, "model", None)
     weights = dict(model.state_dict()) if isinstance(model, torch.nn.Module) else {}
     codecs = {}

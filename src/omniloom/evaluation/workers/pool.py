@@ -6,7 +6,7 @@ Rows do not depend on each other, and one process that decodes many small steps 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,6 +20,7 @@ from omniloom.evaluation.report import CellScore, SpeakerScore
 from omniloom.evaluation.rows import ScoredRow
 from omniloom.evaluation.scoring import score_row
 from omniloom.evaluation.speakers import score_speakers
+from omniloom.evaluation.suites.items import Items, Value
 from omniloom.evaluation.workers.identity import identity, judge_identity
 from omniloom.generation import Omni, Precision
 
@@ -52,10 +53,18 @@ def identities_in_worker() -> tuple[str, str]:
     return identity(_worker.omni), judge_identity(_worker.listener)
 
 
-def score_row_in_worker(row: ScoredRow, split: Split, *, limit: int, seed: int) -> CellScore:
-    """`score_row` with the model of this process."""
+def score_row_in_worker(
+    row: ScoredRow, split: Split, *, limit: int, seed: int, known: Mapping[str, Value]
+) -> tuple[CellScore, dict[str, Value]]:
+    """`score_row` with the model of this process, and the replies that it had to ask for; `known` are kept already."""
     assert _worker is not None
-    return score_row(_worker.omni, _worker.world, row, split, limit=limit, seed=seed, listener=_worker.listener)
+    kept = Items(None, suite="world", subject="", settings={})
+    for key, value in known.items():
+        kept.add(key, value)
+    found = score_row(
+        _worker.omni, _worker.world, row, split, limit=limit, seed=seed, listener=_worker.listener, kept=kept
+    )
+    return found, {key: value for key, value in kept.starting_with("").items() if key not in known}
 
 
 def score_speakers_in_worker() -> list[SpeakerScore]:

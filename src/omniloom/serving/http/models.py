@@ -14,6 +14,7 @@ from pydantic import Field
 from omniloom.generation import Omni
 from omniloom.serving.http.errors import ERRORS, ApiError
 from omniloom.serving.http.wire import Answer, now_s
+from omniloom.serving.realtime.media import MODEL_RATE_HZ
 from omniloom.serving.voices import PITCH
 
 
@@ -29,8 +30,10 @@ class Model(Answer):
     context_tokens: int = Field(description="Extension: what a conversation may hold, replies included.")
     voices: list[str] = Field(description="Extension: the voices it speaks in.")
     extensions: list[str] = Field(
-        description="Extension: fields beyond the interface that programs may look for. `reply_at`: of `/completions`."
+        description="Extension: fields beyond the interface that programs may look for. `reply_at`: of `/completions`; "
+        "`chat_images`: chat takes `image` among its `modalities` and answers with `images`."
     )
+    input_audio_rate_hz: int = Field(description="Extension: sounds at this rate are not resampled.")
     instructions: Literal["unused"] = Field(
         description="Extension: what becomes of system and developer messages and of `instructions`. `unused`: the "
         "model has no turn for them; they are left out, and the answer's header `omniloom-unused` names them."
@@ -65,7 +68,8 @@ def model_routes(omni: Omni, *, model_name: str) -> APIRouter:
         output_modalities=["text", "audio", "image"],
         context_tokens=omni.context,
         voices=list(PITCH),
-        extensions=["reply_at"],
+        extensions=["reply_at", "chat_images"],
+        input_audio_rate_hz=MODEL_RATE_HZ,
         instructions="unused",
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omniloom.evaluation.intervals import wilson
+from omniloom.evaluation.intervals import Estimate, estimated, wilson
 from omniloom.evaluation.suites.report import SuiteReport, SuiteRow
 from omniloom.evaluation.suites.shipped.processes import add_processes, num_processes
+from omniloom.evaluation.suites.subject import Endpoint
 from omniloom.evaluation.suites.suite import Job, OptionGroup, Suite
 
 if TYPE_CHECKING:
+    from omniloom.evaluation.endpoints.talker import ServedOmni
     from omniloom.evaluation.report import CellScore, WorldReport
 
 
@@ -20,6 +22,7 @@ def add_arguments(group: OptionGroup) -> None:
     group.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="of the model (default: float32)"
     )
+    group.add_argument("--no-speakers", action="store_true", help="leave out the digits said by people")
     add_processes(group)
 
 
@@ -30,42 +33,65 @@ def run(job: Job) -> SuiteReport:
     from omniloom.generation import Omni
 
     options = job.options
+    asked = {
+        "limit": job.num_items,
+        "cells": options.cells,
+        "tasks": None if options.tasks is None else options.tasks.split(","),
+        "splits": options.splits or TESTED_SPLITS,
+        "seed": job.seed,
+        "listener": Listener.load(options.listener),
+        "results": job.results,
+        "speakers": not options.no_speakers,
+    }
+    if isinstance(job.subject, Endpoint):
+        return world_report(job, evaluate(_served(job), **asked))
     with row_workers(
         job.checkpoint, options.listener, num_processes(options.processes), precision=options.precision
     ) as pool:
-        report = evaluate(
-            Omni.load(job.checkpoint, precision=options.precision),
-            limit=job.num_items,
-            cells=options.cells,
-            tasks=None if options.tasks is None else options.tasks.split(","),
-            splits=options.splits or TESTED_SPLITS,
-            seed=job.seed,
-            listener=Listener.load(options.listener),
-            results=job.results,
-            pool=pool,
-        )
+        report = evaluate(Omni.load(job.checkpoint, precision=options.precision), pool=pool, **asked)
     return world_report(job, report)
+
+
+def _served(job: Job) -> ServedOmni:
+    """The endpoint's model.
+
+    Raises:
+        ValueError: If an option is one of a loaded model's, the key is refused, or no such model is served.
+        ConnectionError: If the endpoint does not answer.
+    """
+    from omniloom.evaluation.endpoints import Client
+    from omniloom.evaluation.endpoints.talker import ServedOmni
+
+    if job.options.processes or job.options.precision != "float32":
+        raise ValueError("--processes and --precision belong to a checkpoint; leave them out for an endpoint")
+    client = Client(job.endpoint.url, job.endpoint.model, api_key=job.endpoint.api_key)
+    client.facts()
+    return ServedOmni(client)
 
 
 def world_report(job: Job, report: WorldReport) -> SuiteReport:
     """The rows of a report on the world, and the whole of it as details."""
     return job.report(
-        [*map(_row, report.cells), *_voices(report)],
+        [*(_row(cell, job.seed) for cell in report.cells), *_voices(report)],
+        items=report,
         settings=report.settings,
         details=report.to_json(),
         view=report.table(),
     )
 
 
-def _row(cell: CellScore) -> SuiteRow:
+def _row(cell: CellScore, seed: int) -> SuiteRow:
     low, high = wilson(min(1.0, cell.score), cell.n)
+    estimate = Estimate(cell.score, low, high, "Wilson")
+    if cell.scores:
+        estimate = estimated(cell.scores, seed=seed)
     return SuiteRow(
         name=f"{cell.name} {cell.split}",
         n=cell.n,
         score=cell.score,
-        low=low,
-        high=high,
-        method="Wilson",
+        low=estimate.low,
+        high=estimate.high,
+        method=estimate.method,
         baseline=max(cell.majority, cell.majority_by_kind or 0.0),
         control=cell.shuffled,
         ceiling=cell.ceiling,
@@ -91,7 +117,8 @@ def _voices(report: WorldReport) -> list[SuiteRow]:
 SUITE = Suite(
     name="world",
     summary="every direction of {text, audio, image, video} to {text, audio, image}, and tasks that mix them",
-    needs="digits by people: data, or a download",
+    needs="digits by people: data, or a download; extras eval and serve for an endpoint",
     run=run,
+    takes=("checkpoint", "endpoint"),
     add_arguments=add_arguments,
 )

@@ -10,7 +10,8 @@ from omniloom.generation.rules.tools import MAX_TOOLS
 from omniloom.serving.http.wire import Answer, JsonSchema, Metadata, ModelName, Request, Seed, Temperature, TopP, Word
 
 MAX_ITEMS, MAX_PARTS, MAX_TOP_LOGPROBS = 1_024, 256, 20
-Status = Literal["in_progress", "completed", "incomplete"]
+# In the other protocols' order: of two unions that are equal typing keeps the first, and pages show its order.
+Status = Literal["completed", "incomplete", "in_progress"]
 LOGPROBS = "message.output_text.logprobs"
 
 
