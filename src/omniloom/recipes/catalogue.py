@@ -148,6 +148,22 @@ recipes.add(
     ),
 )
 recipes.add(
+    "meta",
+    Recipe(
+        summary="a small model of text that learns mappings from its prompt: about four minutes of one core",
+        configure=_later("omniloom.recipes.meta:large"),
+        run=_later("omniloom.recipes.meta:train_meta"),
+    ),
+)
+recipes.add(
+    "meta-small",
+    Recipe(
+        summary="the same at half the width, to compare sizes: about two minutes",
+        configure=_later("omniloom.recipes.meta:small"),
+        run=_later("omniloom.recipes.meta:train_meta"),
+    ),
+)
+recipes.add(
     "reranker",
     Recipe(
         summary="what chooses among pictures that a checkpoint of the world draws: minutes of one core",

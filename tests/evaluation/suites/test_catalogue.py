@@ -92,7 +92,7 @@ def test_names_and_options_are_told_without_torch() -> None:
         (["wrld"], "unknown suite 'wrld'; did you mean 'world'?"),
         (["sums", "few-shots"], "unknown suite 'few-shots'; did you mean 'few-shot'?"),
         (["sums", "--cells", "a"], "--cells belongs to world; leave it out for sums"),
-        (["turns", "--tasks", "a"], "--tasks belongs to world and few-shot; leave it out for turns"),
+        (["turns", "--tasks", "a"], "--tasks belongs to world and few-shot and lm-eval; leave it out for turns"),
         (["sums", "--larges", "4"], "unknown option '--larges'; did you mean '--largest'?"),
         (["sums", "--endpoint", "http://x/v1", "--model", "m"], "sums cannot measure the endpoint m at http://x/v1"),
         (["listener", "--results", "x"], "listener keeps no finished items; leave out --results"),

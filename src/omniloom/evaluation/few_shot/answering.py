@@ -48,7 +48,7 @@ def _chosen(model: LanguageModel, answering: Options, prompts: Sequence[Prompt])
         if priors:
             own = tuple(now.logprob - prior for now, prior in zip(scored, priors[item.options], strict=True))
         else:
-            own = tuple(now.per_token for now in scored)
+            own = tuple(now.logprob if answering.scoring == "whole" else now.per_token for now in scored)
         given = item.options[max(range(len(own)), key=own.__getitem__)]
         yield number, Answer(given=given, score=float(given in item.answers), option_scores=own)
 

@@ -44,11 +44,13 @@ def render(task: Task, item: Item, demonstrations: Sequence[Item]) -> str:
 
 
 def draw(task: Task, item: Item, pool: Sequence[Item], count: int, *, seed: int) -> list[Item]:
-    """`count` demonstrations for an item.
+    """`count` demonstrations for an item, of its own mapping where it has one.
 
     Raises:
         ValueError: If the pool holds fewer that are not the item itself.
     """
+    if item.mapping:
+        pool = [shown for shown in pool if shown.mapping == item.mapping]
     order = generator("few-shot", task.name, seed, item.context).permutation(len(pool))
     found = [pool[place] for place in order[: count + 1] if pool[place].context != item.context][:count]
     if len(found) < count:

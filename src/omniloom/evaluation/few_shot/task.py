@@ -25,7 +25,7 @@ class Item:
     `context` ends where the answer begins, and an answer holds what stands between them: "Q: 1 + 1?\\nA:" and " 2". The
     first of the `answers` is shown where the item is a demonstration. Of `options` one is an answer. `alone` replaces
     the context where nothing is demonstrated, for the tasks that have a form of their own for that. Scores are also
-    reported by `group` where there are any.
+    reported by `group` where there are any. Where an item is of a `mapping`, its demonstrations are of the same.
     """
 
     context: str
@@ -33,17 +33,19 @@ class Item:
     options: tuple[str, ...] = ()
     alone: str | None = None
     group: str = ""
+    mapping: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Answered by the likeliest option.
 
-    By "per-token" each option's log-probability is divided by its tokens; by "normalised" the log-probability that it
+    By "per-token" each option's log-probability is divided by its tokens, by "whole" it is taken as it is (what
+    lm-evaluation-harness calls acc); by "normalised" the log-probability that it
     has after `answer_context` alone is subtracted: P(option | context) / P(option | "Answer: ").
     """
 
-    scoring: Literal["per-token", "normalised"] = "per-token"
+    scoring: Literal["per-token", "whole", "normalised"] = "per-token"
     answer_context: str = "Answer:"
 
 

@@ -15,6 +15,7 @@ SHIPPED = (
     "omniloom.evaluation.suites.shipped.card",
     "omniloom.evaluation.suites.shipped.listener",
     "omniloom.evaluation.suites.shipped.few_shot",
+    "omniloom.evaluation.suites.shipped.harness",
     "omniloom.evaluation.suites.shipped.pairs",
     "omniloom.evaluation.suites.shipped.code",
     "omniloom.evaluation.suites.shipped.code_controls",

@@ -22,10 +22,11 @@ from omniloom.stream.grammar import NextIds, ReplyGrammar
 
 
 class ReplyLikelihood(NamedTuple):
-    """A reply's log-probability, in nats, and its tokens."""
+    """A reply's log-probability, in nats, its tokens, and whether each is the likeliest at its place."""
 
     logprob: float
     num_tokens: int
+    is_likeliest: bool
 
 
 @torch.inference_mode()
@@ -41,7 +42,7 @@ def reply_likelihoods(
     found: list[list[ReplyLikelihood]] = [[] for _ in asked]
     grammar = prepared.grammar(WRITTEN)
     for place, reply, scores in _scored(prepared, asked):
-        found[place].append(ReplyLikelihood(_logprob(grammar, scores, reply), len(reply)))
+        found[place].append(_likelihood(grammar, scores, reply))
     return found
 
 
@@ -87,11 +88,13 @@ def _scored(
             rows[place].truncate(len(asked[place][0]))
 
 
-def _logprob(grammar: ReplyGrammar, scores: Float[Tensor, "T scores"], reply: Sequence[int]) -> float:
+def _likelihood(grammar: ReplyGrammar, scores: Float[Tensor, "T scores"], reply: Sequence[int]) -> ReplyLikelihood:
     """The sum over the tokens of a reply, each among what may come at its place."""
-    return sum(
-        float(allowed.log_softmax(-1)[token - ids.first]) for token, ids, allowed in _allowed(grammar, scores, reply)
-    )
+    logprob, is_likeliest = 0.0, True
+    for token, ids, allowed in _allowed(grammar, scores, reply):
+        logprob += float(allowed.log_softmax(-1)[token - ids.first])
+        is_likeliest &= int(allowed.argmax()) == token - ids.first
+    return ReplyLikelihood(logprob, len(reply), is_likeliest)
 
 
 def _by_token(

@@ -118,9 +118,17 @@ class Cipher:
         return self._word(random, LETTERS, 3)
 
     def items(self, random: np.random.Generator, count: int) -> list[Solved]:
-        used = random.permutation(list(LETTERS))[: int(random.integers(2, len(LETTERS) + 1))]
+        used = self._some(random)
         length = int(random.integers(1, 4))
-        return [self._word(random, "".join(used), length) for _ in range(count)]
+        return [self._word(random, used, length) for _ in range(count)]
+
+    def letters(self, random: np.random.Generator, count: int) -> list[Solved]:
+        """Items of one letter, of which two to four come."""
+        used = self._some(random)[: int(random.integers(2, 5))]
+        return [self._word(random, used, 1) for _ in range(count)]
+
+    def _some(self, random: np.random.Generator) -> str:
+        return "".join(random.permutation(list(LETTERS))[: int(random.integers(2, len(LETTERS) + 1))])
 
     def _word(self, random: np.random.Generator, used: str, length: int) -> Solved:
         given = "".join(random.choice(list(used), length))

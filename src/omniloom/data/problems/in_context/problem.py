@@ -6,15 +6,18 @@ many are solved is drawn too, from none on, so that every number of shots is kno
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from omniloom.data.problems.base import Example, Split, WeightedTasks, problems
-from omniloom.data.problems.in_context.families import FAMILIES, drawn
+from omniloom.data.problems.in_context.families import FAMILIES, Cipher, Mapping, Solved, drawn
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Text
+
+RECALL_SHOTS = 11
 
 
 @problems.register("in_context")
@@ -26,17 +29,23 @@ class InContextProblem(WeightedTasks):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        """How often each family is drawn."""
+        """How often each family is drawn; `recall` is a cipher of one letter in a long prompt, the easiest there is."""
 
-        cipher: float = 2.0
+        recall: float = 1.0
+        cipher: float = 1.0
         order: float = 1.0
         labels: float = 1.0
         rules: float = 1.0
 
-    cells: ClassVar[dict[str, str | None]] = dict.fromkeys(FAMILIES)
+    cells: ClassVar[dict[str, str | None]] = dict.fromkeys(("recall", *FAMILIES))
 
     def __init__(self, config: InContextProblem.Config | None = None) -> None:
         super().__init__(config or self.Config())
+
+    def _recall(self, random: np.random.Generator, split: Split) -> Example:
+        mapping = drawn(FAMILIES["cipher"], random, held_out=split != "train")
+        assert isinstance(mapping, Cipher)
+        return self._example("recall", mapping, mapping.letters(random, RECALL_SHOTS + 1))
 
     def _cipher(self, random: np.random.Generator, split: Split) -> Example:
         return self._of("cipher", random, split)
@@ -53,8 +62,10 @@ class InContextProblem(WeightedTasks):
     def _of(self, task: str, random: np.random.Generator, split: Split) -> Example:
         family = FAMILIES[task]
         mapping = drawn(family, random, held_out=split != "train")
-        count = int(random.integers(0, family.most_shots + 1))
-        *shown, asked = mapping.items(random, count + 1)
+        return self._example(task, mapping, mapping.items(random, int(random.integers(0, family.most_shots + 1)) + 1))
+
+    def _example(self, task: str, mapping: Mapping, items: Sequence[Solved]) -> Example:
+        *shown, asked = items
         text = "".join(own.line for own in shown) + asked.given
         return self.made(
             task,

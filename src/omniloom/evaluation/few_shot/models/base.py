@@ -22,10 +22,14 @@ PAPER_SEARCH = BeamSearch(size=4, alpha=0.6)
 
 
 class Likelihood(NamedTuple):
-    """The log-probability of a continuation, in nats, and the tokens that it holds."""
+    """The log-probability of a continuation, in nats, and the tokens that it holds.
+
+    `is_likeliest` says whether each of them is the likeliest at its place; None where the model does not tell.
+    """
 
     logprob: float
     num_tokens: int
+    is_likeliest: bool | None = None
 
     @property
     def per_token(self) -> float:

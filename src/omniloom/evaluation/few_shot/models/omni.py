@@ -36,7 +36,7 @@ class OmniLanguageModel:
             asked = [(own.prefix, [reply.lstrip() for reply in own.continuations]) for own in batch]
             found = self._omni.likelihoods(asked, batch_rows=self._batch_rows)
             for place, replies in enumerate(found, start=start):
-                yield place, tuple(Likelihood(own.logprob, own.num_tokens) for own in replies)
+                yield place, tuple(Likelihood(*own) for own in replies)
 
     def write(self, requests: Sequence[WriteRequest]) -> Iterator[tuple[int, str]]:
         for kind in dict.fromkeys(_kind(own) for own in requests):

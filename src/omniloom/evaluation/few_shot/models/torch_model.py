@@ -152,10 +152,12 @@ class TorchLanguageModel:
         owners = torch.tensor([row for row, (_, own) in enumerate(batch) for _ in own], device=rows.logits.device)
         starts = torch.tensor([rest[0] for rest in rests], device=rows.logits.device)
         totals = rows.logits.log_softmax(-1)[owners, starts].double()
+        are_likeliest = rows.logits.argmax(-1)[owners] == starts
         if max(map(len, rests)) > 1:
             rows.reorder(owners)
-            totals = totals + _later(rows, rests)
-        values = iter(zip(totals.tolist(), map(len, rests), strict=True))
+            later, are_later_likeliest = _later(rows, rests)
+            totals, are_likeliest = totals + later, are_likeliest & are_later_likeliest
+        values = iter(zip(totals.tolist(), map(len, rests), are_likeliest.tolist(), strict=True))
         return [tuple(Likelihood(*next(values)) for _ in own) for _, own in batch]
 
     @torch.inference_mode()
@@ -225,8 +227,8 @@ class TorchLanguageModel:
         return self._tokens.decode([*prefix[-1:], *written])[len(before) :]
 
 
-def _later(rows: CausalRows, rests: Sequence[Sequence[int]]) -> Float[Tensor, " R"]:
-    """The log-probability of what comes after each continuation's first token, going on from its prefix's row."""
+def _later(rows: CausalRows, rests: Sequence[Sequence[int]]) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"]]:
+    """The log-probability of what comes after each continuation's first token, and whether all of it is likeliest."""
     device = rows.logits.device
     # The last token is only predicted; ids that fill a row up come after all that counts.
     given = pad_sequence([torch.tensor(rest[:-1], dtype=torch.long) for rest in rests], batch_first=True).to(device)
@@ -235,7 +237,8 @@ def _later(rows: CausalRows, rests: Sequence[Sequence[int]]) -> Float[Tensor, " 
     is_real = torch.arange(given.shape[1], device=device) < lengths[:, None]
     logits = rows.scores_of(given, is_real.long())
     logprobs = logits.log_softmax(-1).gather(-1, asked[..., None])[..., 0].double()
-    return logprobs.where(is_real, 0.0).sum(1)
+    are_likeliest = (logits.argmax(-1) == asked) | ~is_real
+    return logprobs.where(is_real, 0.0).sum(1), are_likeliest.all(1)
 
 
 class Plain:

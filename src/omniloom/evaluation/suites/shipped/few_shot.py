@@ -77,11 +77,9 @@ def run(job: Job) -> SuiteReport:
 
 def language_model(job: Job) -> LanguageModel:
     """The job's subject as a model of text."""
-    from omniloom.evaluation.few_shot import EndpointLanguageModel, OmniLanguageModel, TorchLanguageModel
+    from omniloom.evaluation.few_shot import EndpointLanguageModel
 
     options = job.options
-    if isinstance(job.subject, Transformers):
-        return TorchLanguageModel.from_pretrained(job.transformers)
     if isinstance(job.subject, Endpoint):
         return EndpointLanguageModel(
             job.subject.url,
@@ -90,8 +88,16 @@ def language_model(job: Job) -> LanguageModel:
             context=options.context or 2048,
             api_key=job.subject.api_key,
         )
+    return subject_model(job)
+
+
+def subject_model(job: Job) -> LanguageModel:
+    """A checkpoint or a model of transformers as a model of text."""
+    from omniloom.evaluation.few_shot import OmniLanguageModel, TorchLanguageModel
     from omniloom.generation import Omni
 
+    if isinstance(job.subject, Transformers):
+        return TorchLanguageModel.from_pretrained(job.transformers)
     return OmniLanguageModel(Omni.load(job.checkpoint), name=job.checkpoint)
 
 
