@@ -254,6 +254,19 @@ def test_the_omni_model_learns_from_the_same_pairs(tmp_path: Path) -> None:
     assert index["tasks"] == ["pig_latin.pair"]
 
 
+def test_a_decoder_of_one_stack_learns_from_the_same_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = {"training.num_steps": 1, "training.num_rows": 1, "model.depth": 1, "vocab_size": 300}
+    settings = [text for path, value in small.items() for text in ("--set", f"recipe.{path}={value}")]
+    out, report = tmp_path / "decoder", tmp_path / "pairs.json"
+    command = ["train", *NAMES[:4], "--model", "decoder", "--out", str(out)]
+    assert "the decoder model has recipes" in refused(capsys, *command, *NAMES[4:])
+    assert "has at most 3 letters; raise max_letters" in refused(capsys, *command, "--set", "max_letters=3")
+    assert main([*command, *settings]) == 0
+    scored = ["evaluate", "pairs", "--checkpoint", str(out / "checkpoint"), "--problem-file", str(FILE)]
+    assert main([*scored, "--problems", "pig_latin", "--limit", "3", "--json", str(report)]) == 0
+    assert [(row.name, row.n) for row in load_reports(report)[0].rows] == [("pig_latin", 3)]
+
+
 def test_a_terminal_is_asked_and_answered_line_by_line(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
     group.add_argument(
         "--problem", metavar="NAME", help="omniloom problems lists them; _rev turns it round, _copy copies its sources"
     )
-    group.add_argument("--model", metavar="NAME", help="transformer, omni or one of your own (default: transformer)")
+    group.add_argument("--model", metavar="NAME", help="transformer, decoder, omni or your own (default: transformer)")
     group.add_argument("--hparams", metavar="NAME", help="a hyper-parameter set (default: transformer_base)")
     group.add_argument(
         "--import", dest="import_file", type=Path, metavar="FILE.py", help="yours; registers a problem, model or set"
@@ -82,12 +82,12 @@ def _configured(options: argparse.Namespace, drawn: Mapping[str, str]) -> NamedR
 
 def _search(options: argparse.Namespace, out: Path) -> int:
     """Train draws from the ranges, and print them from the best on."""
-    from omniloom.recipes.problems.catalogue import OMNI
+    from omniloom.recipes.problems.catalogue import DECODER, OMNI
     from omniloom.recipes.problems.search import search, table
     from omniloom.training.seq2seq import ranged_hparams
 
-    if options.model == OMNI or place_among_processes()[1] > 1:
-        raise ValueError("--search trains models of pairs in one process; leave --model omni and torchrun out")
+    if options.model in (DECODER, OMNI) or place_among_processes()[1] > 1:
+        raise ValueError("--search trains models of pairs in one process; leave --model and torchrun out")
     ranges = ranged_hparams.get(options.ranges)()
     check_folder(out, is_resuming=options.resume)
     ranked = search(

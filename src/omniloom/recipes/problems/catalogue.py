@@ -12,10 +12,11 @@ from omniloom.data.problems import PairsProblem, WorldMix, pair_problem
 from omniloom.data.problems.pairs.user_file import run_user_file
 from omniloom.models.seq2seq import sequence_models
 from omniloom.recipes.finetune import FinetuneRecipe, train_finetune
+from omniloom.recipes.problems.decoder import DecoderRun, train_decoder
 from omniloom.recipes.problems.run import ProblemRun, train_problem
 from omniloom.training.seq2seq import Seq2SeqTraining, hparams
 
-OMNI = "omni"
+DECODER, OMNI = "decoder", "omni"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,12 @@ def named_run(
     if user_file is not None:
         run_user_file(user_file)
     pair_problem(problem)
+    if model in (OMNI, DECODER) and hparams_name is not None:
+        raise ValueError(f"the {model} model has recipes, not sets; leave --hparams {hparams_name} out and use --set")
+    if model == DECODER:
+        run = DecoderRun(problem=problem, user_file=user_file)
+        return NamedRun(config=override(run, settings), train=train_decoder)
     if model == OMNI:
-        if hparams_name is not None:
-            raise ValueError(f"the omni model has recipes, not sets; leave --hparams {hparams_name} out and use --set")
         pairs = PairsProblem.Config(problem=problem, user_file=user_file)
         recipe = FinetuneRecipe(data=None, mix=WorldMix.only(pairs=pairs))
         return NamedRun(config=override(recipe, settings), train=train_finetune)
@@ -57,7 +61,11 @@ def named_run(
 def model_names() -> dict[str, str]:
     """Every model that trains on pairs, with a line on each."""
     lines = {name: first_line(sequence_models.get(name)) for name in sequence_models}
-    return {**lines, OMNI: "The omni model, taken further from a checkpoint on the pairs as conversations."}
+    return {
+        **lines,
+        DECODER: "A transformer of one stack, from nothing: the source is its prompt, the target its reply.",
+        OMNI: "The omni model, taken further from a checkpoint on the pairs as conversations.",
+    }
 
 
 def first_line(registered: object) -> str:

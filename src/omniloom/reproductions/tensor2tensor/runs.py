@@ -40,7 +40,7 @@ def scan(problem: str) -> ProblemRun:
 
 def short_scan() -> ProblemRun:
     """A run of a minute or two, which shows that all parts work together and no more."""
-    training = Seq2SeqTraining(hparams=_tiny(warmup_steps=1000), num_steps=1000, tensorboard=False)
+    training = Seq2SeqTraining(hparams=_tiny(warmup_steps=2000), num_steps=1000, tensorboard=False)
     return ProblemRun(problem="scan_simple", training=training, evaluate_every=500, num_averaged=1)
 
 
