@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,23 @@ def test_a_stopped_run_goes_on_without_doing_anything_again(
     again = Writer()
     assert evaluate_code(again, PROBLEMS, SETTINGS, items(path)) == found
     assert again.asked == [] and num_run == []
+
+
+def test_more_problems_go_on_from_fewer_and_a_changed_one_is_done_again(
+    contained: None, tmp_path: Path, num_run: list[int]
+) -> None:
+    path = tmp_path / "items.jsonl"
+    evaluate_code(Writer(), PROBLEMS[:1], SETTINGS, items(path))
+    num_run.clear()
+    more = Writer()
+    evaluate_code(more, PROBLEMS, SETTINGS, items(path))
+    assert len(more.asked) == 8 and sum(num_run) == 2
+    num_run.clear()
+    changed = replace(PROBLEMS[0], test="assert double(4) == 12\n")
+    again = Writer()
+    found = evaluate_code(again, [changed, PROBLEMS[1]], SETTINGS, items(path))
+    assert len(again.asked) == 8 and sum(num_run) == 2
+    assert all(own.passed == ("3 * x" in own.completion) for own in found[0.2][0])
 
 
 def test_without_containment_nothing_is_even_sampled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,10 @@ share a process (`omniloom.sandbox`), so a problem also says which names of the 
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from omniloom.sandbox import Job, Limits
@@ -44,6 +46,12 @@ class CodeProblem:
     stops: tuple[str, ...] = CODEX_STOPS
     wall_s: float = WALL_S
     group: str = ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Eight digits that change with what is asked or what is judged, so that no verdict is taken for another's."""
+        asked = (self.prompt, self.test, self.prelude, *self.entry_points, *self.stops, str(self.wall_s))
+        return hashlib.sha256("\0".join(asked).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
     def job(self, completion: str) -> Job:
         """The contained run that judges a completion."""

@@ -55,7 +55,7 @@ class _Place:
 
     @property
     def key(self) -> str:
-        return f"sample {self.problem.name} T={self.temperature:g} {self.number}"
+        return f"sample {self.problem.name} {self.problem.fingerprint} T={self.temperature:g} {self.number}"
 
 
 Samples = dict[float, list[list[Judged]]]
@@ -160,7 +160,7 @@ def _distinct(places: Sequence[_Place], samples: Sequence[Sample]) -> dict[str, 
 
 def _program_key(problem: CodeProblem, completion: str) -> str:
     digest = hashlib.sha256(completion.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{problem.name} {digest}"
+    return f"{problem.name} {problem.fingerprint} {digest}"
 
 
 def _back_scored(inverse: BackScorer, programs: Sequence[tuple[CodeProblem, str]], items: Items) -> list[float | None]:
@@ -170,12 +170,3 @@ def _back_scored(inverse: BackScorer, programs: Sequence[tuple[CodeProblem, str]
 
     keys = [f"back {inverse.name} {_program_key(*program)}" for program in programs]
     return [value["back"] for value in items.complete(keys, score, title="back-scoring", unit="program")]
-
-
-def data_fingerprint(problems: Sequence[CodeProblem]) -> str:
-    """Sixteen digits that change with any problem's prompt or test, so that verdicts of others are not taken."""
-    digest = hashlib.sha256()
-    for problem in problems:
-        for text in (problem.name, problem.prompt, problem.test, problem.prelude, *problem.stops):
-            digest.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
-    return digest.hexdigest()[:16]

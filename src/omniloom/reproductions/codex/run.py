@@ -34,7 +34,7 @@ from omniloom.evaluation.code import (
     evaluate_code,
     report_of,
 )
-from omniloom.evaluation.code.evaluation import Samples, data_fingerprint
+from omniloom.evaluation.code.evaluation import Samples
 from omniloom.evaluation.code.report import passes_of, ranked
 from omniloom.evaluation.intervals import bootstrap_difference
 from omniloom.evaluation.suites.items import Items
@@ -185,7 +185,7 @@ def _sampled(
     inverse: BackScorer | None = None,
 ) -> Samples:
     model = OmniCodeModel(omni, name=SYSTEM)
-    kept = {"seed": settings.seed, "problems": data_fingerprint(problems), "max_tokens": settings.max_tokens}
+    kept = {"seed": settings.seed, "max_tokens": settings.max_tokens}
     items = Items(path, suite=SYSTEM, subject=model.name, settings=kept)
     return evaluate_code(model, problems, settings, items, inverse=inverse)
 

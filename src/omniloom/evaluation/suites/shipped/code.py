@@ -57,7 +57,6 @@ def temperature(text: str) -> float:
 
 def run(job: Job) -> SuiteReport:
     from omniloom.evaluation.code import BackScorer, CodeSettings, draw, evaluate_code, report_of
-    from omniloom.evaluation.code.evaluation import data_fingerprint
     from omniloom.generation import Omni
 
     options = job.options
@@ -71,12 +70,16 @@ def run(job: Job) -> SuiteReport:
     )
     model = code_model(job)
     inverse = None if options.inverse is None else BackScorer(Omni.load(options.inverse), name=options.inverse)
-    kept = {"problems": data_fingerprint(problems), "max_tokens": settings.max_tokens}
+    kept = {"max_tokens": settings.max_tokens}
     items = job.items(model.name, **kept)
     report = report_of(evaluate_code(model, problems, settings, items, inverse=inverse), seed=job.seed)
     if options.figure is not None:
         draw(report, options.figure, title=f"{options.problems or 'human-eval'}, {len(problems)} problems")
-    told = {"samples": settings.num_samples, "temperatures": list(settings.temperatures)}
+    told = {
+        "problems": options.problems or "human-eval",
+        "samples": settings.num_samples,
+        "temperatures": list(settings.temperatures),
+    }
     return job.report(report.rows, subject=model.name, items=items, settings=kept | told, details=report.to_json())
 
 
