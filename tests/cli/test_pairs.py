@@ -17,6 +17,7 @@ from omniloom.data.problems.pairs.user_file import run_user_file
 from omniloom.evaluation.suites import load_reports
 from omniloom.generation.pairs import load_pairs
 from omniloom.models.seq2seq import sequence_models
+from omniloom.recipes.problems import run as run_module
 from omniloom.training.loop import Trainer
 
 FILE = Path(__file__).parents[2] / "examples" / "my_problem.py"
@@ -88,6 +89,27 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
     lines = [json.loads(line) for line in (tmp_path / "run/evaluations/metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 3, 4, 6] and "score" not in lines[1]
+
+
+def test_a_run_that_died_before_an_evaluation_makes_up_for_it(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(*arguments: Any, **settings: Any) -> None:
+        if settings["num_kept"] == 2 and arguments[1] == 4:
+            raise SystemExit("killed")
+        keep(*arguments, **settings)
+
+    keep = run_module.keep_weights
+    monkeypatch.setattr(run_module, "keep_weights", dying)
+    with pytest.raises(SystemExit):
+        train(tmp_path / "run")
+    monkeypatch.undo()
+    # Checkpoints by the clock, after every step, take no part in the mean.
+    assert train(tmp_path / "run", "--resume", training__checkpoint_every_s=0.0, training__keep_checkpoints=1) == 0
+    one, other = (load_file(str(out / "checkpoint" / "model.safetensors")) for out in (trained, tmp_path / "run"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    lines = [json.loads(line) for line in (tmp_path / "run/evaluations/metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6]
 
 
 def decode(trained: Path, *options: str) -> int:

@@ -18,8 +18,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from omniloom.core.checkpoint import keep_newest, write_folder
 from omniloom.core.metrics import FILE_NAME, Metrics, read_metrics
 from omniloom.core.randomness import seeded
+from omniloom.core.state import load_state, save_state
 from omniloom.data.problems.pairs import PairEncoders, PairProblem, TextPair, pair_problem
 from omniloom.data.problems.pairs.user_file import run_user_file
 from omniloom.generation.beam import BeamSearch
@@ -27,7 +29,7 @@ from omniloom.generation.pairs import PairCheckpoint, save_pairs
 from omniloom.models.seq2seq import Seq2SeqTransformer, Seq2SeqVocabulary, SequenceModel, sequence_models
 from omniloom.recipes.problems.measure import Measured, measure, measure_held_out
 from omniloom.training import record_config
-from omniloom.training.loop import Trainer
+from omniloom.training.loop import STATE_FILE, Trainer
 from omniloom.training.parallel import Processes, joined
 from omniloom.training.seq2seq import Pair, Seq2SeqTraining, averaged_weights, seq2seq_trainer
 from omniloom.training.seq2seq.averaging import last_checkpoints
@@ -136,8 +138,9 @@ def _train_measuring(
     """Train to the end, and score the development split at each evaluation's step."""
     dev = prepared.problem.pairs("dev")[: config.num_dev_pairs]
     log = Evaluations(trainer.out, step=trainer.step) if processes.is_first else None
+    scored = {line["step"] for line in evaluations(trainer.out)}
     for stop in final_steps(config):
-        if trainer.step >= stop:
+        if trainer.step > stop or stop in scored:
             continue
         started_s = time.process_time()
         trainer.run(until=stop)
@@ -148,6 +151,7 @@ def _train_measuring(
             raise KeyboardInterrupt(f"training stopped at step {trainer.step}; add --resume to go on")
         model = trainer.whole_model()
         if log is not None:
+            keep_weights(trainer.out, stop, num_kept=config.num_averaged)
             model.eval()
             found = measure(cast(SequenceModel, model), prepared.encoders, dev, prepared.problem, search=GREEDY)
             log.write(trainer.step, found, spent_s=spent_s)
@@ -182,6 +186,19 @@ class Evaluations:
         self._step = step
 
 
+def keep_weights(out: Path, step: int, *, num_kept: int) -> None:
+    """Keep the weights of an evaluation's checkpoint for the mean, beside those before it.
+
+    The run's own checkpoints will not do: which of them are left depends on the time that training took.
+    """
+    own: dict[str, Any] = load_state(out / "checkpoints" / f"step-{step:08d}" / STATE_FILE)
+    folder = out / EVALUATIONS / "checkpoints"
+    write_folder(
+        folder / f"step-{step:08d}", lambda path: save_state(path / STATE_FILE, {"model": own["model"], "step": step})
+    )
+    keep_newest(folder, num_kept=num_kept)
+
+
 def evaluations(out: str | Path) -> list[dict[str, Any]]:
     """The evaluations of a run's development split, in their order."""
     return [line for line in _lines(out) if "score" in line]
@@ -193,10 +210,7 @@ def _lines(out: str | Path) -> list[dict[str, Any]]:
 
 def _finish(config: ProblemRun, prepared: Prepared, out: Path) -> None:
     """Average the last checkpoints, measure the mean on what was held out beside the baselines, and keep it for use."""
-    every = config.evaluate_every
-    own = last_checkpoints(out, config.num_averaged, every=every)
-    if config.training.num_steps % every:
-        own = [*own, *last_checkpoints(out, 1)][-config.num_averaged :]
+    own = last_checkpoints(out / EVALUATIONS, config.num_averaged)
     model = new_model(config, prepared.vocabulary)
     model.load_state_dict(averaged_weights(own))
     model.eval()

@@ -43,10 +43,8 @@ def averaged_weights(checkpoints: Sequence[Path]) -> dict[str, Tensor]:
     return {name: (total / len(checkpoints)).to(kinds[name]) for name, total in sums.items()}
 
 
-def last_checkpoints(run: str | Path, count: int, *, every: int = 1) -> list[Path]:
-    """The newest `count` checkpoints of a training run, oldest first; with `every`, of steps that it divides.
-
-    Those that were written because time had passed, or the run was stopped, would make the mean depend on the clock.
+def last_checkpoints(run: str | Path, count: int) -> list[Path]:
+    """The newest `count` checkpoints of a training run, oldest first.
 
     Raises:
         ValueError: If `count` is below 1.
@@ -56,6 +54,6 @@ def last_checkpoints(run: str | Path, count: int, *, every: int = 1) -> list[Pat
     found = []
     for path in (Path(run) / "checkpoints").glob("step-*"):
         match = FOLDER.fullmatch(path.name)
-        if match and int(match[1]) % every == 0:
+        if match:
             found.append((int(match[1]), path))
     return [path for _, path in sorted(found)[-count:]]
