@@ -104,3 +104,10 @@ reproductions.add(
         module="omniloom.reproductions.codex",
     ),
 )
+reproductions.add(
+    "gpt-3",
+    Reproduction(
+        summary="a model learns a task from solved items in its prompt, a larger one better",
+        module="omniloom.reproductions.gpt_3",
+    ),
+)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniloom.evaluation.few_shot import Item, contamination
-from omniloom.evaluation.few_shot.contamination import read_texts, words_of
+from omniloom.evaluation.few_shot import Item, contamination, few_shot_tasks, look_for
+from omniloom.evaluation.few_shot.contamination import calculation_of, calculations_in, read_texts, words_of
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
 
@@ -64,3 +64,17 @@ def test_files_and_folders_are_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="min_words must be from 1 to num_words 3, got 8"):
         contamination([], [], num_words=3)
     assert words_of("Don't stop: 1,000 -- yes!") == ["don't", "stop", "1", "000", "yes"]
+
+
+def test_sums_are_looked_for_in_both_forms_of_the_paper(tmp_path: Path) -> None:
+    items = few_shot_tasks.get("2D+").items("test")
+    (first, _, one), (second, _, two) = (calculation_of(items[number]) for number in (3, 7))
+    assert calculations_in("12 + 3 = 15, 4-1=3, 7 × 8 = 56; 9 plus 10, 1.5 + 2 = 3.5, 3 + 4") == {
+        ("12", "plus", "3"), ("4", "minus", "1"), ("7", "times", "8"), ("9", "plus", "10"),
+    }  # fmt: skip
+    (tmp_path / "a.txt").write_text(f"We had {first} + {one} = many, and {second} plus {two} of others.")
+    found = look_for(["2D+", "1DC"], [tmp_path])
+    same = [n for n, item in enumerate(items) if calculation_of(item) in {(first, "plus", one), (second, "plus", two)}]
+    assert found.tasks["2D+"].found == tuple(same) and {3, 7} <= set(same)
+    assert (found.tasks["2D+"].num_looked_for, found.tasks["2D+"].num_short) == (2000, 0)
+    assert found.tasks["1DC"].found == ()

@@ -3,6 +3,9 @@
 Words are compared in lower case and without punctuation. An item shorter than 13 words is looked for whole if it has at
 least 8, the paper's least; what is shorter still would be found by chance and is counted apart. The items' runs are
 held and the texts go by once, so texts may be as large as they like.
+
+Sums, differences and products are shorter than any run. They are looked for in the two forms that the paper searched
+its training data for (section 3.9.1): "98 + 45 =" and "98 plus 45".
 """
 
 from __future__ import annotations
@@ -22,6 +25,13 @@ NUM_WORDS = 13
 MIN_WORDS = 8
 
 WORD = re.compile(r"\w+(?:'\w+)*")
+
+Calculation = tuple[str, str, str]
+"""First number, operation in words, second number."""
+
+OPERATIONS = {"+": "plus", "-": "minus", "−": "minus", "*": "times", "×": "times"}
+IN_SIGNS = re.compile(r"(?<![\d.])(\d+) ?([-+*×−]) ?(\d+) ?=")
+IN_WORDS = re.compile(r"(?<![\d.])(\d+) (plus|minus|times) (\d+)(?!\d)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +77,36 @@ def look_for(names: Sequence[str], paths: Sequence[str | Path]) -> SeenReport:
     """
     tasks = {name: few_shot_tasks.get(name).items("test") for name in names}
     everything = [item for items in tasks.values() for item in items]
-    found = contamination(everything, read_texts(paths))
+    calculated: set[Calculation] = set()
+    found = contamination(everything, _noting(read_texts(paths), calculated))
     seen, start = {}, 0
     for name, items in tasks.items():
-        own = tuple(number - start for number in found.found if start <= number < start + len(items))
-        num_short = sum(_is_short(item) for item in items)
-        seen[name] = Contamination(found=own, num_looked_for=len(items) - num_short, num_short=num_short)
+        asked = [calculation_of(item) for item in items]
+        own = {number - start for number in found.found if start <= number < start + len(items)}
+        own |= {number for number, calculation in enumerate(asked) if calculation in calculated}
+        num_short = sum(calculation is None and _is_short(item) for item, calculation in zip(items, asked, strict=True))
+        seen[name] = Contamination(found=tuple(sorted(own)), num_looked_for=len(items) - num_short, num_short=num_short)
         start += len(items)
     return SeenReport(tasks=seen)
+
+
+def calculation_of(item: Item) -> Calculation | None:
+    """What an item asks to be calculated, where that is one operation on two numbers."""
+    found = re.search(r"What is (\d+) (plus|minus|times) (\d+)\?", item.context)
+    return None if found is None else (found[1], found[2], found[3])
+
+
+def calculations_in(text: str) -> set[Calculation]:
+    """Those that a text holds, as "98 + 45 =" or as "98 plus 45"."""
+    signs = {(first, OPERATIONS[sign], second) for first, sign, second in IN_SIGNS.findall(text)}
+    return signs | set(IN_WORDS.findall(text))
+
+
+def _noting(texts: Iterable[str], calculated: set[Calculation]) -> Iterator[str]:
+    """The texts as they go by, with their calculations noted."""
+    for text in texts:
+        calculated |= calculations_in(text)
+        yield text
 
 
 def words_of(text: str) -> list[str]:

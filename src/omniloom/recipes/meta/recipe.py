@@ -55,9 +55,9 @@ class MetaRecipe:
 
     model: OmniConfig = field(default_factory=lambda: shape(128, num_heads=4))
     vocab_size: int = 512
-    first: TrainingConfig = field(default_factory=lambda: stage(600, row_length=40, num_rows=32, rate=0.015, decay=0.0))
+    first: TrainingConfig = field(default_factory=lambda: stage(800, row_length=40, num_rows=32, rate=0.015, decay=0.0))
     second: TrainingConfig = field(
-        default_factory=lambda: stage(800, row_length=128, num_rows=16, rate=0.01, decay=0.5)
+        default_factory=lambda: stage(500, row_length=128, num_rows=16, rate=0.01, decay=0.5)
     )
     num_first: int = 20_000
     num_second: int = 30_000

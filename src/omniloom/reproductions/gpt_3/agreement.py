@@ -1,0 +1,45 @@
+"""One task of options and one that is written, by our runner and by lm-evaluation-harness: how far they are apart."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from omniloom.evaluation.few_shot import LanguageModel, evaluate_few_shot, few_shot_tasks
+from omniloom.evaluation.few_shot.harness import evaluate_in_harness, write_harness_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Items that both answered alike, of so many, and the largest difference of a token's mean log-likelihood."""
+
+    num_items: int
+    num_same: int
+    largest_gap: float
+
+
+def agree(model: LanguageModel, options: str, written: str, *, limit: int, shots: int = 2) -> Agreement:
+    """Both tasks with the same prompts; options are compared by log-likelihood a token, as our runner keeps it."""
+    num_items = num_same = 0
+    largest = 0.0
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in (options, written):
+            folder = Path(temporary) / name
+            theirs = evaluate_in_harness(model, [write_harness_task(name, folder, shots=shots, limit=limit)])
+            evaluate_few_shot(model, [name], shots=[shots], limit=limit, results=folder / "items.jsonl")
+            lines = map(json.loads, (folder / "items.jsonl").read_text(encoding="utf-8").splitlines())
+            items = few_shot_tasks.get(name).items("test")
+            for own, other in zip(sorted(lines, key=lambda line: line["number"]), theirs, strict=True):
+                num_items += 1
+                if not other.logprobs:
+                    num_same += own["given"] == other.given
+                    continue
+                texts = [text.lstrip() for text in items[own["number"]].options]
+                per_token = [p / model.num_tokens(text) for p, text in zip(other.logprobs, texts, strict=True)]
+                gaps = [abs(a - b) for a, b in zip(per_token, own["option_scores"], strict=True)]
+                largest = max(largest, *gaps)
+                picked = items[own["number"]].options[per_token.index(max(per_token))]
+                num_same += picked == own["given"]
+    return Agreement(num_items=num_items, num_same=num_same, largest_gap=largest)
