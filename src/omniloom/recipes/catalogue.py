@@ -142,7 +142,7 @@ recipes.add(
 recipes.add(
     "dall-e",
     Recipe(
-        summary="pictures from words: a discrete VAE, one stream, a reranker and a judge; about an hour of one core",
+        summary="pictures from words: a discrete VAE, one stream, a reranker and a judge; about 17 minutes of one core",
         configure=_later("omniloom.recipes.pictures:DallERecipe"),
         run=_later("omniloom.recipes.pictures:train_dall_e"),
     ),

@@ -116,11 +116,13 @@ def _of_candidates(run: PictureRun, item: ColouredEmoji, images: Sequence[Image]
         "best": best,
         "first_score": float(scores[0]),
         "best_score": float(scores[best]),
+        "mean_score": float(scores.mean()),
         "first_right": float(verdict.is_right[0]),
         "best_right": float(verdict.is_right[best]),
         "mean_right": float(verdict.is_right.float().mean()),
         "first_probability": float(verdict.probability[0]),
         "best_probability": float(verdict.probability[best]),
+        "mean_probability": float(verdict.probability.mean()),
         "any_right": float(verdict.is_right.any()),
     }
 

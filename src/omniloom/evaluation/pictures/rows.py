@@ -58,13 +58,16 @@ def caption_gain(found: Found, *, seed: int = 0) -> Comparison:
 
 
 def best_by_reranker(found: Found, *, seed: int = 0) -> Comparison:
-    """The best candidate's score less the first one's, by the reranker that chose it."""
-    return Comparison.of(found, "best_score", "first_score", seed=seed)
+    """The chosen candidate's score less that of one, by the reranker that chose it.
+
+    One candidate is what all of a caption's score on average: the same as the first, with less of chance in it.
+    """
+    return Comparison.of(found, "best_score", "mean_score", seed=seed)
 
 
 def best_by_judge(found: Found, *, seed: int = 0) -> Comparison:
     """The same candidates by the classifier, which had no part in the choice: right or wrong."""
-    return Comparison.of(found, "best_right", "first_right", seed=seed)
+    return Comparison.of(found, "best_right", "mean_right", seed=seed)
 
 
 def rows_of(found: Found, *, num_candidates: int, chance: float, num_codes: int, seed: int = 0) -> list[SuiteRow]:
@@ -80,11 +83,11 @@ def rows_of(found: Found, *, num_candidates: int, chance: float, num_codes: int,
     rows = [
         scored("picture's loss, right caption", "right_loss", control=mean("shuffled_loss"), unit="nats a code"),
         caption_gain(found, seed=seed).row("loss, shuffled less right caption", unit="nats a code"),
-        scored("composites right by the judge, first candidate", "first_right", **judged),
+        scored("composites right by the judge, one candidate", "mean_right", **judged),
         scored(f"composites right by the judge, best of {num_candidates}", "best_right", **judged),
         scored(f"composites right by the judge, any of {num_candidates}", "any_right", **judged),
-        best_by_judge(found, seed=seed).row(f"best of {num_candidates} less first, by the judge", unit="share"),
-        best_by_reranker(found, seed=seed).row(f"best of {num_candidates} less first, by the reranker", unit="cosine"),
+        best_by_judge(found, seed=seed).row(f"best of {num_candidates} less one, by the judge", unit="share"),
+        best_by_reranker(found, seed=seed).row(f"best of {num_candidates} less one, by the reranker", unit="cosine"),
     ]
     for name in ("dvae", "fsq"):
         codes = [item[f"{name}_codes"] for item in found]

@@ -71,9 +71,9 @@ def claim_rows(found: Sequence[Mapping[str, Any]], run: PictureRun, *, is_quick:
     )
     return [
         _paired("right caption over another", caption_gain(found), "nats a code of unseen pairs' pictures"),
-        _paired("best over first, by reranker", best_by_reranker(found), f"cosine, of {NUM_CANDIDATES}"),
+        _paired("best over one, by reranker", best_by_reranker(found), f"cosine, of {NUM_CANDIDATES}"),
         _paired(
-            "best over first, by classifier",
+            "best over one, by classifier",
             best_by_judge(found),
             f"of unseen pairs right, of {NUM_CANDIDATES}; it neither drew nor chose",
             is_tested=not is_quick,
