@@ -333,7 +333,7 @@ def test_evaluate_turns_writes_what_it_measured(
     drawn: list[Any] = []
     monkeypatch.setattr("omniloom.evaluation.turn_ends.measure_turns", lambda omni, **options: report)
     monkeypatch.setattr("omniloom.evaluation.turn_ends.draw_turns", lambda *args: drawn.append(args))
-    monkeypatch.setattr("omniloom.generation.Omni.load", lambda name: name)
+    monkeypatch.setattr("omniloom.generation.Omni.load", lambda name: SimpleNamespace(identity=name))
     files = ["--json", str(tmp_path / "t.json"), "--figure", str(tmp_path / "t.png")]
     assert main(["evaluate", "turns", *files]) == 0
     assert load_reports(tmp_path / "t.json")[0].details == {"turns": 1}

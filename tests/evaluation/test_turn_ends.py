@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from omniloom.evaluation.report import WorldReport
+from omniloom.evaluation.suites import Items
 from omniloom.evaluation.table import turn_rows
 from omniloom.evaluation.turn_ends import Frame, Setting, decided_at, draw_turns, measure_turns
 from omniloom.evaluation.turn_ends.decisions import TurnScore, chosen, scored
@@ -131,6 +132,30 @@ def test_a_detector_of_silence_cuts_in_at_a_pause() -> None:
     report = measure_turns(Ear(0.99), make=made, limit=2, beside=never)
     assert report.scores[0].cut_ins == 1.0
     assert all(score.cut_ins == 1.0 for setting, score in report.curve if setting.threshold <= 0.95)
+
+
+def test_a_stopped_run_hears_nothing_twice(tmp_path: Path) -> None:
+    class Stopping(Ear):
+        num_left = 3
+        num_heard = 0
+
+        def conversation(self) -> Any:
+            if not self.num_left:
+                raise KeyboardInterrupt
+            self.num_left -= 1
+            self.num_heard += 1
+            return super().conversation()
+
+    def kept() -> Items:
+        return Items(tmp_path / "items.jsonl", suite="turns", subject="an ear", settings={"seed": 0})
+
+    first, second = Stopping(0.1), Stopping(0.1)
+    second.num_left = 100
+    with pytest.raises(KeyboardInterrupt):
+        measure_turns(first, make=made, limit=4, beside=never, kept=kept())
+    report = measure_turns(second, make=made, limit=4, beside=never, kept=kept())
+    assert report.to_json() == measure_turns(Ear(0.1), make=made, limit=4, beside=never).to_json()
+    assert (first.num_heard, second.num_heard) == (3, 4 + 5 - 3)
 
 
 def test_the_figure_is_drawn(tmp_path: Path) -> None:

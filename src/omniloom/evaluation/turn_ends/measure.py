@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from omniloom.core.progress import Progress
 from omniloom.data.problems.turn_ends.utterances import paused_utterance
+from omniloom.evaluation.suites.items import Items
 from omniloom.evaluation.turn_ends.decisions import Frame, Setting, TurnScore, chosen, curve, decided_at, scored
 from omniloom.evaluation.turn_ends.silero import SILENCE_MS, silero_detector
 from omniloom.evaluation.turn_ends.utterances import LANGUAGES, Maker, Utterance, utterances
@@ -73,10 +74,12 @@ def measure_turns(
     limit: int = 300,
     seed: int = 0,
     beside: Callable[[Audio], float | None] | None = None,
+    kept: Items | None = None,
 ) -> TurnReport:
     """Choose the setting on training voices and measure it on held-out ones.
 
-    `make` makes the requests with pauses, those of `data.problems` unless given; `beside` is silero unless given.
+    `make` makes the requests with pauses, those of `data.problems` unless given; `beside` is silero unless given. What
+    the model said of an utterance is `kept`, and it is not heard again.
 
     Raises:
         ValueError: If the model was not trained to tell the end of a turn, or `limit` is below 2.
@@ -87,9 +90,10 @@ def measure_turns(
         raise ValueError("this model was not trained to tell the end of a turn; train one with this version")
     other = beside or silero_detector()
     num_train = max(len(LANGUAGES), round(limit * TRAIN_SHARE))
+    items = kept if kept is not None else Items(None, suite="turns", subject="", settings={})
     with Progress("turns", total=num_train + limit, unit="utterance") as progress:
         train, held_out = (
-            _heard(omni, make, split, count, seed=seed, progress=progress)
+            _heard(omni, make, split, count, seed=seed, progress=progress, kept=items)
             for split, count in (("train", num_train), ("new", limit))
         )
     detector = "omniloom"
@@ -135,11 +139,14 @@ class _Heard:
         return [item.end_s for item in self.items]
 
 
-def _heard(omni: Ear, make: Maker, split: Any, count: int, *, seed: int, progress: Progress) -> _Heard:
+def _heard(omni: Ear, make: Maker, split: Any, count: int, *, seed: int, progress: Progress, kept: Items) -> _Heard:
     items, streams = [], []
-    for item in utterances(make, split, limit=count, seed=seed):
+    for number, item in enumerate(utterances(make, split, limit=count, seed=seed)):
+        key = f"{split} {number}"
+        if key not in kept:
+            kept.add(key, {"frames": [list(frame) for frame in stream(omni, item.audio)]})
         items.append(item)
-        streams.append(stream(omni, item.audio))
+        streams.append([Frame(*frame) for frame in kept[key]["frames"]])
         progress.advance(1, {"voices": split})
     return _Heard(items=items, streams=streams)
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from omniloom.data.problems.pairs import PairEncoders, PairProblem, PairScore, TextPair, pair_metrics
+from omniloom.evaluation.pairs.baselines import best_dictionary
 from omniloom.generation.beam import BeamSearch
 from omniloom.generation.pairs import answers_of
 from omniloom.models.seq2seq import SequenceModel
-from omniloom.recipes.problems.baselines import best_dictionary
 
 SHOWN_ANSWERS = 5
 

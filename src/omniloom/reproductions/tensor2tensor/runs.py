@@ -14,8 +14,8 @@ from typing import Any
 
 from omniloom.core.config import to_text
 from omniloom.data.problems.pairs import pair_metrics, pair_problem, python_docs
+from omniloom.evaluation.pairs.baselines import best_dictionary
 from omniloom.generation.pairs import answers_of, load_pairs
-from omniloom.recipes.problems.baselines import best_dictionary
 from omniloom.recipes.problems.run import CHECKPOINT, ProblemRun, train_problem
 from omniloom.training.seq2seq import HyperParameters, Seq2SeqTraining, transformer_tiny
 

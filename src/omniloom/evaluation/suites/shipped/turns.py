@@ -19,13 +19,16 @@ def add_arguments(group: OptionGroup) -> None:
 
 def run(job: Job) -> SuiteReport:
     from omniloom.evaluation.turn_ends import draw_turns, measure_turns
+    from omniloom.evaluation.workers import identity
     from omniloom.generation import Omni
 
-    report = measure_turns(Omni.load(job.checkpoint), limit=job.num_items, seed=job.seed)
+    omni = Omni.load(job.checkpoint)
+    items = job.items(identity(omni))
+    report = measure_turns(omni, limit=job.num_items, seed=job.seed, kept=items)
     if job.options.figure is not None:
         draw_turns(report.to_json(), job.options.figure)
     rows = [row for score in report.scores for row in _rows(score)]
-    return job.report(rows, settings=report.settings, details=report.to_json(), view=report.table())
+    return job.report(rows, items=items, settings=report.settings, details=report.to_json(), view=report.table())
 
 
 def _rows(score: TurnScore) -> list[SuiteRow]:
@@ -55,5 +58,4 @@ SUITE = Suite(
     needs="extra serve",
     run=run,
     add_arguments=add_arguments,
-    keeps_items=False,
 )

@@ -1,0 +1,1 @@
+"""Models of pairs measured: what a translation must beat."""
