@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -46,7 +46,20 @@ def test_what_is_made_is_of_its_split(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked and all(map(is_held_out, asked))
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
+def test_longer_ones_are_longer_than_any_that_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert max(map(len, compositions("train"))) == max(map(len, compositions("test"))) == functions.MAX_STEPS
+    asked: list[functions.Composition] = []
+    made = functions._problem
+    monkeypatch.setattr(
+        functions, "_problem", lambda own, random, *, name: asked.append(own) or made(own, random, name=name)
+    )
+    problems = MADE.problems("longer", 30)
+    assert {problem.group for problem in problems} == {"4 steps"} and {len(own) for own in asked} == {4}
+    for own in asked:
+        assert len(set(own)) == 4 and all(step.source == last.target for last, step in pairwise(own))
+
+
+@pytest.mark.parametrize("split", ["train", "test", "longer"])
 def test_the_same_index_is_the_same_function_and_its_reference_passes(split: functions.CodeSplit) -> None:
     for index in range(40):
         problem = MADE.problem(split, index)

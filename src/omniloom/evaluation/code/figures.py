@@ -35,7 +35,9 @@ def draw(report: CodeReport, path: str | Path, *, title: str) -> None:
         places = [place + number * width for place in range(len(ranking))]
         colour = colours[list(report.curves).index(temperature)]
         bars.bar(places, list(ranking.values()), width=width, color=colour, label=f"T {temperature}")
-        bars.set_xticks(range(len(ranking)), [name.replace(" ", "\n", 1) for name in ranking])
+        names = [name.replace(" log-", "\nlog-\n").replace("back-", "back-\n") for name in ranking]
+        middle = (len(report.rankings) - 1) * width / 2
+        bars.set_xticks([place + middle for place in range(len(ranking))], names)
     bars.set(ylim=(0, 1), ylabel="share of problems solved", title="one sample chosen of all")
     for axes in (curves, bars):
         axes.spines[["top", "right"]].set_visible(False)

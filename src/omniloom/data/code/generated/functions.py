@@ -22,7 +22,9 @@ from omniloom.data.code.generated.steps import NAMES, READING_WEIGHTS, STEPS, Ki
 from omniloom.data.code.problem import CodeProblem
 from omniloom.data.texts import TextExample
 
-CodeSplit = Literal["train", "test"]
+CodeSplit = Literal["train", "test", "longer"]
+"""*longer*: sequences of one step more than any that is trained on, so that all of them are held out."""
+
 Composition = tuple[Step, ...]
 
 MAX_STEPS = 3
@@ -54,10 +56,10 @@ def is_held_out(composition: Composition) -> bool:
 
 @cache
 def compositions(split: CodeSplit) -> tuple[Composition, ...]:
-    """All sequences of 1 to `MAX_STEPS` different steps of a split.
+    """All sequences of 1 to `MAX_STEPS` different steps that are trained on, or kept for "test".
 
     Raises:
-        ValueError: If the split is unknown.
+        ValueError: If the split is neither.
     """
     if split not in ("train", "test"):
         raise ValueError(f"split must be train or test, got {split!r}")
@@ -79,13 +81,8 @@ class GeneratedFunctions:
     def problem(self, split: CodeSplit, index: int) -> CodeProblem:
         """A function to be written, with its tests."""
         random = generator("generated function", split, index)
-        found = compositions(split)
         while True:
-            # Long ones are many, so the length is drawn first.
-            lengths = range(1 if split == "train" else 2, MAX_STEPS + 1)
-            length = int(random.choice(lengths, p=[own / sum(lengths) for own in lengths]))
-            fitting = _of_length(split, length)
-            composition = found[fitting[int(random.integers(len(fitting)))]]
+            composition = _walk(random) if split == "longer" else _drawn(split, random)
             problem = _problem(composition, random, name=f"generated/{split}/{index}")
             if problem is not None:
                 return problem
@@ -98,6 +95,28 @@ class GeneratedFunctions:
 def as_example(problem: CodeProblem) -> TextExample:
     """The body as the reply to signature and docstring."""
     return TextExample(prompt=problem.prompt, reply=problem.reference, task="function")
+
+
+def _drawn(split: CodeSplit, random: np.random.Generator) -> Composition:
+    """Long ones are many, so the length is drawn first."""
+    lengths = range(1 if split == "train" else 2, MAX_STEPS + 1)
+    length = int(random.choice(lengths, p=[own / sum(lengths) for own in lengths]))
+    fitting = _of_length(split, length)
+    return compositions(split)[fitting[int(random.integers(len(fitting)))]]
+
+
+def _walk(random: np.random.Generator) -> Composition:
+    """A sequence of `MAX_STEPS` + 1 different steps, each drawn from those that fit; they are too many to list."""
+    while True:
+        found: Composition = ()
+        while len(found) <= MAX_STEPS:
+            sources = (found[-1].target,) if found else SOURCES
+            fitting = [step for step in STEPS if step.source in sources and step not in found]
+            if not fitting:
+                break
+            found = (*found, fitting[int(random.integers(len(fitting)))])
+        else:
+            return found
 
 
 @cache

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from omniloom.data.code.problem import CodeProblem
     from omniloom.evaluation.code import CodeModel
 
-SETS = ("human-eval", "mbpp", "generated")
+SETS = ("human-eval", "mbpp", "generated", "generated-longer")
 
 
 def add_arguments(group: OptionGroup) -> None:
@@ -90,13 +90,13 @@ def problems_of(name: str, *, limit: int | None, seed: int = 0) -> list[CodeProb
         ValueError: If there is no such set and no such file, or it is damaged.
     """
     from omniloom.core.randomness import generator
-    from omniloom.data.code.generated import GeneratedFunctions
+    from omniloom.data.code.generated import CodeSplit, GeneratedFunctions
     from omniloom.data.code.human_eval import human_eval
     from omniloom.data.code.mbpp import mbpp
 
-    if name == "generated":
-        count = limit or 100
-        return GeneratedFunctions().problems("test", count, first=seed * 1_000_000)
+    if name in ("generated", "generated-longer"):
+        split: CodeSplit = "test" if name == "generated" else "longer"
+        return GeneratedFunctions().problems(split, limit or 100, first=seed * 1_000_000)
     if name not in SETS and not Path(name).exists():
         raise ValueError(f"--problems must be one of {', '.join(SETS)} or a file, got {name!r}")
     found = human_eval() if name == "human-eval" else mbpp() if name == "mbpp" else human_eval(name)
