@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from tests.support.emoji import made_up_emoji
 
 from omniloom.data.problems import ScenesProblem
+from omniloom.evaluation.suites import Checkpoint, Job, suite
 from omniloom.generation import loading
 from omniloom.generation.rerank import Reranker
 from omniloom.models.pictures import Contrastive
@@ -37,6 +39,11 @@ def test_it_is_trained_into_a_folder(tmp_path: Path) -> None:
     loaded = Reranker.load(place)
     asked, drawn = request_and_drawing(ScenesProblem().example("new", 0, "draw_typed"))
     assert loaded.scores(asked, [drawn]).shape == (1,)
+    options = argparse.Namespace(candidates=2, reranker=str(place), drawn_at=1.0)
+    job = Job(suite="pictures", subject=Checkpoint("tiny"), limit=2, seed=0, options=options)
+    rows = suite("pictures").run(job).rows
+    assert [row.n for row in rows] == 6 * [2]
+    assert rows[2].score == pytest.approx(rows[1].score - rows[0].score)
 
 
 def test_batches_are_functions_of_their_number_and_half_of_them_went_through_the_codec() -> None:

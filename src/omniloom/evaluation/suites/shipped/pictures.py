@@ -1,4 +1,7 @@
-"""`pictures`: captions of pairs that were never drawn in training, on a run of `omniloom train dall-e`."""
+"""`pictures`: captions of pairs that were never drawn in training, on a run of `omniloom train dall-e`.
+
+With --reranker it is another question, of an omni model: is the best of N of its own drawings better?
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,22 @@ from omniloom.core.arguments import positive_int
 from omniloom.evaluation.suites.report import SuiteReport
 from omniloom.evaluation.suites.suite import Job, OptionGroup, Suite
 
+NUM_REQUESTS = 60
+
 
 def add_arguments(group: OptionGroup) -> None:
     group.add_argument("--candidates", type=positive_int, default=32, metavar="N", help="of each caption (default: 32)")
+    group.add_argument("--reranker", metavar="FOLDER", help="of an omni checkpoint: choose among its drawings by this")
+    group.add_argument(
+        "--drawn-at", type=float, default=1.0, metavar="T", help="with --reranker: the temperature (default: 1)"
+    )
 
 
 def run(job: Job) -> SuiteReport:
     from omniloom.evaluation.pictures import PictureRun, held_out, measured, rows_of
 
+    if job.options.reranker is not None:
+        return _of_replies(job)
     parts, number = PictureRun.load(job.checkpoint), job.options.candidates
     chosen = held_out(parts, limit=job.limit, seed=job.seed)
     items = job.items(parts.fingerprint, candidates=number)
@@ -36,10 +47,26 @@ def run(job: Job) -> SuiteReport:
     return job.report(rows, items=items, settings={"candidates": number}, details=found)
 
 
+def _of_replies(job: Job) -> SuiteReport:
+    from omniloom.evaluation.pictures.replies import DRAWN, drawing_requests, measured_replies, reply_rows
+    from omniloom.generation import Omni
+    from omniloom.generation.rerank import Reranker
+
+    options = job.options
+    omni, reranker = Omni.load(job.checkpoint), Reranker.load(options.reranker)
+    number, temperature = options.candidates, options.drawn_at
+    rows = []
+    for name in DRAWN:
+        examples = drawing_requests(name, job.limit or NUM_REQUESTS, seed=job.seed)
+        found = measured_replies(omni, reranker, examples, num_replies=number, temperature=temperature, seed=job.seed)
+        rows += reply_rows(name, list(found), num_replies=number, seed=job.seed)
+    return job.report(rows, settings={"candidates": number, "temperature": temperature})
+
+
 SUITE = Suite(
     name="pictures",
     summary="pictures from words: is the caption heeded, is the best of N better by a judge that saw neither",
-    needs="a run of omniloom train dall-e",
+    needs="a run of omniloom train dall-e, or an omni checkpoint and --reranker",
     run=run,
     add_arguments=add_arguments,
     checkpoint="runs/dall-e",
