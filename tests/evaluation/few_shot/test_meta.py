@@ -13,7 +13,7 @@ from omniloom.evaluation.few_shot.tasks import META
 from omniloom.recipes.meta import MetaRecipe
 
 NAMES = [task.name for task in META]
-COUNTS = {"cipher": 40_320, "order": 120, "labels": 40_320, "rules": 336}
+COUNTS = {"letter": 40_320, "cipher": 40_320, "order": 120, "labels": 40_320, "rules": 336}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,7 +3,7 @@
 Two stages, for looking things up in a prompt is learned suddenly and first where it is easiest:
 
     first/       ciphers of single letters, few letters each
-    second/      all families: ciphers, orders, labels, rules; from the first stage's weights
+    second/      all families, most often letters behind marks that say nothing; from the first stage's weights
     checkpoint   is `second/checkpoint`, an ordinary one: `Omni.load` takes it
 
 Every token of a prompt is learned from, since each solved item in it is asked for after those before it. Both stages in
@@ -57,7 +57,7 @@ class MetaRecipe:
     vocab_size: int = 512
     first: TrainingConfig = field(default_factory=lambda: stage(800, row_length=40, num_rows=32, rate=0.015, decay=0.0))
     second: TrainingConfig = field(
-        default_factory=lambda: stage(500, row_length=128, num_rows=16, rate=0.01, decay=0.5)
+        default_factory=lambda: stage(900, row_length=128, num_rows=16, rate=0.01, decay=0.5)
     )
     num_first: int = 20_000
     num_second: int = 30_000
@@ -100,7 +100,7 @@ WORD_REPEATS = 100
 
 def first_examples(recipe: MetaRecipe) -> Sequence[TextExample]:
     """Single letters."""
-    only_recall = InContextProblem.Config(cipher=0.0, order=0.0, labels=0.0, rules=0.0)
+    only_recall = InContextProblem.Config(letter=0.0, cipher=0.0, order=0.0, labels=0.0, rules=0.0)
     return examples_of(InContextProblem(only_recall), num_examples=recipe.num_first)
 
 

@@ -14,7 +14,7 @@ COLOURS = {"small": "tab:orange", "large": "tab:blue"}
 
 
 def draw(scores: Sequence[Scores], path: Path) -> None:
-    """All families together on the left, with intervals over mappings; each of them on the right. Extra `train`."""
+    """The headline's family on the left, with intervals over mappings; each family on the right. Extra `train`."""
     figure = Figure(figsize=(11, 4.2))
     together, apart = figure.subplots(1, 2, sharey=True)
     places = [str(shots) for shots in SHOTS]
@@ -26,10 +26,10 @@ def draw(scores: Sequence[Scores], path: Path) -> None:
         together.fill_between(range(len(places)), lows, highs, color=colour, alpha=0.2, lw=0)
         control = own.mean("few", control=True).value
         together.plot([places[-1]], [control], "x", color=colour, ms=9, label=f"{own.size}, shuffled answers")
-        for name, style in zip(FAMILIES, ("-", "--", ":", "-."), strict=True):
+        for name, style in zip(FAMILIES, ("-", "--", ":", "-.", (0, (1, 3))), strict=True):
             label = name if own.size == "large" else None
-            apart.plot(places, [own.family(name, shots) for shots in places], style, color=colour, label=label)
-    for axes, title in ((together, "unseen mappings of all families"), (apart, "by family, both sizes")):
+            apart.plot(places, [own.family(name, shots) for shots in places], ls=style, color=colour, label=label)
+    for axes, title in ((together, "unseen mappings: one letter for another"), (apart, "by family, both sizes")):
         axes.set_title(title)
         axes.set_xlabel("solved items in the prompt")
         axes.set_ylim(0, 1)

@@ -12,10 +12,11 @@ from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
+from omniloom.data.problems.in_context import FAMILIES
 from omniloom.evaluation.few_shot import ARITHMETIC, Constant, Oracle, evaluate_few_shot, few_shot_tasks, make_prompt
 from omniloom.evaluation.intervals import bootstrap_difference
 from omniloom.reproductions.catalogue import Effort
-from omniloom.reproductions.gpt_3.meta import Scores, measure, trained
+from omniloom.reproductions.gpt_3.meta import HEADLINE, Scores, measure, trained
 from omniloom.reproductions.result import Result, Row
 
 PAPER = "Language Models are Few-Shot Learners (Brown and others 2020)"
@@ -125,9 +126,13 @@ def _agreement() -> Row:
     )
 
 
+def _ends(own: Scores, family: str) -> str:
+    return f"{own.family(family, '0'):.2f} to {own.family(family, 'few'):.2f}"
+
+
 def _learned(scores: list[Scores]) -> list[Row]:
     claim = "accuracy rises with shots, more for larger models (figure 1.2)"
-    rows = []
+    rows, others = [], []
     for size in ("small", "large"):
         own = next((found for found in scores if found.size == size), None)
         name = f"unseen mappings, {size} model: zero, one, few"
@@ -140,8 +145,18 @@ def _learned(scores: list[Scores]) -> list[Row]:
         if size == "large":
             is_reached &= few.value - zero.value >= LEAST_GAIN
         control = own.mean("few", control=True)
+        others += [f"{size}: " + ", ".join(f"{name} {_ends(own, name)}" for name in FAMILIES if name not in HEADLINE)]
         here = f"{zero}, {one}, {few}; few with shuffled answers {control}"
         rows.append(Row(name=name, paper=claim, bar=bar, here=here, is_reached=is_reached))
+    rows.append(
+        Row(
+            name="the other families: zero to few",
+            paper=claim,
+            bar="reported",
+            here="; ".join(others) or None,
+            is_reached=True,
+        )
+    )
     gained, is_more = None, False
     if scores:
         small, large = (own.gains() for own in scores)

@@ -147,6 +147,33 @@ class Ciphers:
         return (Cipher("".join(own)).name for own in permutations(OTHERS))
 
 
+class Marked(Cipher):
+    """One letter behind two digits that say nothing: "47AN". What is asked never stands in the prompt as a whole."""
+
+    def item(self, random: np.random.Generator) -> Solved:
+        return self._marked(random, LETTERS)
+
+    def items(self, random: np.random.Generator, count: int) -> list[Solved]:
+        used = self._some(random)
+        return [self._marked(random, used) for _ in range(count)]
+
+    def _marked(self, random: np.random.Generator, used: str) -> Solved:
+        word = self._word(random, used, 1)
+        return Solved(f"{random.integers(0, 100):02d}{word.given}", word.answer)
+
+
+class Letters:
+    """The same ciphers of single letters."""
+
+    name, most_shots = "letter", 16
+
+    def draw(self, random: np.random.Generator) -> Marked:
+        return Marked(Ciphers().draw(random).others)
+
+    def names(self) -> Iterator[str]:
+        return Ciphers().names()
+
+
 @dataclass(frozen=True)
 class Order:
     """Five different letters, and then the same in another order."""
@@ -264,5 +291,5 @@ class Rules:
         return (Rule(rule, own).name for rule in RULES for own in permutations(OTHERS, 2))
 
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (Ciphers(), Orders(), Namings(), Rules())}
+FAMILIES: dict[str, Family] = {family.name: family for family in (Letters(), Ciphers(), Orders(), Namings(), Rules())}
 """By name."""

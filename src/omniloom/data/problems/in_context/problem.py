@@ -32,10 +32,11 @@ class InContextProblem(WeightedTasks):
         """How often each family is drawn; `recall` is a cipher of one letter in a long prompt, the easiest there is."""
 
         recall: float = 1.0
+        letter: float = 3.0
         cipher: float = 1.0
-        order: float = 1.0
+        order: float = 0.5
         labels: float = 1.0
-        rules: float = 1.0
+        rules: float = 0.5
 
     cells: ClassVar[dict[str, str | None]] = dict.fromkeys(("recall", *FAMILIES))
 
@@ -46,6 +47,9 @@ class InContextProblem(WeightedTasks):
         mapping = drawn(FAMILIES["cipher"], random, held_out=split != "train")
         assert isinstance(mapping, Cipher)
         return self._example("recall", mapping, mapping.letters(random, RECALL_SHOTS + 1))
+
+    def _letter(self, random: np.random.Generator, split: Split) -> Example:
+        return self._of("letter", random, split)
 
     def _cipher(self, random: np.random.Generator, split: Split) -> Example:
         return self._of("cipher", random, split)
