@@ -60,6 +60,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     stand_in.Omni = Omni  # type: ignore[attr-defined]
     stand_in.Sampling = lambda **settings: settings  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "omniloom.generation", stand_in)
+    pictures = types.ModuleType("omniloom.generation.pictures")
+    pictures.find_picture_model = lambda name: None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "omniloom.generation.pictures", pictures)
     return calls
 
 
