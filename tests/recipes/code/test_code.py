@@ -10,7 +10,7 @@ import pytest
 from omniloom import Omni
 from omniloom.data.code.generated import GeneratedFunctions
 from omniloom.evaluation.code import OmniCodeModel, SampleRequest
-from omniloom.recipes.code import CodeRecipe, train_code
+from omniloom.recipes.code import CodeRecipe, recipe, train_code
 from omniloom.recipes.code.recipe import described_of, written_of
 from omniloom.recipes.text_model import text_shape
 
@@ -53,7 +53,11 @@ def test_it_writes_a_model_that_writes_and_one_that_describes(trained: Path) -> 
     assert len(Omni.load(trained).codecs.text.encode_text("x        y")) == 3, "a run of spaces is one token"
 
 
-def test_what_is_done_is_not_done_again(trained: Path) -> None:
+def test_what_is_done_is_not_done_again(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(*arguments: object) -> None:
+        raise AssertionError("functions are made for a run that is done")
+
+    monkeypatch.setattr(recipe, "_functions", make)
     weights = sorted(trained.parent.rglob("model.safetensors"))
     before = [path.stat().st_mtime_ns for path in weights]
     assert train_code(SMALL, out=trained.parent) == trained

@@ -37,7 +37,7 @@ from omniloom.recipes.text_model import (
     text_weights,
     train_text_model,
 )
-from omniloom.training import AdamW, Cosine, TrainingConfig, WarmupStableDecay
+from omniloom.training import AdamW, Cosine, TrainingConfig, WarmupStableDecay, record_config
 
 MAX_CHARS = 512
 """Of a piece of the standard library: about 200 tokens."""
@@ -93,6 +93,11 @@ def train_code(recipe: CodeRecipe, *, out: Path, is_resuming: bool = False) -> P
         ValueError: If `out` was begun with other settings of the data.
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
     """
+    folder = out / "checkpoint"
+    is_changed = bool(record_config(out, recipe, model_folder="functions/model"))
+    made = [folder, *([out / "inverse" / "checkpoint"] if recipe.inverse is not None else [])]
+    if not is_changed and all(own.exists() for own in made):
+        return folder
     problems = _functions(recipe)
     base = _train_base(recipe, problems, out / "base")
     codec = load(base).codecs.text
@@ -101,7 +106,6 @@ def train_code(recipe: CodeRecipe, *, out: Path, is_resuming: bool = False) -> P
     if recipe.inverse is not None:
         told = _fitting([described_of(own) for own in problems], codec, recipe.inverse)
         finetune_text_model(base, told, training=recipe.inverse, out=out / "inverse", seed=recipe.seed)
-    folder = out / "checkpoint"
     if not folder.exists():
         found = load(tuned)
         save_for_use(folder, model=found.model, codecs=found.codecs)
