@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from omniloom.evaluation.code.attacks import ATTACKS
 from omniloom.sandbox import Job, Limits, Outcome, Result, Sandbox, run, run_many
-from tests.sandbox.conftest import PATIENT, read_programs
+from tests.sandbox.conftest import PATIENT
 
 QUICK = Limits(wall_s=20.0, memory_bytes=128 << 20, output_bytes=1000)
 DOUBLE = "def double(x):\n    return {factor} * x"
@@ -29,7 +30,7 @@ BESIDE = {
     "crash": "import ctypes; ctypes.string_at(8)",
     "memory": "def double(x): return bytearray(1 << 40)",
     "output": "def double(x):\n    while True: print('x' * 100)",
-    **{name: read_programs("attacks.txt")[name] for name in ("fork bomb", "signals to the parent", "full disk")},
+    **{name: ATTACKS[name] for name in ("fork bomb", "signals to the parent", "full disk")},
 }
 
 
