@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.omniloom-setup
+HARNESS := $(VENV)/.omniloom-harness
 TORCH := 2.13.0
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -53,11 +54,17 @@ talk: setup
 train: setup
 	GOMP_SPINCOUNT=20000 $(BIN)/omniloom train tiny $(if $(wildcard runs/tiny/*),--resume) $(ARGS)
 
-test: setup
+# What tests compare with and nobody needs to use the package: evaluations must agree with its own to the item.
+$(HARNESS): $(STAMP)
+	@echo "omniloom: lm-evaluation-harness, for the tests (about 75 MB)"
+	@$(PIP) install -q "lm-eval[api]>=0.4.13"
+	@touch $(HARNESS)
+
+test: setup $(HARNESS)
 	$(TEST)
 
 # torch.compile and the shape checks of the other tests do not go together, so compile tests run by themselves.
-test-all: setup browser
+test-all: setup $(HARNESS) browser
 	$(TEST) -m "not gpu and not compile"
 	$(TEST) -o addopts="--import-mode=importlib --strict-markers" -m compile
 	$(MAKE) sanitize

@@ -62,7 +62,10 @@ def test_controls_are_reported(problems: Path, monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--problems", "humaneval"], "--problems must be one of human-eval, mbpp, generated or a file"),
+        (
+            ["--problems", "humaneval"],
+            "--problems must be one of human-eval, mbpp, generated, generated-longer or a file",
+        ),
         (["--problems", "generated", "--temperatures", "-1"], "--temperatures"),
         (["--problems", "generated", "--temperatures", "0", "1"], "at temperature 0 all samples are the same one"),
         (["--problems", "generated", "--bare"], "--interface and --bare belong to an --endpoint; leave them out"),

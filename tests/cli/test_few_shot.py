@@ -75,7 +75,7 @@ def test_it_tells_what_stands_in_training_texts(tmp_path: Path, capsys: pytest.C
         ),
         (["few-shot", "--context", "9"], "--interface and --context belong to an --endpoint; leave them out"),
         (["few-shot", "--seen", "nowhere"], "there is no nowhere; give text files, or folders of them"),
-        (["world", "--shots", "1", "--hf", "x"], "--shots belongs to few-shot; leave it out for world"),
+        (["world", "--shots", "1", "--hf", "x"], "--shots belongs to few-shot and lm-eval; leave it out for world"),
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line(
