@@ -159,6 +159,15 @@ def test_waits_are_chosen_from_what_was_heard_before_and_since(tmp_path: Path) -
         assert len(traces) == 2 * num_turns and all(len(trace["newest"]) == len(trace["at_s"]) for trace in traces)
 
 
+def test_evaluation_is_compared_with_one_prompt_at_a_time(tmp_path: Path) -> None:
+    run("evaluation/bench_few_shot.py", "--quick", "--json", str(tmp_path / "found.json"))
+    rows = {row["task"]: row for row in json.loads((tmp_path / "found.json").read_text())}
+    assert len(rows) == 7 and all(row["ratio"] > 0 for row in rows.values())
+    assert rows["omni, own shots"]["computed"] < 1.2 * rows["omni, own shots"]["asked"]
+    for shared in ("analogies", "omni, options", "omni, same shots", "omni, 16 samples"):
+        assert rows[shared]["computed"] < 0.6 * rows[shared]["asked"]
+
+
 def test_what_is_said_and_heard_is_measured(tmp_path: Path) -> None:
     run("evaluation/said_and_heard.py", "--count", "1", "--json", str(tmp_path / "found.json"))
     rows = json.loads((tmp_path / "found.json").read_text())

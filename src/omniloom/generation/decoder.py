@@ -125,6 +125,12 @@ class PreparedModel:
         self._limits = limits
         self._grammars: dict[frozenset[Want], ReplyGrammar] = {}
         self._lock = threading.Lock()
+        self.num_scored = 0
+        """Positions that went through it beside the engine's, for given replies and searches (`count_scored`)."""
+
+    def count_scored(self, num_positions: int) -> None:
+        with self._lock:
+            self.num_scored += num_positions
 
     def _multiplies_bfloat16(self) -> bool:
         """Whether products of bfloat16 are the faster ones where the model lies."""
@@ -257,6 +263,19 @@ class RowDecoder:
         self.ids, self._positions = list(other.ids), list(other._positions)
         self._folder = other._folder.copy()
         self._marks.clear()
+
+    def adopt(self, other: RowDecoder) -> None:
+        """Take over keys and values of the positions that another row begins with too; the last one still waits.
+
+        Raises:
+            OutOfCache: If there is no memory for it.
+        """
+        pairs = enumerate(zip(self._positions[:-1], other._positions[: other.num_fed], strict=False))
+        most = min(max(self.num_positions - 1, 0), other.num_fed)
+        num_same = next((place for place, (own, new) in pairs if own != new), most)
+        if num_same > self.num_fed:
+            self.cache.copy(other.cache, self.num_fed)
+            self.cache.length = num_same
 
     def num_positions_with(self, ids: Sequence[int], *, after: int) -> int:
         """How many positions there would be if the row were cut to its first `after` ids and went on with these."""

@@ -32,6 +32,7 @@ from omniloom.generation.rules import Rulebook, Ruling, TextRules, TokenLogprob
 from omniloom.generation.rules.logprobs import as_logprob
 from omniloom.generation.rules.stops import before_stop
 from omniloom.generation.sampling import Picker, Sampling
+from omniloom.generation.sharing import SharedRows
 from omniloom.generation.turns import Turn, TurnCodec
 from omniloom.models import OmniModel
 from omniloom.stream import vocabulary as v
@@ -153,6 +154,11 @@ class Omni:
         """What the model has in hand for all conversations and has done so far; cheap, and safe from any thread."""
         return self._engine.stats()
 
+    @property
+    def num_computed(self) -> int:
+        """Positions that went through the transformer so far, for whoever asked: what was shared counts once."""
+        return self.stats().num_positions + self._prepared.num_scored
+
     def on_usage(self, tell: Callable[[Usage], None]) -> None:
         """Have `tell` called with what each reply or `embed` took, once it has ended, in the thread that asks."""
         self._engine.on_usage = tell
@@ -215,7 +221,9 @@ class Omni:
     ) -> list[Reply]:
         """A reply to each prompt, as `reply` gives it, but decoded together, `batch_rows` at a time.
 
-        A reply that ends makes room for the next. `benchmarks/generation/bench_engine.py` times them beside one alone.
+        What prompts begin with alike is computed once (`generation.sharing`), as is a prompt that is asked with several
+        seeds. A reply that ends makes room for the next. `benchmarks/generation/bench_engine.py` times them beside one
+        alone.
 
         `want` is one for all, or a list with a frozenset for each; so are `seed` and `rules`.
 
@@ -232,12 +240,13 @@ class Omni:
         rows = [self._prompt_ids(prompt, row_wants) for prompt, row_wants in zip(prompts, wants, strict=True)]
         pickers = [Picker(sampling, seed=own) for own in seeds]
         rulings = [self._rulebook.ruling(own, row_wants) for own, row_wants in zip(demands, wants, strict=True)]
+        shared = SharedRows(self._prepared, rows, self._engine.feed)
         asked = [
-            partial(self._begun, ids, row_wants, picker, ruling, max_tokens)
-            for ids, row_wants, picker, ruling in zip(rows, wants, pickers, rulings, strict=True)
+            partial(self._begun, partial(shared.begun, place), row_wants, picker, ruling, max_tokens)
+            for place, (row_wants, picker, ruling) in enumerate(zip(wants, pickers, rulings, strict=True))
         ]
-        # The longest first, so that none is left to be decoded alone.
-        order = sorted(range(len(rows)), key=lambda place: len(rows[place]), reverse=True)
+        # The longest first, so that none is left to be decoded alone; of equal length, those that share a beginning.
+        order = sorted(range(len(rows)), key=lambda place: (len(rows[place]), rows[place]), reverse=True)
         found: dict[int, Callable[[], Reply]] = {}
 
         def decode(number: int, generation: Generation) -> None:
@@ -255,16 +264,14 @@ class Omni:
 
     def _begun(
         self,
-        ids: Sequence[int],
+        begun: Callable[..., RowDecoder],
         wants: frozenset[Want],
         picker: Picker,
         ruling: Ruling | None,
         max_tokens: int,
     ) -> Generation:
         """A reply of a batch; memory for its longest form is taken before it begins."""
-        row = RowDecoder(self._prepared)
-        row.append(ids)
-        row.cache.reserve(min(row.num_positions + max_tokens + 1, self.context))
+        row = begun(num_more=max_tokens + 1)
         reply = Row(
             wants=wants,
             grammar=self._prepared.grammar(wants),

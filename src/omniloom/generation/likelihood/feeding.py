@@ -23,6 +23,7 @@ class Feeder:
     def __init__(self, prepared: PreparedModel) -> None:
         self.grammar = prepared.grammar(WRITTEN)
         self.num_fed = 0
+        self._prepared = prepared
         self._step = prepared.new_step()
         states = [
             self.grammar.start(),
@@ -54,6 +55,7 @@ class Feeder:
                 share.cache.length += len(share.positions)
                 self.num_fed += len(share.positions)
                 found[place].append(part.clone())  # the step's own memory holds them only until the next one
+            self._prepared.count_scored(sum(len(share.positions) for share in shares))
             while first < len(rows) and not rows[first].num_waiting:
                 first += 1
         return [torch.cat(parts) for parts in found]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from omniloom.evaluation.few_shot.models.base import Likelihood, ScoreRequest, WriteRequest, cut_at_stop
+from omniloom.evaluation.few_shot.models.base import Likelihood, ScoreRequest, TokenCount, WriteRequest, cut_at_stop
 from omniloom.evaluation.workers.identity import identity
 from omniloom.generation import Omni, Sampling, TextRules
 from omniloom.generation.beam import BeamSearch
@@ -26,6 +26,15 @@ class OmniLanguageModel:
         self._batch_rows = batch_rows
         self.name = f"{name} {identity(omni)}"
         self.context = omni.context - OPENING
+        self._asked, self._computed_before = 0, omni.num_computed
+
+    @property
+    def count(self) -> TokenCount:
+        """Of all that was asked of it so far; computed are positions of `omni`, the opening of each prompt included.
+
+        What others ask the same `omni` meanwhile is among them.
+        """
+        return TokenCount(self._asked, self._omni.num_computed - self._computed_before)
 
     def num_tokens(self, text: str) -> int:
         return len(self._omni.codecs.text.encode_text(text))
@@ -35,6 +44,10 @@ class OmniLanguageModel:
             batch = requests[start : start + self._batch_rows]
             asked = [(own.prefix, [reply.lstrip() for reply in own.continuations]) for own in batch]
             found = self._omni.likelihoods(asked, batch_rows=self._batch_rows)
+            self._asked += sum(
+                len(replies) * self.num_tokens(prefix) + sum(own.num_tokens for own in scores)
+                for (prefix, replies), scores in zip(asked, found, strict=True)
+            )
             for place, replies in enumerate(found, start=start):
                 yield place, tuple(Likelihood(*own) for own in replies)
 
@@ -49,9 +62,12 @@ class OmniLanguageModel:
         """The answers to requests of one kind."""
         stops, max_tokens, search = _kind(batch[0])
         prefixes = [own.prefix for own in batch]
+        self._asked += sum(map(self.num_tokens, prefixes))
         if search.size > 1:
             found = self._omni.search(prefixes, search, max_tokens=max_tokens, stops=stops, batch_rows=self._batch_rows)
-            return [best.text for best, *_ in found]
+            texts = [best.text for best, *_ in found]
+            self._asked += sum(map(self.num_tokens, texts))
+            return texts
         replies = self._omni.reply_batch(
             prefixes,
             sampling=Sampling(temperature=0.0),
@@ -59,6 +75,7 @@ class OmniLanguageModel:
             batch_rows=self._batch_rows,
             rules=TextRules(stop=stops[:MAX_STOPS]),
         )
+        self._asked += sum(len(reply.ids) for reply in replies)
         return [cut_at_stop(reply.text, stops) for reply in replies]
 
 
