@@ -32,8 +32,11 @@ def english_french() -> ProblemRun:
 
 
 def scan(problem: str) -> ProblemRun:
-    """A split of SCAN: *simple* until it has learned, the others, which no bar is set for, for half of that."""
-    num_steps = 8000 if problem == "scan_simple" else 4000
+    """A split of SCAN: *simple* until it has learned, the others, which no bar is set for, for a quarter of that.
+
+    After 8,000 steps *simple* stands at 93 %, and still rises.
+    """
+    num_steps = 16_000 if problem == "scan_simple" else 4000
     training = Seq2SeqTraining(hparams=_tiny(warmup_steps=4000), num_steps=num_steps, tensorboard=False)
     return ProblemRun(problem=problem, training=training, evaluate_every=500, num_averaged=6)
 
