@@ -84,3 +84,38 @@ def test_what_a_user_gets_wrong_is_one_line(
     tasks = [] if "--tasks" in arguments or arguments[0] == "world" else ["--tasks", "test-cli"]
     assert main(["evaluate", *arguments, *tasks]) == 2
     assert message in capsys.readouterr().err
+
+
+UNANSWERED = """
+from omniloom.evaluation.few_shot import FreeForm, Item, Task, add_task
+
+add_task(Task(name="test-unanswered", load=lambda split: [Item(context="why?", answers=())], answering=FreeForm()))
+"""
+
+
+@pytest.mark.usefixtures("constant")
+def test_a_task_without_answers_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text(UNANSWERED)
+    assert main(["evaluate", "few-shot", "--task-file", str(tmp_path / "mine.py")]) == 2
+    assert "item 0 of test of task test-unanswered, 'why?', has no answer; give at least" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("constant")
+def test_a_damaged_or_missing_data_file_is_one_line_and_costs_nothing_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("OMNILOOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *args, **kwargs: (_ for _ in ()).throw(OSError("offline")))
+    results = tmp_path / "items.jsonl"
+    command = ["evaluate", "few-shot", "--shots", "0", "--results", str(results), "--tasks"]
+    assert main([*command, "test-cli"]) == 0
+    kept = results.read_text()
+    assert main([*command, "test-cli,gsm8k"]) == 2
+    assert "could not be downloaded (offline); connect to the network, or put the data" in capsys.readouterr().err
+    damaged = tmp_path / "data" / "gsm8k" / "grade_school_math" / "data" / "test.jsonl"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    assert main([*command, "test-cli,gsm8k"]) == 2
+    assert "test.jsonl has the checksum" in capsys.readouterr().err
+    assert results.read_text() == kept and len(kept.splitlines()) == 8

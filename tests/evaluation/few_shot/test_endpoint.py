@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from omniloom.cli import main
 from omniloom.evaluation.few_shot import (
     EndpointLanguageModel,
     Likelihood,
@@ -130,6 +131,38 @@ def test_one_that_dies_half_way_loses_nothing_that_was_finished(endpoint: Endpoi
     report = evaluate_few_shot(model(endpoint, num_parallel=4), **run)
     assert endpoint.num_answers == 40, "no finished item was asked again"
     assert [row.score for row in report.rows] == [1.0]
+
+
+def test_one_that_dies_between_the_options_of_an_item_has_none_of_it_kept(endpoint: Endpoint, tmp_path: Path) -> None:
+    results = tmp_path / "items.jsonl"
+    run: dict[str, Any] = {"names": ["analogies"], "shots": (0,), "limit": 10, "results": results}
+    whole = evaluate_few_shot(model(endpoint, interface="completions"), **run | {"results": None})
+    assert endpoint.num_answers == 10 * 5, "five options an item"
+    endpoint.num_answers, endpoint.num_left = 0, 4 * 5 + 3
+    with pytest.raises(ConnectionError, match="run the same command again"):
+        evaluate_few_shot(model(endpoint, interface="completions", num_parallel=1), **run)
+    assert endpoint.num_answers == 4 * 5 + 3 and len(results.read_text().splitlines()) == 4
+    endpoint.num_left = 10**9
+    assert evaluate_few_shot(model(endpoint, interface="completions", num_parallel=1), **run).rows == whole.rows
+    assert endpoint.num_answers == 10 * 5 + 3, "three options of one item twice, and nothing else"
+
+
+def test_the_same_command_goes_on_where_the_endpoint_died(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("omniloom.evaluation.endpoints.client.MAX_RETRIES", 0)
+    results, report = tmp_path / "items.jsonl", tmp_path / "report.json"
+    asked = ["few-shot", "--endpoint", endpoint.url, "--model", "adder", "--tasks", "2D+", "--shots", "0", "1"]
+    command = ["evaluate", *asked, "--limit", "12", "--results", str(results), "--json", str(report)]
+    endpoint.num_left = 17
+    assert main(command) == 2
+    assert f"{endpoint.url} failed" in capsys.readouterr().err and not report.exists()
+    assert len(results.read_text().splitlines()) == endpoint.num_answers == 17
+    endpoint.num_left = 10**9
+    assert main(command) == 0
+    assert len(results.read_text().splitlines()) == endpoint.num_answers == 24
+    (found,) = json.loads(report.read_text())["reports"]
+    assert [(row["n"], row["score"]) for row in found["rows"]] == [(12, 1.0), (12, 1.0)]
 
 
 def test_one_that_is_not_there_is_named() -> None:

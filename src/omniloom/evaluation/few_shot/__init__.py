@@ -10,10 +10,12 @@ from omniloom.evaluation.few_shot.metrics import ACCURACY as ACCURACY
 from omniloom.evaluation.few_shot.metrics import BLEU as BLEU
 from omniloom.evaluation.few_shot.metrics import F1 as F1
 from omniloom.evaluation.few_shot.models import GREEDY as GREEDY
+from omniloom.evaluation.few_shot.models import MEDIUM as MEDIUM
 from omniloom.evaluation.few_shot.models import PAPER_SEARCH as PAPER_SEARCH
 from omniloom.evaluation.few_shot.models import EndpointLanguageModel as EndpointLanguageModel
 from omniloom.evaluation.few_shot.models import LanguageModel as LanguageModel
 from omniloom.evaluation.few_shot.models import Likelihood as Likelihood
+from omniloom.evaluation.few_shot.models import MediaLanguageModel as MediaLanguageModel
 from omniloom.evaluation.few_shot.models import OmniLanguageModel as OmniLanguageModel
 from omniloom.evaluation.few_shot.models import ScoreRequest as ScoreRequest
 from omniloom.evaluation.few_shot.models import TorchLanguageModel as TorchLanguageModel

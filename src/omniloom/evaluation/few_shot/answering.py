@@ -43,7 +43,8 @@ def answers(
 
 def _chosen(model: LanguageModel, answering: Options, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer]]:
     priors = _priors(model, answering, prompts) if answering.scoring == "normalised" else {}
-    for number, scored in model.score([ScoreRequest(prompt.text, prompt.item.options) for prompt in prompts]):
+    requests = [ScoreRequest(prompt.text, prompt.item.options, prompt.media) for prompt in prompts]
+    for number, scored in model.score(requests):
         item = prompts[number].item
         if priors:
             own = tuple(now.logprob - prior for now, prior in zip(scored, priors[item.options], strict=True))
@@ -65,7 +66,9 @@ def _priors(
 def _written(
     model: LanguageModel, answering: FreeForm, prompts: Sequence[Prompt], search: BeamSearch
 ) -> Iterator[tuple[int, Answer]]:
-    requests = [WriteRequest(prompt.text, answering.stops, answering.max_tokens, search) for prompt in prompts]
+    requests = [
+        WriteRequest(prompt.text, answering.stops, answering.max_tokens, search, prompt.media) for prompt in prompts
+    ]
     for number, text in model.write(requests):
         yield number, Answer(given=text, score=judge(answering, text, prompts[number].item.answers))
 

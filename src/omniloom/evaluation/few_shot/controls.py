@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from omniloom.evaluation.few_shot.models.base import Likelihood, ScoreRequest, WriteRequest
+from omniloom.evaluation.few_shot.models.base import Likelihood, Medium, ScoreRequest, WriteRequest
+from omniloom.evaluation.few_shot.models.media import MEDIUM, told
 from omniloom.evaluation.few_shot.task import Item, Task
 
 UNLIMITED = 2**31
@@ -22,29 +23,39 @@ class Oracle:
 
     def __init__(self, *known: Task) -> None:
         self._answers: dict[str, list[Item]] = {}
+        lengths: set[int] = set()
         for task in known:
             for item in task.items("test"):
                 for context in {item.context, item.alone or item.context}:
-                    self._answers.setdefault(context, []).append(item)
-        self._lengths = sorted({len(context) for context in self._answers}, reverse=True)
+                    self._answers.setdefault(told(context, item.media), []).append(item)
+                    lengths.add(len(context))
+        self._lengths = sorted(lengths, reverse=True)
 
     def num_tokens(self, text: str) -> int:
         return len(text)
 
+    def num_media_tokens(self, medium: Medium) -> int:
+        return 1
+
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, tuple[Likelihood, ...]]]:
         """The answer is certain, and after any other context all are alike."""
         for place, request in enumerate(requests):
-            items = [item for item in self._items(request.prefix) if item.options == request.continuations]
+            items = [item for item in self._items(request) if item.options == request.continuations]
             answers = items[0].answers if items else request.continuations
             yield place, tuple(Likelihood(0.0 if own in answers else -9.0, 1) for own in request.continuations)
 
     def write(self, requests: Sequence[WriteRequest]) -> Iterator[tuple[int, str]]:
         for place, request in enumerate(requests):
-            yield place, next((item.answers[0] for item in self._items(request.prefix)), "")
+            yield place, next((item.answers[0] for item in self._items(request)), "")
 
-    def _items(self, prefix: str) -> list[Item]:
+    def _items(self, request: ScoreRequest | WriteRequest) -> list[Item]:
         """Those with the longest context at the end of the prompt; a question may be asked with other options."""
-        return next((self._answers[end] for n in self._lengths if (end := prefix[-n:]) in self._answers), [])
+        for length in self._lengths:
+            end = request.prefix[-length:]
+            num_shown = end.count(MEDIUM) if request.media else 0
+            if found := self._answers.get(told(end, request.media[len(request.media) - num_shown :])):
+                return found
+        return []
 
 
 class Constant:
@@ -58,6 +69,9 @@ class Constant:
 
     def num_tokens(self, text: str) -> int:
         return len(text)
+
+    def num_media_tokens(self, medium: Medium) -> int:
+        return 1
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, tuple[Likelihood, ...]]]:
         for place, request in enumerate(requests):

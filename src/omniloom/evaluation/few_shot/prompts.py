@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from omniloom.core.randomness import generator
+from omniloom.evaluation.few_shot.models.base import Medium
+from omniloom.evaluation.few_shot.models.media import told
 from omniloom.evaluation.few_shot.task import FreeForm, Item, Task
 
 Shots = int | Literal["few", "max"]
@@ -26,14 +28,21 @@ class Prompt:
     text: str
     num_shots: int
     fits: bool = True
+    media: tuple[Medium, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The text, and what tells its media from others."""
+        return told(self.text, self.media)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """The context that a prompt must fit, and how a text's tokens are counted."""
+    """The context that a prompt must fit, and how the tokens of a text and of a medium are counted."""
 
     context: int
     num_tokens: Callable[[str], int]
+    num_media_tokens: Callable[[Medium], int] = lambda medium: 0
 
 
 def render(task: Task, item: Item, demonstrations: Sequence[Item]) -> str:
@@ -41,6 +50,11 @@ def render(task: Task, item: Item, demonstrations: Sequence[Item]) -> str:
     solved = [shown.context + shown.answers[0] for shown in demonstrations]
     asked = item.alone if item.alone is not None and not demonstrations else item.context
     return task.opening() + task.separator.join([*solved, asked])
+
+
+def media_of(item: Item, demonstrations: Sequence[Item]) -> tuple[Medium, ...]:
+    """The sounds and pictures of the prompt, in the order of their marks."""
+    return tuple(medium for shown in (*demonstrations, item) for medium in shown.media)
 
 
 def draw(task: Task, item: Item, pool: Sequence[Item], count: int, *, seed: int) -> list[Item]:
@@ -51,10 +65,10 @@ def draw(task: Task, item: Item, pool: Sequence[Item], count: int, *, seed: int)
     """
     if item.mapping:
         pool = [shown for shown in pool if shown.mapping == item.mapping]
-    order = generator("few-shot", task.name, seed, item.context).permutation(len(pool))
-    found = [pool[place] for place in order[: count + 1] if pool[place].context != item.context][:count]
+    order = generator("few-shot", task.name, seed, item.told).permutation(len(pool))
+    found = [pool[place] for place in order[: count + 1] if pool[place].told != item.told][:count]
     if len(found) < count:
-        usable = [pool[place] for place in order if pool[place].context != item.context]
+        usable = [pool[place] for place in order if pool[place].told != item.told]
         if len(usable) < count:
             raise ValueError(f"task {task.name} has {len(usable)} demonstrations, got shots {count}; ask for fewer")
         found = usable[:count]
@@ -72,21 +86,26 @@ def make_prompt(
     if shots == "max":
         return _largest(task, item, pool, seed=seed, room=room)
     count = task.shots if shots == "few" else shots
-    text = render(task, item, draw(task, item, pool, count, seed=seed))
-    fits = room is None or _num_tokens(task, item, text, room) <= room.context
+    shown = draw(task, item, pool, count, seed=seed)
+    fits = room is None or _num_tokens(task, item, shown, room) <= room.context
     if not fits and count:
         assert room is not None
-        num_tokens = _num_tokens(task, item, text, room)
+        num_tokens = _num_tokens(task, item, shown, room)
         raise ValueError(
             f"task {task.name} with {count} shots takes {num_tokens} tokens with its answer, the model's context is "
             f"{room.context}; ask for fewer shots, or for max: as many as fit"
         )
-    return Prompt(item=item, text=text, num_shots=count, fits=fits)
+    return _prompt(task, item, shown, fits=fits)
+
+
+def _prompt(task: Task, item: Item, shown: Sequence[Item], *, fits: bool = True) -> Prompt:
+    text, media = render(task, item, shown), media_of(item, shown)
+    return Prompt(item=item, text=text, num_shots=len(shown), fits=fits, media=media)
 
 
 def _largest(task: Task, item: Item, pool: Sequence[Item], *, seed: int, room: Room | None) -> Prompt:
     """As many demonstrations as fit, found by doubling and halving: a whole pool would be long to count."""
-    usable = sum(own.context != item.context for own in pool)
+    usable = sum(own.told != item.told for own in pool)
     if room is None:
         raise ValueError("shots max needs a model's context to fit; give a number of shots")
     demonstrations: list[Item] = []
@@ -96,10 +115,10 @@ def _largest(task: Task, item: Item, pool: Sequence[Item], *, seed: int, room: R
         if count > len(demonstrations):
             demonstrations = draw(task, item, pool, count, seed=seed)
         assert room is not None
-        return _num_tokens(task, item, render(task, item, demonstrations[:count]), room) <= room.context
+        return _num_tokens(task, item, demonstrations[:count], room) <= room.context
 
     if not fits(0):
-        return Prompt(item=item, text=render(task, item, []), num_shots=0, fits=False)
+        return _prompt(task, item, [], fits=False)
     low, high = 0, 1
     while high <= usable and fits(high):
         low, high = high, 2 * high
@@ -107,11 +126,13 @@ def _largest(task: Task, item: Item, pool: Sequence[Item], *, seed: int, room: R
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    return Prompt(item=item, text=render(task, item, demonstrations[:low]), num_shots=low)
+    return _prompt(task, item, demonstrations[:low])
 
 
-def _num_tokens(task: Task, item: Item, text: str, room: Room) -> int:
+def _num_tokens(task: Task, item: Item, shown: Sequence[Item], room: Room) -> int:
     """What a prompt takes with the longest answer that it may have."""
+    text = render(task, item, shown)
+    num_seen = sum(map(room.num_media_tokens, media_of(item, shown)))
     if isinstance(task.answering, FreeForm):
-        return room.num_tokens(text) + task.answering.max_tokens
-    return max(room.num_tokens(text + option) for option in item.options)
+        return num_seen + room.num_tokens(text) + task.answering.max_tokens
+    return num_seen + max(room.num_tokens(text + option) for option in item.options)

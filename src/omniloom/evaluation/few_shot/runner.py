@@ -17,6 +17,7 @@ from omniloom.core.randomness import generator
 from omniloom.evaluation.few_shot.answering import answers
 from omniloom.evaluation.few_shot.metrics import ACCURACY
 from omniloom.evaluation.few_shot.models.base import GREEDY, LanguageModel
+from omniloom.evaluation.few_shot.models.media import MediaLanguageModel
 from omniloom.evaluation.few_shot.prompts import Prompt, Room, Shots, make_prompt
 from omniloom.evaluation.few_shot.records import Key, Record, Records, digest
 from omniloom.evaluation.few_shot.report import FewShotReport, TaskScore
@@ -87,7 +88,7 @@ def _settings(
     task: Task, model: LanguageModel, *, shots: Sequence[Shots], seed: int, limit: int | None, search: BeamSearch
 ) -> list[_Setting]:
     items, pool = task.items("test"), task.items("train") if any(shots) else []
-    room = Room(context=model.context, num_tokens=model.num_tokens)
+    room = _room(model, task, has_media=any(item.media for item in items))
     order = generator("few-shot items", task.name, seed).permutation(len(items))[:limit]
     return [
         _Setting(
@@ -103,9 +104,24 @@ def _settings(
     ]
 
 
+def _room(model: LanguageModel, task: Task, *, has_media: bool) -> Room:
+    """
+    Raises:
+        ValueError: If there are media and the model takes none.
+    """
+    if isinstance(model, MediaLanguageModel):
+        return Room(context=model.context, num_tokens=model.num_tokens, num_media_tokens=model.num_media_tokens)
+    if has_media:
+        raise ValueError(
+            f"task {task.name} shows sounds or pictures and {model.name} is asked by text alone; ask an omni "
+            "checkpoint, or leave the task out"
+        )
+    return Room(context=model.context, num_tokens=model.num_tokens)
+
+
 def _run(model: LanguageModel, setting: _Setting, records: Records, progress: Progress) -> None:
     prompts = setting.prompts
-    open_items = [number for number in prompts if records.get(setting.key(number), prompts[number].text) is None]
+    open_items = [number for number in prompts if records.get(setting.key(number), prompts[number].told) is None]
     progress.advance(len(prompts) - len(open_items))
     for place, answer in answers(
         model, setting.task, [prompts[number] for number in open_items], search=setting.search
@@ -115,7 +131,7 @@ def _run(model: LanguageModel, setting: _Setting, records: Records, progress: Pr
             Record(
                 model=model.name,
                 **setting.key(number)._asdict(),
-                prompt=digest(prompts[number].text),
+                prompt=digest(prompts[number].told),
                 num_shots=prompts[number].num_shots,
                 fits=prompts[number].fits,
                 given=answer.given,
@@ -128,7 +144,7 @@ def _run(model: LanguageModel, setting: _Setting, records: Records, progress: Pr
 
 def _score(setting: _Setting, records: Records) -> TaskScore:
     task, prompts = setting.task, setting.prompts
-    found = [records.get(setting.key(number), prompts[number].text) for number in sorted(prompts)]
+    found = [records.get(setting.key(number), prompts[number].told) for number in sorted(prompts)]
     done = [record for record in found if record is not None]
     assert len(done) == len(prompts)
     items = [prompts[number].item for number in sorted(prompts)]

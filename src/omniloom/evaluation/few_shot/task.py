@@ -13,6 +13,8 @@ from typing import Literal
 
 from omniloom.core.registry import Registry
 from omniloom.evaluation.few_shot.metrics import ACCURACY, Metric
+from omniloom.evaluation.few_shot.models.base import Medium
+from omniloom.evaluation.few_shot.models.media import MEDIUM, told
 
 Split = Literal["train", "test"]
 """Demonstrations are drawn from "train"; "test" is what is scored."""
@@ -26,6 +28,7 @@ class Item:
     first of the `answers` is shown where the item is a demonstration. Of `options` one is an answer. `alone` replaces
     the context where nothing is demonstrated, for the tasks that have a form of their own for that. Scores are also
     reported by `group` where there are any. Where an item is of a `mapping`, its demonstrations are of the same.
+    The context has a mark (`MEDIUM`) for each of the `media` in it: sounds, pictures, videos.
     """
 
     context: str
@@ -34,6 +37,12 @@ class Item:
     alone: str | None = None
     group: str = ""
     mapping: str = ""
+    media: tuple[Medium, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The context, and what tells its media from others."""
+        return told(self.context, self.media)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +106,12 @@ class Task:
     def _check(self, item: Item, named: str) -> None:
         if not item.answers or not all(answer.strip() for answer in item.answers):
             raise ValueError(f"{named} has no answer; give at least one that is not empty, or leave the item out")
+        for context in [item.context, item.alone or item.context] if item.media else []:
+            if context.count(MEDIUM) != len(item.media):
+                raise ValueError(
+                    f"{named} has {context.count(MEDIUM)} marks ({MEDIUM!r}) for {len(item.media)} media; write one "
+                    "for each"
+                )
         if not isinstance(self.answering, Options):
             return
         if len(set(item.options)) < 2 or len(set(item.options)) < len(item.options):

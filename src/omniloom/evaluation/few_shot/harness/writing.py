@@ -21,10 +21,12 @@ def write_harness_task(
     """The YAML file of a task; the items are those that `evaluate_few_shot` asks with the same settings.
 
     Raises:
-        ValueError: If the task is unknown or broken, or has not so many demonstrations.
+        ValueError: If the task is unknown or broken, has not so many demonstrations, or shows sounds or pictures.
     """
     task = few_shot_tasks.get(name)
     items, pool = task.items("test"), task.items("train") if shots else []
+    if any(item.media for item in items):
+        raise ValueError(f"task {name} shows sounds or pictures, which files of text cannot hold; choose one of text")
     order = sorted(int(place) for place in generator("few-shot items", name, seed).permutation(len(items))[:limit])
     rows = []
     for place in order:

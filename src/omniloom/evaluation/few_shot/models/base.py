@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from omniloom.generation.beam import BeamSearch
+from omniloom.stream.parts import Audio, Image, Video
+
+Medium = Audio | Image | Video
+"""What a prompt may hold beside text."""
 
 GREEDY = BeamSearch(size=1)
 """The likeliest token everywhere."""
@@ -38,10 +42,14 @@ class Likelihood(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """How likely is each of these continuations of a prefix?"""
+    """How likely is each of these continuations of a prefix?
+
+    The prefix has a mark (`media.MEDIUM`) for each of the `media` in it.
+    """
 
     prefix: str
     continuations: tuple[str, ...]
+    media: tuple[Medium, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class WriteRequest:
     stops: tuple[str, ...]
     max_tokens: int
     search: BeamSearch = GREEDY
+    media: tuple[Medium, ...] = ()
 
 
 @dataclass

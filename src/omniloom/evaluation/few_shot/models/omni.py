@@ -1,5 +1,7 @@
 """An omni checkpoint as a model of text: the prompt is the user's turn, the continuation a written reply.
 
+The turn may hold sounds and pictures where they stand in the prompt, those of the demonstrations as of the question.
+
 Such a model has learned conversations and not to go on with somebody's text, so a continuation is a reply: without the
 space that stands before it in the prompt. All else is as for any model of text.
 """
@@ -8,11 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from omniloom.evaluation.few_shot.models.base import Likelihood, ScoreRequest, TokenCount, WriteRequest, cut_at_stop
+from omniloom.evaluation.few_shot.models.base import (
+    Likelihood,
+    Medium,
+    ScoreRequest,
+    TokenCount,
+    WriteRequest,
+    cut_at_stop,
+)
+from omniloom.evaluation.few_shot.models.media import parts_of
 from omniloom.evaluation.workers.identity import identity
-from omniloom.generation import Omni, Sampling, TextRules
+from omniloom.generation import Omni, Prompt, Sampling, TextRules
 from omniloom.generation.beam import BeamSearch
 from omniloom.generation.rules.text_rules import MAX_STOPS
+from omniloom.generation.turns import TurnCodec
+from omniloom.stream.folding import fold
+from omniloom.stream.message import Message
 
 OPENING = 6
 """Positions for <bos>, <user>, <want_text>, <assistant>, <end>, and one to spare."""
@@ -26,6 +39,8 @@ class OmniLanguageModel:
         self._batch_rows = batch_rows
         self.name = f"{name} {identity(omni)}"
         self.context = omni.context - OPENING
+        self._turns = TurnCodec(omni.codecs, omni.vocabulary)
+        self._num_tokens: dict[Medium, int] = {}
         self._asked, self._computed_before = 0, omni.num_computed
 
     @property
@@ -39,14 +54,24 @@ class OmniLanguageModel:
     def num_tokens(self, text: str) -> int:
         return len(self._omni.codecs.text.encode_text(text))
 
+    def num_media_tokens(self, medium: Medium) -> int:
+        """Positions that it takes in the stream; counted once, for a medium is shown in many prompts."""
+        if medium not in self._num_tokens:
+            ids = self._turns.encode(Message("user", (medium,))).ids
+            self._num_tokens[medium] = len(fold(ids, self._omni.vocabulary))
+        return self._num_tokens[medium]
+
+    def _num_asked(self, request: ScoreRequest | WriteRequest) -> int:
+        return self.num_tokens(request.prefix) + sum(map(self.num_media_tokens, request.media))
+
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, tuple[Likelihood, ...]]]:
         for start in range(0, len(requests), self._batch_rows):
             batch = requests[start : start + self._batch_rows]
-            asked = [(own.prefix, [reply.lstrip() for reply in own.continuations]) for own in batch]
+            asked = [(_prompt(own), [reply.lstrip() for reply in own.continuations]) for own in batch]
             found = self._omni.likelihoods(asked, batch_rows=self._batch_rows)
             self._asked += sum(
-                len(replies) * self.num_tokens(prefix) + sum(own.num_tokens for own in scores)
-                for (prefix, replies), scores in zip(asked, found, strict=True)
+                len(scores) * self._num_asked(own) + sum(reply.num_tokens for reply in scores)
+                for own, scores in zip(batch, found, strict=True)
             )
             for place, replies in enumerate(found, start=start):
                 yield place, tuple(Likelihood(*own) for own in replies)
@@ -61,8 +86,8 @@ class OmniLanguageModel:
     def _written(self, batch: Sequence[WriteRequest]) -> list[str]:
         """The answers to requests of one kind."""
         stops, max_tokens, search = _kind(batch[0])
-        prefixes = [own.prefix for own in batch]
-        self._asked += sum(map(self.num_tokens, prefixes))
+        prefixes = [_prompt(own) for own in batch]
+        self._asked += sum(map(self._num_asked, batch))
         if search.size > 1:
             found = self._omni.search(prefixes, search, max_tokens=max_tokens, stops=stops, batch_rows=self._batch_rows)
             texts = [best.text for best, *_ in found]
@@ -77,6 +102,10 @@ class OmniLanguageModel:
         )
         self._asked += sum(len(reply.ids) for reply in replies)
         return [cut_at_stop(reply.text, stops) for reply in replies]
+
+
+def _prompt(request: ScoreRequest | WriteRequest) -> Prompt:
+    return parts_of(request.prefix, request.media) if request.media else request.prefix
 
 
 def _kind(request: WriteRequest) -> tuple[tuple[str, ...], int, BeamSearch]:

@@ -8,6 +8,7 @@ from omniloom.evaluation.few_shot.tasks.cloze import CLOZE as CLOZE
 from omniloom.evaluation.few_shot.tasks.gsm8k import GSM8K as GSM8K
 from omniloom.evaluation.few_shot.tasks.mappings import META as META
 from omniloom.evaluation.few_shot.tasks.novel_words import NOVEL_WORDS as NOVEL_WORDS
+from omniloom.evaluation.few_shot.tasks.omni import OMNI as OMNI
 from omniloom.evaluation.few_shot.tasks.piqa import PIQA as PIQA
 from omniloom.evaluation.few_shot.tasks.scrambles import SCRAMBLES as SCRAMBLES
 from omniloom.evaluation.few_shot.tasks.translation import TRANSLATION as TRANSLATION
