@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tests.evaluation.code.conftest import PROBLEMS
+from tests.support.dying_endpoint import Endpoint, running_endpoint
 
 from omniloom import Omni
 from omniloom.codecs.bundle import CodecSet
@@ -100,46 +98,6 @@ def test_code_is_found_in_an_answer(answer: str, code: str) -> None:
     assert code_of(answer) == code
 
 
-class Endpoint(ThreadingHTTPServer):
-    """Doubles rightly where the seed is even."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.bodies: list[dict[str, Any]] = []
-        self.num_answers, self.num_left = 0, 10**9
-        self.lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Endpoint
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        with self.server.lock:
-            self.server.bodies.append(body)
-            self.server.num_left -= 1
-            is_dead = self.server.num_left < 0
-            self.server.num_answers += not is_dead
-        if is_dead:
-            self.close_connection = True
-            return
-        data = json.dumps(answer(body)).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
 def answer(body: dict[str, Any]) -> dict[str, Any]:
     code = f"    return {2 + body['seed'] % 2} * x\n"
     head = {"id": "1", "created": 0, "model": body["model"]}
@@ -156,13 +114,8 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     pytest.importorskip("openai")
-    server = Endpoint()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running_endpoint(answer) as server:
+        yield server
 
 
 def test_an_endpoint_goes_on_with_the_prompt_or_is_asked_by_chat(endpoint: Endpoint) -> None:

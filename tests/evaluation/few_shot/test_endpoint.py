@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.dying_endpoint import Endpoint, running_endpoint
 
 from omniloom.cli import main
 from omniloom.evaluation.few_shot import (
@@ -21,46 +20,6 @@ from omniloom.evaluation.few_shot import (
 )
 
 pytest.importorskip("openai")
-
-
-class Endpoint(ThreadingHTTPServer):
-    """Adds what it is asked to add; a character is a token, and an "x" is likelier than any other."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.num_answers, self.num_left = 0, 10**9
-        self.bodies: list[dict[str, Any]] = []
-        self.lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Endpoint
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        with self.server.lock:
-            self.server.bodies.append(body)
-            self.server.num_left -= 1
-            is_dead = self.server.num_left < 0
-            self.server.num_answers += not is_dead
-        if is_dead:
-            self.close_connection = True
-            return
-        data = json.dumps(answer(body)).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:
@@ -88,13 +47,8 @@ def added(prompt: str) -> str:
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    server = Endpoint()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running_endpoint(answer) as server:
+        yield server
 
 
 def model(endpoint: Endpoint, **settings: Any) -> EndpointLanguageModel:
