@@ -29,6 +29,11 @@ def test_mirrored() -> None:
     assert wilson(0.8, 50) == pytest.approx((1 - high, 1 - low))
 
 
+def test_the_mean_is_never_outside_its_interval() -> None:
+    shares = [(count / n, n) for n in range(1, 100) for count in range(n + 1)]
+    assert all(wilson(mean, n).low <= mean <= wilson(mean, n).high for mean, n in shares)
+
+
 def test_errors_name_the_value() -> None:
     with pytest.raises(ValueError, match="n = 0"):
         wilson(0.5, 0)

@@ -56,7 +56,8 @@ def wilson(mean: float, n: int) -> Interval:
     shrink = 1 + Z_95**2 / n
     centre = (mean + Z_95**2 / (2 * n)) / shrink
     half = Z_95 / shrink * math.sqrt(mean * (1 - mean) / n + Z_95**2 / (4 * n**2))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    # Rounding must not leave the mean outside, as it would at 0 of 9.
+    return Interval(min(mean, max(0.0, centre - half)), max(mean, min(1.0, centre + half)))
 
 
 def bootstrap(scores: Sequence[float], *, seed: int = 0, num_draws: int = 1000) -> Interval:

@@ -18,7 +18,7 @@ def test_the_blocks_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "64 codes of 512 give (3, 32, 32)" in shown
     assert "('row', 'column', 'row', 'row', 'convolution')" in shown
-    assert "an orange cat\n528 pairs are trained on, 66 are asked for" in shown
+    assert "an orange cat\n396 pairs are trained on, 198 are asked for" in shown
 
 
 def test_the_commands_of_the_page_are_those_of_the_package() -> None:
