@@ -260,6 +260,14 @@ class RowDecoder:
         num_same = next((place for place, (own, new) in enumerate(pairs) if own != new), None)
         self.cache.copy(other.cache, min(self.num_fed, other.num_fed) if num_same is None else num_same)
         self.cache.reserve(other.num_positions + 1)
+        self._fold_as(other)
+
+    def fold_as(self, other: RowDecoder) -> None:
+        """Begin an empty row with the ids of another, folded as they are there; all of them wait to be fed."""
+        assert not self.ids
+        self._fold_as(other)
+
+    def _fold_as(self, other: RowDecoder) -> None:
         self.ids, self._positions = list(other.ids), list(other._positions)
         self._folder = other._folder.copy()
         self._marks.clear()

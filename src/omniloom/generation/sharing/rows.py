@@ -40,6 +40,7 @@ class SharedRows:
             if not self._fed:
                 raise
             self._fed.clear()
+            row.truncate(0)
             self._append(row, place, num_more)
         beginning = self._beginnings[place]
         if beginning is not None:
@@ -47,9 +48,17 @@ class SharedRows:
         return row
 
     def _append(self, row: RowDecoder, place: int, num_more: int) -> None:
-        if not row.ids:
-            row.append(self._prompts[place])
+        source = self._fed_before(self._beginnings[place])
+        if source is not None:
+            row.fold_as(source)
+        row.append(self._prompts[place][len(row.ids) :])
         row.cache.reserve(min(row.num_positions + num_more, self._prepared.config.context))
+
+    def _fed_before(self, beginning: Beginning | None) -> RowDecoder | None:
+        """The longest beginning that is there already."""
+        while beginning is not None and beginning not in self._fed:
+            beginning = beginning.parent
+        return None if beginning is None else self._fed[beginning]
 
     def _take_over(self, row: RowDecoder, beginning: Beginning) -> None:
         """Begin a row as a beginning's does, if there is memory for that one too."""
