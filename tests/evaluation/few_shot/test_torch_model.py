@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from transformers import LlamaForCausalLM
 
 from omniloom.evaluation.few_shot import ScoreRequest, TorchLanguageModel, WriteRequest, evaluate_few_shot
+from omniloom.evaluation.few_shot.models.causal_rows import CausalModel
 
 END = 256
 
@@ -125,6 +127,63 @@ def test_a_prefix_is_computed_once_for_all_of_its_options(network: nn.Module) ->
     expected = sum(len(own.prefix) + sum(len(text) - 1 for text in own.continuations) for own in REQUESTS)
     assert counted.num_tokens == expected
     assert expected < sum(len(own.prefix + text) for own in REQUESTS for text in own.continuations) / 2
+
+
+def logprobs(own: TorchLanguageModel) -> list[float]:
+    return [item.logprob for _, found in sorted(own.score(REQUESTS)) for item in found]
+
+
+def test_options_in_a_pack_score_as_rows_of_their_own(network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert CausalModel(network).packs
+    packed = model(network)
+    found = logprobs(packed)
+    monkeypatch.setattr(CausalModel, "packs", False)
+    in_rows = model(network)
+    assert found == pytest.approx(logprobs(in_rows), abs=1e-4)
+    assert (packed.count.asked, packed.count.computed) == (in_rows.count.asked, in_rows.count.computed)
+
+
+def test_a_model_that_sees_no_further_than_a_window_takes_no_packs() -> None:
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(5)
+    sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+    config = MistralConfig(vocab_size=258, num_key_value_heads=1, sliding_window=6, initializer_range=0.3, **sizes)
+    windowed = MistralForCausalLM(config).eval()
+    assert not CausalModel(windowed).packs
+    expected = [
+        whole_logprob(windowed, list(own.prefix.encode()), list(text.encode()))
+        for own in REQUESTS
+        for text in own.continuations
+    ]
+    assert logprobs(model(windowed)) == pytest.approx(expected, abs=1e-4)
+
+
+class Inattentive(LlamaForCausalLM):
+    """Lets every token see all that is before it, whatever the mask says of four axes."""
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Any = None,
+        use_cache: bool = False,
+    ) -> Any:
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask if attention_mask is not None and attention_mask.ndim == 2 else None,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+        )
+
+
+def test_what_does_not_heed_the_mask_is_found_out(network: nn.Module) -> None:
+    inattentive = Inattentive(network.config).eval()
+    inattentive.load_state_dict(network.state_dict())
+    assert not CausalModel(inattentive).packs
+    assert not CausalModel(Counted(network)).packs
 
 
 def test_a_token_over_the_end_of_the_prefix_belongs_to_the_continuation(network: nn.Module) -> None:

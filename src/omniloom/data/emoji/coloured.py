@@ -2,8 +2,9 @@
 
 Words and pictures come in pairs of an attribute and an object, so that unseen pairs can be asked for and scored: of the
 eight colours every emoji lacks three in all training pictures, by enumeration, and every colour lacks three eighths of
-the emoji. One of eight was rejected: so few were unseen, and so easy, that nothing could be told of what helps. A picture is tinted along its own lightness, dark strokes staying dark and lights turning to white, so that
-eyes and outlines survive; turning the hue alone was rejected, for it leaves grey, black and white emoji as they are.
+the emoji. One of eight was rejected: so few were unseen, and so easy, that nothing could be told of what helps. A
+picture is tinted along its own lightness, dark strokes staying dark and lights turning to white, so that eyes and
+outlines survive; turning the hue alone was rejected, for it leaves grey, black and white emoji as they are.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from omniloom.generation.beam import BeamSearch, beam_search
 BATCH_TOKENS = 8192
 """Most positions that are held at once, padding included."""
 
-SCORED_TOKENS = 2048
+SCORED_TOKENS = 1024
 """Most that go through the model at once where options are scored: what is worked on then stays in a core's cache
 (benchmarks/evaluation/bench_few_shot.py). Written answers gain more from many rows at each step."""
 
@@ -154,8 +154,7 @@ class TorchLanguageModel:
         totals = rows.logits.log_softmax(-1)[owners, starts].double()
         are_likeliest = rows.logits.argmax(-1)[owners] == starts
         if max(map(len, rests)) > 1:
-            rows.reorder(owners)
-            later, are_later_likeliest = _later(rows, rests)
+            later, are_later_likeliest = _later(rows, [own for _, own in batch], is_packed=self._model.packs)
             totals, are_likeliest = totals + later, are_likeliest & are_later_likeliest
         values = iter(zip(totals.tolist(), map(len, rests), are_likeliest.tolist(), strict=True))
         return [tuple(Likelihood(*next(values)) for _ in own) for _, own in batch]
@@ -227,15 +226,22 @@ class TorchLanguageModel:
         return self._tokens.decode([*prefix[-1:], *written])[len(before) :]
 
 
-def _later(rows: CausalRows, rests: Sequence[Sequence[int]]) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"]]:
+def _later(
+    rows: CausalRows, rests: Sequence[Sequence[Sequence[int]]], *, is_packed: bool
+) -> tuple[Float[Tensor, " R"], Bool[Tensor, " R"]]:
     """The log-probability of what comes after each continuation's first token, and whether all of it is likeliest."""
     device = rows.logits.device
+    flat = [rest for own in rests for rest in own]
     # The last token is only predicted; ids that fill a row up come after all that counts.
-    given = pad_sequence([torch.tensor(rest[:-1], dtype=torch.long) for rest in rests], batch_first=True).to(device)
-    asked = pad_sequence([torch.tensor(rest[1:], dtype=torch.long) for rest in rests], batch_first=True).to(device)
-    lengths = torch.tensor([len(rest) - 1 for rest in rests], device=device)
-    is_real = torch.arange(given.shape[1], device=device) < lengths[:, None]
-    logits = rows.scores_of(given, is_real.long())
+    asked = pad_sequence([torch.tensor(rest[1:], dtype=torch.long) for rest in flat], batch_first=True).to(device)
+    lengths = torch.tensor([len(rest) - 1 for rest in flat], device=device)
+    is_real = torch.arange(asked.shape[1], device=device) < lengths[:, None]
+    if is_packed:
+        logits = rows.scores_of_packs([[rest[:-1] for rest in own] for own in rests])
+    else:
+        given = pad_sequence([torch.tensor(rest[:-1], dtype=torch.long) for rest in flat], batch_first=True).to(device)
+        rows.reorder(torch.tensor([row for row, own in enumerate(rests) for _ in own], device=device))
+        logits = rows.scores_of(given, is_real.long())
     logprobs = logits.log_softmax(-1).gather(-1, asked[..., None])[..., 0].double()
     are_likeliest = (logits.argmax(-1) == asked) | ~is_real
     return logprobs.where(is_real, 0.0).sum(1), are_likeliest.all(1)
