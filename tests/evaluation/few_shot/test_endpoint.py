@@ -65,6 +65,18 @@ def test_it_writes_by_chat_and_by_completions(endpoint: Endpoint) -> None:
     assert chat["max_completion_tokens"] == plain["max_tokens"] == 12
 
 
+def test_demonstrations_are_messages_of_a_chat_where_they_are_asked_to_be(endpoint: Endpoint) -> None:
+    (row,) = evaluate_few_shot(model(endpoint), ["2D+"], shots=(2,), limit=1, form="turns").rows
+    assert (row.score, row.n) == (1.0, 1)
+    messages = endpoint.bodies[0]["messages"]
+    assert [own["role"] for own in messages] == ["user", "assistant", "user", "assistant", "user"]
+    for asked, answered in zip(messages[:-1:2], messages[1::2], strict=True):
+        assert asked["content"].startswith("Q: What is ") and asked["content"].endswith("?\n\nA:")
+        assert f" {answered['content']}" == added(asked["content"])
+    with pytest.raises(ValueError, match="takes no turns; ask an omni checkpoint or an endpoint by chat"):
+        evaluate_few_shot(model(endpoint, interface="completions"), ["2D+"], shots=(2,), limit=1, form="turns")
+
+
 def test_options_are_scored_by_what_it_repeats(endpoint: Endpoint) -> None:
     own = model(endpoint, interface="completions")
     (found,) = dict(own.score([ScoreRequest("Q:", (" ax", " b"))])).values()

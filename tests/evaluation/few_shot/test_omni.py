@@ -25,6 +25,7 @@ from omniloom.evaluation.few_shot import (
     Prompt,
     Room,
     ScoreRequest,
+    Shown,
     Task,
     WriteRequest,
     add_task,
@@ -139,6 +140,30 @@ def test_an_omni_model_is_fed_what_a_user_would_give_it(tiny: Omni) -> None:
     assert found == tuple(Likelihood(*own) for own in expected)
     (written,) = dict(model.write([WriteRequest(prompt.text, ("\n",), 8, media=media)])).values()
     assert written == tiny.reply(turn, max_tokens=8).text.partition("\n")[0]
+
+
+def test_solved_items_may_be_turns_of_the_conversation(tiny: Omni) -> None:
+    shown = (Shown(f"{MEDIUM} Which?", "black", (picture(0),)), Shown(f"{MEDIUM} And this?", "white", (picture(255),)))
+    request = ScoreRequest(f"{MEDIUM} Now?", ("black", "white"), (picture(9),), shown)
+    (found,) = dict(OmniLanguageModel(tiny).score([request])).values()
+    turns = [
+        Message("user", (picture(0), Text(" Which?"))),
+        Message("assistant", (Text("black"),)),
+        Message("user", (picture(255), Text(" And this?"))),
+        Message("assistant", (Text("white"),)),
+        Message("user", (picture(9), Text(" Now?"))),
+    ]
+    [expected] = tiny.likelihoods([(turns, ["black", "white"])])
+    assert [own.logprob for own in found] == [own.logprob for own in expected]
+    written = WriteRequest(request.prefix, (), 8, media=request.media, shown=shown)
+    assert dict(OmniLanguageModel(tiny).write([written])) == {0: tiny.reply(turns, max_tokens=8).text}
+
+
+def test_items_of_another_form_are_asked_anew(tiny: Omni, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"shots": (1,), "limit": 3, "results": tmp_path / "items.jsonl"}
+    for form, num_kept in (("text", 3), ("turns", 6), ("turns", 6), ("text", 6)):
+        evaluate_few_shot(OmniLanguageModel(tiny), ["omni-new-names"], form=form, **options)
+        assert len((tmp_path / "items.jsonl").read_text().splitlines()) == num_kept
 
 
 def test_media_are_counted_as_they_are_fed(tiny: Omni) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniloom.evaluation.few_shot import FreeForm, Item, Options, Room, Task, make_prompt
+from omniloom.evaluation.few_shot import FreeForm, Item, Options, Room, Shown, Task, make_prompt
 from omniloom.evaluation.few_shot.prompts import draw
 
 POOL = [Item(context=f"item {number} =", answers=(f" {number}",)) for number in range(40)]
@@ -36,6 +36,22 @@ def test_none_one_and_some() -> None:
     few = make_prompt(task(), ASKED, POOL, shots="few", seed=3)
     assert (one.num_shots, few.num_shots) == (1, 5)
     assert few.text.startswith(one.text.removesuffix("item 99 =")), "more shots begin with those of fewer"
+
+
+def test_demonstrations_in_turns_of_their_own() -> None:
+    alone = make_prompt(task(), ASKED, POOL, shots=0, form="turns")
+    assert (alone.text, alone.shown) == ("Name it.\nitem 99 =", ())
+    in_text = make_prompt(task(), ASKED, POOL, shots=2, seed=3)
+    in_turns = make_prompt(task(), ASKED, POOL, shots=2, seed=3, form="turns")
+    first, second = draw(task(), ASKED, POOL, 2, seed=3)
+    assert in_turns.shown == (
+        Shown("Name it.\n" + first.context, first.answers[0].strip()),
+        Shown(second.context, second.answers[0].strip()),
+    )
+    assert (in_turns.text, in_turns.num_shots) == ("item 99 =", 2)
+    assert in_turns.told != in_text.told
+    room = words(4 + 2 + 2 * (3 + 1 + 4) + 3)
+    assert make_prompt(task(), ASKED, POOL, shots="max", room=room, form="turns").num_shots == 2
 
 
 @settings(max_examples=50, deadline=None)

@@ -18,8 +18,10 @@ from omniloom.evaluation.few_shot.models import Likelihood as Likelihood
 from omniloom.evaluation.few_shot.models import MediaLanguageModel as MediaLanguageModel
 from omniloom.evaluation.few_shot.models import OmniLanguageModel as OmniLanguageModel
 from omniloom.evaluation.few_shot.models import ScoreRequest as ScoreRequest
+from omniloom.evaluation.few_shot.models import Shown as Shown
 from omniloom.evaluation.few_shot.models import TorchLanguageModel as TorchLanguageModel
 from omniloom.evaluation.few_shot.models import WriteRequest as WriteRequest
+from omniloom.evaluation.few_shot.prompts import Form as Form
 from omniloom.evaluation.few_shot.prompts import Prompt as Prompt
 from omniloom.evaluation.few_shot.prompts import Room as Room
 from omniloom.evaluation.few_shot.prompts import Shots as Shots

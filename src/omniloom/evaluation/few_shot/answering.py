@@ -43,7 +43,7 @@ def answers(
 
 def _chosen(model: LanguageModel, answering: Options, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer]]:
     priors = _priors(model, answering, prompts) if answering.scoring == "normalised" else {}
-    requests = [ScoreRequest(prompt.text, prompt.item.options, prompt.media) for prompt in prompts]
+    requests = [ScoreRequest(own.text, own.item.options, own.media, own.shown) for own in prompts]
     for number, scored in model.score(requests):
         item = prompts[number].item
         if priors:
@@ -67,7 +67,7 @@ def _written(
     model: LanguageModel, answering: FreeForm, prompts: Sequence[Prompt], search: BeamSearch
 ) -> Iterator[tuple[int, Answer]]:
     requests = [
-        WriteRequest(prompt.text, answering.stops, answering.max_tokens, search, prompt.media) for prompt in prompts
+        WriteRequest(own.text, answering.stops, answering.max_tokens, search, own.media, own.shown) for own in prompts
     ]
     for number, text in model.write(requests):
         yield number, Answer(given=text, score=judge(answering, text, prompts[number].item.answers))

@@ -3,6 +3,9 @@
 Demonstrations are drawn anew for each item, by seed, item and nothing else, from items that are never scored and never
 the item itself; fewer shots are the first of more, so that settings differ only in what was added (Brown and others
 2020, section 2.4, draw K at random for each item).
+
+A prompt is one text, as the paper's are; or, for models that have learned conversations, each demonstration is a turn
+of the user and one of the assistant, without the white space that parts items in a text.
 """
 
 from __future__ import annotations
@@ -12,12 +15,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from omniloom.core.randomness import generator
-from omniloom.evaluation.few_shot.models.base import Medium
+from omniloom.evaluation.few_shot.models.base import Medium, Shown
 from omniloom.evaluation.few_shot.models.media import told
 from omniloom.evaluation.few_shot.task import FreeForm, Item, Task
 
 Shots = int | Literal["few", "max"]
 """Demonstrations: so many, as many as the task's own setting says, or as many as fit the context."""
+
+Form = Literal["text", "turns"]
+"""All in one text, or each demonstration in turns of its own."""
+
+TURN_TOKENS = 4
+"""What opens and closes a demonstration's two turns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +38,13 @@ class Prompt:
     num_shots: int
     fits: bool = True
     media: tuple[Medium, ...] = ()
+    shown: tuple[Shown, ...] = ()
 
     @property
     def told(self) -> str:
-        """The text, and what tells its media from others."""
-        return told(self.text, self.media)
+        """The text, and what tells its media from others; before it the turns, if there are any."""
+        turns = [f"{told(own.asked, own.media)}\n\n{own.answered}\n\n" for own in self.shown]
+        return "".join([*turns, told(self.text, self.media)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +61,18 @@ def render(task: Task, item: Item, demonstrations: Sequence[Item]) -> str:
     solved = [shown.context + shown.answers[0] for shown in demonstrations]
     asked = item.alone if item.alone is not None and not demonstrations else item.context
     return task.opening() + task.separator.join([*solved, asked])
+
+
+def turns_of(task: Task, item: Item, demonstrations: Sequence[Item]) -> tuple[tuple[Shown, ...], str]:
+    """The demonstrations, and the question after them; the instruction opens the first turn."""
+    asked = item.alone if item.alone is not None and not demonstrations else item.context
+    contexts = [*(shown.context for shown in demonstrations), asked]
+    contexts[0] = task.opening() + contexts[0]
+    *before, last = (own.strip() for own in contexts)
+    shown = [
+        Shown(context, own.answers[0].strip(), own.media) for context, own in zip(before, demonstrations, strict=True)
+    ]
+    return tuple(shown), last
 
 
 def media_of(item: Item, demonstrations: Sequence[Item]) -> tuple[Medium, ...]:
@@ -76,7 +99,14 @@ def draw(task: Task, item: Item, pool: Sequence[Item], count: int, *, seed: int)
 
 
 def make_prompt(
-    task: Task, item: Item, pool: Sequence[Item], *, shots: Shots, seed: int = 0, room: Room | None = None
+    task: Task,
+    item: Item,
+    pool: Sequence[Item],
+    *,
+    shots: Shots,
+    seed: int = 0,
+    room: Room | None = None,
+    form: Form = "text",
 ) -> Prompt:
     """The prompt of one item; without a `room`, whatever its length.
 
@@ -84,26 +114,29 @@ def make_prompt(
         ValueError: If so many demonstrations are not there, or do not fit the room together with an answer.
     """
     if shots == "max":
-        return _largest(task, item, pool, seed=seed, room=room)
+        return _largest(task, item, pool, seed=seed, room=room, form=form)
     count = task.shots if shots == "few" else shots
     shown = draw(task, item, pool, count, seed=seed)
-    fits = room is None or _num_tokens(task, item, shown, room) <= room.context
+    fits = room is None or _num_tokens(task, item, shown, room, form) <= room.context
     if not fits and count:
         assert room is not None
-        num_tokens = _num_tokens(task, item, shown, room)
+        num_tokens = _num_tokens(task, item, shown, room, form)
         raise ValueError(
             f"task {task.name} with {count} shots takes {num_tokens} tokens with its answer, the model's context is "
             f"{room.context}; ask for fewer shots, or for max: as many as fit"
         )
-    return _prompt(task, item, shown, fits=fits)
+    return _prompt(task, item, shown, form, fits=fits)
 
 
-def _prompt(task: Task, item: Item, shown: Sequence[Item], *, fits: bool = True) -> Prompt:
+def _prompt(task: Task, item: Item, shown: Sequence[Item], form: Form, *, fits: bool = True) -> Prompt:
+    if form == "turns":
+        turns, asked = turns_of(task, item, shown)
+        return Prompt(item=item, text=asked, num_shots=len(shown), fits=fits, media=item.media, shown=turns)
     text, media = render(task, item, shown), media_of(item, shown)
     return Prompt(item=item, text=text, num_shots=len(shown), fits=fits, media=media)
 
 
-def _largest(task: Task, item: Item, pool: Sequence[Item], *, seed: int, room: Room | None) -> Prompt:
+def _largest(task: Task, item: Item, pool: Sequence[Item], *, seed: int, room: Room | None, form: Form) -> Prompt:
     """As many demonstrations as fit, found by doubling and halving: a whole pool would be long to count."""
     usable = sum(own.told != item.told for own in pool)
     if room is None:
@@ -115,10 +148,10 @@ def _largest(task: Task, item: Item, pool: Sequence[Item], *, seed: int, room: R
         if count > len(demonstrations):
             demonstrations = draw(task, item, pool, count, seed=seed)
         assert room is not None
-        return _num_tokens(task, item, demonstrations[:count], room) <= room.context
+        return _num_tokens(task, item, demonstrations[:count], room, form) <= room.context
 
     if not fits(0):
-        return _prompt(task, item, [], fits=False)
+        return _prompt(task, item, [], form, fits=False)
     low, high = 0, 1
     while high <= usable and fits(high):
         low, high = high, 2 * high
@@ -126,13 +159,17 @@ def _largest(task: Task, item: Item, pool: Sequence[Item], *, seed: int, room: R
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    return _prompt(task, item, demonstrations[:low])
+    return _prompt(task, item, demonstrations[:low], form)
 
 
-def _num_tokens(task: Task, item: Item, shown: Sequence[Item], room: Room) -> int:
+def _num_tokens(task: Task, item: Item, shown: Sequence[Item], room: Room, form: Form) -> int:
     """What a prompt takes with the longest answer that it may have."""
-    text = render(task, item, shown)
-    num_seen = sum(map(room.num_media_tokens, media_of(item, shown)))
+    num_before = sum(map(room.num_media_tokens, media_of(item, shown)))
+    if form == "turns":
+        turns, text = turns_of(task, item, shown)
+        num_before += sum(room.num_tokens(own.asked) + room.num_tokens(own.answered) + TURN_TOKENS for own in turns)
+    else:
+        text = render(task, item, shown)
     if isinstance(task.answering, FreeForm):
-        return num_seen + room.num_tokens(text) + task.answering.max_tokens
-    return num_seen + max(room.num_tokens(text + option) for option in item.options)
+        return num_before + room.num_tokens(text) + task.answering.max_tokens
+    return num_before + max(room.num_tokens(text + option) for option in item.options)

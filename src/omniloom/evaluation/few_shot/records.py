@@ -16,7 +16,8 @@ from typing import NamedTuple
 class Key(NamedTuple):
     """Which item, by its number in the task, asked how; `shots` as they were asked for.
 
-    `search` says how a written answer was found, where that was not by the likeliest token everywhere.
+    `search` says how a written answer was found, where that was not by the likeliest token everywhere; `form` whether
+    demonstrations stood in one text.
     """
 
     task: str
@@ -24,6 +25,7 @@ class Key(NamedTuple):
     seed: int
     number: int
     search: str = ""
+    form: str = "text"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +44,11 @@ class Record:
     score: float
     option_scores: tuple[float, ...] = ()
     search: str = ""
+    form: str = "text"
 
     @property
     def key(self) -> Key:
-        return Key(self.task, self.shots, self.seed, self.number, self.search)
+        return Key(self.task, self.shots, self.seed, self.number, self.search, self.form)
 
 
 def digest(prompt: str) -> str:

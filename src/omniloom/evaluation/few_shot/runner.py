@@ -16,9 +16,9 @@ from omniloom.core.progress import Progress
 from omniloom.core.randomness import generator
 from omniloom.evaluation.few_shot.answering import answers
 from omniloom.evaluation.few_shot.metrics import ACCURACY
-from omniloom.evaluation.few_shot.models.base import GREEDY, LanguageModel
+from omniloom.evaluation.few_shot.models.base import GREEDY, LanguageModel, takes_turns
 from omniloom.evaluation.few_shot.models.media import MediaLanguageModel
-from omniloom.evaluation.few_shot.prompts import Prompt, Room, Shots, make_prompt
+from omniloom.evaluation.few_shot.prompts import Form, Prompt, Room, Shots, make_prompt
 from omniloom.evaluation.few_shot.records import Key, Record, Records, digest
 from omniloom.evaluation.few_shot.report import FewShotReport, TaskScore
 from omniloom.evaluation.few_shot.task import FreeForm, Item, Task, few_shot_tasks
@@ -37,10 +37,12 @@ class _Setting:
     seed: int
     prompts: dict[int, Prompt]
     search: BeamSearch
+    form: Form
 
     def key(self, number: int) -> Key:
         is_searched = isinstance(self.task.answering, FreeForm) and self.search.size > 1
-        return Key(self.task.name, str(self.shots), self.seed, number, told(self.search) if is_searched else "")
+        found = told(self.search) if is_searched else ""
+        return Key(self.task.name, str(self.shots), self.seed, number, found, self.form)
 
 
 def evaluate_few_shot(
@@ -52,20 +54,30 @@ def evaluate_few_shot(
     limit: int | None = None,
     results: str | Path | None = None,
     search: BeamSearch = GREEDY,
+    form: Form = "text",
 ) -> FewShotReport:
     """Scores of these tasks with each number of shots, on `limit` items each, drawn by seed, or on all.
 
-    Written answers are found by `search`. Finished items go to `results`, a JSON-lines file, and are not asked again.
+    Written answers are found by `search`. By the form "turns" each demonstration is a question and an answer of the
+    conversation, which a model that has learned conversations may take better than one text with all of them. Finished
+    items go to `results`, a JSON-lines file, and are not asked again.
 
     Raises:
         ValueError: If a task is unknown or broken, a prompt does not fit, or `results` belongs to something else.
     """
     if not names or not shots:
         raise ValueError("name at least one task and one number of shots")
+    if form == "turns" and not takes_turns(model):
+        raise ValueError(
+            f"{model.name} goes on with one text and takes no turns; ask an omni checkpoint or an endpoint by "
+            "chat, or leave demonstrations in the text"
+        )
     chosen = [few_shot_tasks.get(name) for name in names]
     records = Records(Path(results) if results is not None else None, model=model.name)
     settings = [
-        made for task in chosen for made in _settings(task, model, shots=shots, seed=seed, limit=limit, search=search)
+        made
+        for task in chosen
+        for made in _settings(task, model, shots=shots, seed=seed, limit=limit, search=search, form=form)
     ]
     total = sum(len(setting.prompts) for setting in settings)
     with ExitStack() as stack:
@@ -75,7 +87,13 @@ def evaluate_few_shot(
     return FewShotReport(
         model=model.name,
         rows=tuple(_score(setting, records) for setting in settings),
-        settings={"seed": seed, "limit": limit, "shots": [str(own) for own in shots], "search": told(search)},
+        settings={
+            "seed": seed,
+            "limit": limit,
+            "shots": [str(own) for own in shots],
+            "search": told(search),
+            "form": form,
+        },
     )
 
 
@@ -85,7 +103,14 @@ def told(search: BeamSearch) -> str:
 
 
 def _settings(
-    task: Task, model: LanguageModel, *, shots: Sequence[Shots], seed: int, limit: int | None, search: BeamSearch
+    task: Task,
+    model: LanguageModel,
+    *,
+    shots: Sequence[Shots],
+    seed: int,
+    limit: int | None,
+    search: BeamSearch,
+    form: Form,
 ) -> list[_Setting]:
     items, pool = task.items("test"), task.items("train") if any(shots) else []
     room = _room(model, task, has_media=any(item.media for item in items))
@@ -96,8 +121,10 @@ def _settings(
             shots=own,
             seed=seed,
             search=search,
+            form=form,
             prompts={
-                int(place): make_prompt(task, items[place], pool, shots=own, seed=seed, room=room) for place in order
+                int(place): make_prompt(task, items[place], pool, shots=own, seed=seed, room=room, form=form)
+                for place in order
             },
         )
         for own in shots

@@ -6,6 +6,7 @@ from omniloom.evaluation.few_shot.models.base import LanguageModel as LanguageMo
 from omniloom.evaluation.few_shot.models.base import Likelihood as Likelihood
 from omniloom.evaluation.few_shot.models.base import Medium as Medium
 from omniloom.evaluation.few_shot.models.base import ScoreRequest as ScoreRequest
+from omniloom.evaluation.few_shot.models.base import Shown as Shown
 from omniloom.evaluation.few_shot.models.base import WriteRequest as WriteRequest
 from omniloom.evaluation.few_shot.models.endpoint import EndpointLanguageModel as EndpointLanguageModel
 from omniloom.evaluation.few_shot.models.media import MEDIUM as MEDIUM

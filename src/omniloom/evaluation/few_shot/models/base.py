@@ -41,15 +41,26 @@ class Likelihood(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A solved item in turns of its own: what was asked, with a mark for each of its media, and what was answered."""
+
+    asked: str
+    answered: str
+    media: tuple[Medium, ...] = ()
+
+
+@dataclass(frozen=True)
 class ScoreRequest:
     """How likely is each of these continuations of a prefix?
 
-    The prefix has a mark (`media.MEDIUM`) for each of the `media` in it.
+    The prefix has a mark (`media.MEDIUM`) for each of the `media` in it. Before it a conversation may have `shown`
+    solved items, which only a model that takes turns is given.
     """
 
     prefix: str
     continuations: tuple[str, ...]
     media: tuple[Medium, ...] = ()
+    shown: tuple[Shown, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,7 @@ class WriteRequest:
     max_tokens: int
     search: BeamSearch = GREEDY
     media: tuple[Medium, ...] = ()
+    shown: tuple[Shown, ...] = ()
 
 
 @dataclass
@@ -89,6 +101,11 @@ class LanguageModel(Protocol):
     def write(self, requests: Sequence[WriteRequest]) -> Iterator[tuple[int, str]]:
         """For each request its place and what the model writes, as its search finds it."""
         ...
+
+
+def takes_turns(model: LanguageModel) -> bool:
+    """Whether its requests may have `shown` items; a model says so by an attribute of this name."""
+    return bool(getattr(model, "takes_turns", False))
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> str:

@@ -48,6 +48,11 @@ class EndpointLanguageModel:
         self.context = context
         self.name = f"{model} at {base_url} ({interface})"
 
+    @property
+    def takes_turns(self) -> bool:
+        """By chat alone: the other interface goes on with one text."""
+        return self._interface == "chat"
+
     def num_tokens(self, text: str) -> int:
         """An estimate that is seldom too low."""
         return -(-len(text.encode()) // BYTES_A_TOKEN)
@@ -75,7 +80,12 @@ class EndpointLanguageModel:
     def _written(self, request: WriteRequest) -> str:
         settings = {"model": self._model, "temperature": 0.0, "stop": list(request.stops[:MAX_STOPS]) or None}
         if self._interface == "chat":
-            messages = [{"role": "user", "content": request.prefix}]
+            messages = [
+                {"role": role, "content": content}
+                for own in request.shown
+                for role, content in (("user", own.asked), ("assistant", own.answered))
+            ]
+            messages.append({"role": "user", "content": request.prefix})
             found = self._client.chat.completions.create(
                 messages=messages, max_completion_tokens=request.max_tokens, **settings
             )

@@ -3,7 +3,8 @@
 The turn may hold sounds and pictures where they stand in the prompt, those of the demonstrations as of the question.
 
 Such a model has learned conversations and not to go on with somebody's text, so a continuation is a reply: without the
-space that stands before it in the prompt. All else is as for any model of text.
+space that stands before it in the prompt. Solved items that are given as turns are turns of the conversation. All else
+is as for any model of text.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from omniloom.generation.rules.text_rules import MAX_STOPS
 from omniloom.generation.turns import TurnCodec
 from omniloom.stream.folding import fold
 from omniloom.stream.message import Message
+from omniloom.stream.parts import Text
 
 OPENING = 6
 """Positions for <bos>, <user>, <want_text>, <assistant>, <end>, and one to spare."""
@@ -33,6 +35,8 @@ OPENING = 6
 
 class OmniLanguageModel:
     """`omni` answers prompts; `batch_rows` of them at a time."""
+
+    takes_turns = True
 
     def __init__(self, omni: Omni, *, name: str = "omni", batch_rows: int = 64) -> None:
         self._omni = omni
@@ -62,7 +66,9 @@ class OmniLanguageModel:
         return self._num_tokens[medium]
 
     def _num_asked(self, request: ScoreRequest | WriteRequest) -> int:
-        return self.num_tokens(request.prefix) + sum(map(self.num_media_tokens, request.media))
+        texts = [request.prefix, *(text for own in request.shown for text in (own.asked, own.answered))]
+        media = [*request.media, *(medium for own in request.shown for medium in own.media)]
+        return sum(map(self.num_tokens, texts)) + sum(map(self.num_media_tokens, media))
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, tuple[Likelihood, ...]]]:
         for start in range(0, len(requests), self._batch_rows):
@@ -105,7 +111,13 @@ class OmniLanguageModel:
 
 
 def _prompt(request: ScoreRequest | WriteRequest) -> Prompt:
-    return parts_of(request.prefix, request.media) if request.media else request.prefix
+    if not request.shown:
+        return parts_of(request.prefix, request.media) if request.media else request.prefix
+    turns: list[Message] = []
+    for own in request.shown:
+        turns.append(Message("user", tuple(parts_of(own.asked, own.media))))
+        turns.append(Message("assistant", (Text(own.answered),)))
+    return [*turns, Message("user", tuple(parts_of(request.prefix, request.media)))]
 
 
 def _kind(request: WriteRequest) -> tuple[tuple[str, ...], int, BeamSearch]:

@@ -33,6 +33,9 @@ def add_arguments(group: OptionGroup) -> None:
         help="search written answers; 4 as GPT-3 did (default: greedily)",
     )
     group.add_argument(
+        "--multiturn", action="store_true", help="each solved item in turns of its own (default: all in one text)"
+    )
+    group.add_argument(
         "--seen", nargs="+", type=Path, metavar="TEXT", help="training texts: only tell which items stand in them"
     )
 
@@ -71,6 +74,7 @@ def run(job: Job) -> SuiteReport:
         limit=job.limit,
         results=job.results,
         search=replace(PAPER_SEARCH, size=options.beam or 1),
+        form="turns" if options.multiturn else "text",
     )
     return _scored(job, report)
 
