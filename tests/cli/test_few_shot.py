@@ -86,6 +86,22 @@ def test_what_a_user_gets_wrong_is_one_line(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("suite", "option", "told"),
+    [
+        ("few-shot", "--task-file", "mine.py:2 failed: ZeroDivisionError: float division by zero; mend it"),
+        ("sums", "--suite-file", "mine.py:2 failed: ZeroDivisionError: float division by zero; mend it"),
+    ],
+)
+def test_a_file_of_ones_own_that_fails_is_told_by_its_line(
+    suite: str, option: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text("import math\nmath.inf / 0\n")
+    assert main(["evaluate", suite, option, str(tmp_path / "mine.py")]) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+
+
 UNANSWERED = """
 from omniloom.evaluation.few_shot import FreeForm, Item, Task, add_task
 

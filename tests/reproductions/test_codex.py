@@ -54,6 +54,13 @@ def test_relations_that_do_not_hold() -> None:
     assert rows_of({0.2: COLD[:3], 1.0: worst})["chosen by mean log-probability"].holds is False
 
 
+def test_a_quick_run_that_solves_next_to_nothing_has_tested_nothing() -> None:
+    samples = {0.2: [problem(0), problem(), problem()], 1.0: [problem(0), problem(), problem()]}
+    rows = relation_rows(samples, report_of(samples), fewest_solved=2)
+    assert {row.holds for row in rows} == {"not tested"}
+    assert {row.holds for row in relation_rows(samples, report_of(samples), fewest_solved=1)} > {True, False}
+
+
 def test_runs_of_spaces_save_tokens_of_a_tokenizer_that_never_saw_them() -> None:
     code = ["def f(x):\n" + "".join(f"{'    ' * depth}if x > {depth}:\n" for depth in range(1, 6))] * 4
     prose = ["if a word comes more than once it is one token, def or not"] * 20

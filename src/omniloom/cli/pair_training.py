@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +65,20 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or Path("runs") / options.problem
     if options.search is not None:
         return _search(options, out)
-    return carry_out(options.problem, run.train, run.config, out=out, is_resuming=options.resume)
+    return carry_out(
+        options.problem, run.train, run.config, out=out, is_resuming=options.resume, then=_next_command(options)
+    )
+
+
+def _next_command(options: argparse.Namespace) -> str:
+    """What the trained model is tried by, up to the folder that it is in."""
+    from omniloom.recipes.problems.catalogue import DECODER, OMNI
+
+    is_asked = options.model in (DECODER, OMNI)
+    words = ["omniloom", *(("evaluate", "pairs", "--problems", options.problem) if is_asked else ("decode",))]
+    if options.import_file is not None:
+        words += ["--problem-file" if is_asked else "--import", str(options.import_file)]
+    return shlex.join([*words, "--checkpoint"])
 
 
 def _configured(options: argparse.Namespace, drawn: Mapping[str, str]) -> NamedRun:

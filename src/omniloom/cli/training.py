@@ -15,8 +15,8 @@ def place_among_processes() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def carry_out(name: str, run: Callable[..., Path], config: Any, *, out: Path, is_resuming: bool) -> int:
-    """Train by a configuration in a folder, and say what was written.
+def carry_out(name: str, run: Callable[..., Path], config: Any, *, out: Path, is_resuming: bool, then: str = "") -> int:
+    """Train by a configuration in a folder, and say what was written, and by which command it is tried.
 
     Raises:
         ValueError: If the folder holds another run, or none to resume.
@@ -32,7 +32,7 @@ def carry_out(name: str, run: Callable[..., Path], config: Any, *, out: Path, is
             raise
         return EXIT_STOPPED
     if rank == 0:
-        print(f"trained {name}: {written}")
+        print(f"trained {name}: {written}" + (f"\nnow: {then} {written}" if then else ""))
     return 0
 
 

@@ -10,7 +10,7 @@ times in 100, and of 0 right it is one point. `estimated` takes Wilson's there, 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,6 +25,11 @@ FEWEST_OF_A_KIND = 5
 """Right and wrong scores that a bootstrap needs each, the usual rule for approximations of a share."""
 
 Method = Literal["bootstrap", "Wilson", "none"]
+
+MARKS: Mapping[Method, str] = {"bootstrap": "", "Wilson": " ʷ", "none": " (all alike)"}
+"""What stands behind an interval in a table."""
+
+MARKED = "ʷ Wilson's interval: too few items are right, or wrong, to draw from, or only their mean is known"
 
 
 class Interval(NamedTuple):

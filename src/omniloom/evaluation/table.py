@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.table import Table
 
-from omniloom.evaluation.intervals import wilson
+from omniloom.evaluation.intervals import MARKED, Method, wilson
 from omniloom.evaluation.report import Ceiling, CellScore, LanguageScore, SpeakerScore, TaskScore, WorldReport
 
 if TYPE_CHECKING:
@@ -185,9 +185,18 @@ def listener_rows(heard: Sequence[Heard]) -> Rows:
 def rich_table(title: str, columns: Sequence[str], rows: Rows) -> Table:
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, justify="left" if column in NAMES else "right")
+        # Folded, for in a narrow terminal a word that does not fit would be cut off.
+        table.add_column(column, justify="left" if column in NAMES else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
+    return table
+
+
+def with_legend(table: Table, methods: Sequence[Method]) -> Table:
+    """The table, with what its marks say beneath it where an interval has one."""
+    table.caption_justify = "left"
+    if "Wilson" in methods:
+        table.caption = MARKED
     return table
 
 

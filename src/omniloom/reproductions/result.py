@@ -91,7 +91,8 @@ class Result:
     def table(self) -> Table:
         table = Table(title=f"{self.system}: {self.paper}", title_justify="left")
         for column in COLUMNS:
-            table.add_column(column, no_wrap=column == COLUMNS[0])
+            # Folded, for in a narrow terminal a word that does not fit would be cut off.
+            table.add_column(column, overflow="fold")
         for row in self.rows:
             shown = {True: "holds", False: "does not hold", NOT_TESTED: NOT_TESTED}[row.holds]
             table.add_row(row.name, row.paper, row.bar, "–" if row.here is None else row.here, shown)

@@ -116,3 +116,15 @@ def test_a_task_without_answers_is_refused(items: list[Item], answering: FreeFor
     broken = Task(name="test-broken", load=lambda split: items, answering=answering)
     with pytest.raises(ValueError, match=message):
         broken.items("test")
+
+
+def test_as_many_as_fit_are_of_the_items_own_mapping() -> None:
+    pool = [
+        Item(context=f"item {number} =", answers=(f" {number}",), mapping="even" if number % 2 == 0 else "odd")
+        for number in range(20)
+    ]
+    asked = Item(context="item 98 =", answers=(" 98",), mapping="even")
+    assert make_prompt(task(), asked, pool, shots="max", room=words(1000)).num_shots == 10
+    assert make_prompt(task(), asked, pool, shots="max", room=words(2 + 4 * 3 + 3 + 4)).num_shots < 10
+    shown = make_prompt(task(), asked, pool, shots="max", room=words(1000)).text
+    assert all(f"item {number} =" in shown for number in range(0, 20, 2)) and "item 3 =" not in shown

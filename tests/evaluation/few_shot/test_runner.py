@@ -28,6 +28,7 @@ from omniloom.evaluation.few_shot.metrics import BLEU, F1, word_f1
 from omniloom.evaluation.few_shot.prompts import Prompt
 from omniloom.evaluation.few_shot.selection import PAPER, chosen_tasks
 from omniloom.evaluation.few_shot.tasks import arithmetic, gsm8k
+from omniloom.evaluation.intervals import wilson
 
 NUMBERS = add_task(
     Task(
@@ -96,8 +97,30 @@ def test_results_of_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"answers another prompt for item \d+ of test-next-number with 0 shots"):
         evaluate_few_shot(Counting(), **run)
     path.write_text("\n".join(["{broken", *lines[1:]]) + "\n")
-    with pytest.raises(ValueError, match=r"is broken at line 1 .* delete that line"):
+    with pytest.raises(ValueError, match=r"is damaged at line 1 .* delete that line"):
         evaluate_few_shot(Counting(), **run)
+
+
+@pytest.mark.parametrize("data", [b"a letter to a friend", b'{"model": 3}', b"a letter\nof two lines\n"])
+def test_what_is_no_file_of_items_is_refused_and_left_alone(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"letter.txt .* give another --results"):
+        evaluate_few_shot(Counting(), ["test-next-number"], shots=(0,), limit=5, results=path)
+    assert path.read_bytes() == data
+
+
+def test_where_few_are_right_the_interval_is_wilsons() -> None:
+    class Seldom(Counting):
+        def write(self, requests: Sequence[WriteRequest]) -> Iterator[tuple[int, str]]:
+            for place, _ in enumerate(requests):
+                yield place, " 2"
+
+    (row,) = evaluate_few_shot(Seldom(), ["test-next-number"], shots=(0,)).rows
+    assert (row.score, row.method) == (0.01, "Wilson")
+    assert (row.low, row.high) == pytest.approx(wilson(0.01, 100), rel=1e-12)
+    (row,) = evaluate_few_shot(Counting(), ["test-next-number"], shots=(0,)).rows
+    assert row.method == "bootstrap"
 
 
 class Fixed(Constant):

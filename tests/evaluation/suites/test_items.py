@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,36 @@ def test_keys_are_the_items_own() -> None:
         opened(None).complete(["a", "b", "a"], squares([]), title="sums")
     with pytest.raises(ValueError, match="sums: 2 items have no value, 'a' among them"):
         opened(None).complete(["a", "b"], lambda places: iter(()), title="sums")
+
+
+def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    first, second = opened(path), opened(path)
+    first.add("a", {"score": 1})
+    with pytest.raises(ValueError, match=r"items.jsonl was written by another process meanwhile; let that one finish"):
+        second.add("a", {"score": 2})
+    first.add("b", {"score": 3})
+    assert opened(path).starting_with("") == {"a": {"score": 1}, "b": {"score": 3}}
+
+
+def test_a_full_disk_is_told_and_costs_the_one_item(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    items = opened(path)
+    items.add("a", {"score": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+    try:
+        with pytest.raises(ValueError, match=r"items.jsonl cannot be written: .* run the same command"):
+            items.add("b", {"score": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    again = opened(path)
+    assert again.starting_with("") == {"a": {"score": 1}}
+    again.add("b", {"score": 2})
+    assert opened(path).starting_with("") == {"a": {"score": 1}, "b": {"score": 2}}
+
+
+def test_half_a_character_is_kept_as_a_question_mark(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    opened(path).add("a", {"text": "\ud83d é"})
+    assert opened(path)["a"] == {"text": "? é"}

@@ -95,9 +95,12 @@ def _answer_lines(checkpoint: PairCheckpoint, search: BeamSearch) -> int:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it") from error
+    # Not splitlines: to it a form feed and some spaces of Unicode end a line, and answers would no longer stand beside
+    # their texts.
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _score(checkpoint: PairCheckpoint, answers: list[str], references: list[str]) -> str:

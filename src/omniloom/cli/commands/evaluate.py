@@ -47,6 +47,11 @@ EXAMPLES = (
     "omniloom evaluate few-shot --task-file capitals.py --hf gpt2 --shots 0 1 5",
     "omniloom evaluate few-shot --endpoint http://127.0.0.1:8000/v1 --model tiny --tasks '2D?' --results items.jsonl",
     "omniloom evaluate few-shot --tasks gsm8k,piqa --seen corpus/     # which items stand in training texts",
+    "omniloom evaluate lm-eval --tasks my_task.yaml --checkpoint runs/mine/checkpoint",
+    "omniloom evaluate pairs --checkpoint runs/enfr/checkpoint --limit 200 --beam 4",
+    "omniloom evaluate code --checkpoint runs/code/checkpoint --problems generated --samples 100 --results code.jsonl",
+    "omniloom evaluate code-controls --limit 20     # that programs are judged rightly, attacks included",
+    "omniloom evaluate pictures --checkpoint runs/dall-e --candidates 8 --json pictures.json",
     "omniloom evaluate mine --suite-file mine.py",
 )
 

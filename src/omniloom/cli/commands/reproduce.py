@@ -15,6 +15,8 @@ SUMMARY = "Run a published system small and print what its paper says, the bar a
 EXAMPLES = (
     "omniloom reproduce --list",
     "omniloom reproduce gpt-4o --quick          # a few directions and the latency, within minutes",
+    "omniloom reproduce tensor2tensor --quick --out runs/tensor2tensor     # what needs no long training",
+    "omniloom reproduce codex --out runs/codex  # trains what it needs there; the same command goes on",
     "omniloom reproduce gpt-4o --out runs/gpt-4o # writes result.json and a figure",
 )
 EXIT_BROKEN = 1

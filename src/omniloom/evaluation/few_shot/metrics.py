@@ -14,17 +14,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from omniloom.evaluation.intervals import Interval, bootstrap
+from omniloom.evaluation.intervals import Interval, Method, estimated
 
 NUM_DRAWS = 1000
 
 
 class Measured(NamedTuple):
-    """A score over many items with its 95 % interval; `signature` says how it was computed where that has variants."""
+    """A score over many items with its 95 % interval, had by `method`.
+
+    `signature` says how the score was computed where that has variants.
+    """
 
     score: float
     interval: Interval
     signature: str = ""
+    method: Method = "bootstrap"
 
 
 class Metric(Protocol):
@@ -53,7 +57,8 @@ class Mean:
     def total(
         self, scores: Sequence[float], given: Sequence[str], answers: Sequence[Sequence[str]], *, seed: int
     ) -> Measured:
-        return Measured(sum(scores) / len(scores), bootstrap(scores, seed=seed, num_draws=NUM_DRAWS))
+        mean, low, high, method = estimated(scores, seed=seed, num_draws=NUM_DRAWS)
+        return Measured(mean, Interval(low, high), method=method)
 
 
 def exact(given: str, answer: str) -> float:

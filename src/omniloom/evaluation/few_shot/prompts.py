@@ -86,8 +86,7 @@ def draw(task: Task, item: Item, pool: Sequence[Item], count: int, *, seed: int)
     Raises:
         ValueError: If the pool holds fewer that are not the item itself.
     """
-    if item.mapping:
-        pool = [shown for shown in pool if shown.mapping == item.mapping]
+    pool = _of_mapping(item, pool)
     order = generator("few-shot", task.name, seed, item.told).permutation(len(pool))
     found = [pool[place] for place in order[: count + 1] if pool[place].told != item.told][:count]
     if len(found) < count:
@@ -96,6 +95,11 @@ def draw(task: Task, item: Item, pool: Sequence[Item], count: int, *, seed: int)
             raise ValueError(f"task {task.name} has {len(usable)} demonstrations, got shots {count}; ask for fewer")
         found = usable[:count]
     return found
+
+
+def _of_mapping(item: Item, pool: Sequence[Item]) -> Sequence[Item]:
+    """What may be shown before an item: of its own mapping where it has one."""
+    return [shown for shown in pool if shown.mapping == item.mapping] if item.mapping else pool
 
 
 def make_prompt(
@@ -138,7 +142,7 @@ def _prompt(task: Task, item: Item, shown: Sequence[Item], form: Form, *, fits: 
 
 def _largest(task: Task, item: Item, pool: Sequence[Item], *, seed: int, room: Room | None, form: Form) -> Prompt:
     """As many demonstrations as fit, found by doubling and halving: a whole pool would be long to count."""
-    usable = sum(own.told != item.told for own in pool)
+    usable = sum(own.told != item.told for own in _of_mapping(item, pool))
     if room is None:
         raise ValueError("shots max needs a model's context to fit; give a number of shots")
     demonstrations: list[Item] = []

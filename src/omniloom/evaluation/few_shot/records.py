@@ -12,6 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from omniloom.evaluation.suites.lines import Lines
+
+OPENING = b'{"model": "'
+"""What the first line of such a file begins with."""
+
 
 class Key(NamedTuple):
     """Which item, by its number in the task, asked how; `shots` as they were asked for.
@@ -64,14 +69,16 @@ class Records:
         Raises:
             ValueError: If the file holds another model's answers, or is broken elsewhere than in its last line.
         """
-        self._path = path
+        self._path, self._lines = path, None if path is None else Lines(path)
         self._found: dict[Key, Record] = {}
-        for record in _read(path) if path is not None and path.exists() else ():
+        for record in _read(self._lines) if self._lines is not None else ():
             if record.model != model:
                 raise ValueError(
                     f"{path} holds answers of the model {record.model!r}, this is {model!r}; give another results file"
                 )
             self._found[record.key] = record
+        if self._lines is not None:
+            self._lines.cut()
 
     def get(self, key: Key, prompt: str) -> Record | None:
         """The finished item, if it is.
@@ -89,24 +96,23 @@ class Records:
 
     def add(self, record: Record) -> None:
         """Keep one more; it is in the file when this returns."""
+        if self._lines is not None:
+            self._lines.append([asdict(record)])
         self._found[record.key] = record
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
 
 
-def _read(path: Path) -> list[Record]:
-    """The lines of a file; a last one that is torn is cut off, for the next would be glued to it."""
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        path.write_bytes(whole)
+def _read(lines: Lines) -> list[Record]:
+    """The records of a file; a last line that is torn is asked again."""
+    if not lines.whole and not lines.torn.startswith(OPENING[: len(lines.torn)]):
+        raise ValueError(f"{lines.path} is no file of finished items; give another --results")
     found = []
-    for number, line in enumerate(whole.decode("utf-8", errors="replace").split("\n")[:-1], start=1):
+    for number, line in enumerate(lines.whole, start=1):
         try:
             values = json.loads(line)
             found.append(Record(**values | {"option_scores": tuple(values["option_scores"])}))
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{path} is broken at line {number} ({error}); delete that line") from error
+            raise ValueError(
+                f"{lines.path} is damaged at line {number} ({error}); delete that line, and its item is asked again, "
+                "or give another --results"
+            ) from error
     return found

@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omniloom.evaluation.table import rich_table, share
+from omniloom.evaluation.intervals import MARKS, Method
+from omniloom.evaluation.table import rich_table, share, with_legend
 
 COLUMNS = ("task", "shots", "n", "metric", "score", "95 %", "chance", "above", "notes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskScore:
-    """One task with one number of shots, as a share of 1, with its 95 % interval.
+    """One task with one number of shots, as a share of 1, with its 95 % interval and how that was had.
 
     `shots` is what was asked for and `num_shots` what the prompts held on average. `num_too_long` items did not fit
     even without demonstrations and count as wrong.
@@ -33,6 +34,7 @@ class TaskScore:
     num_too_long: int = 0
     groups: Mapping[str, float] = field(default_factory=dict)
     signature: str = ""
+    method: Method = "bootstrap"
 
     @property
     def is_above_chance(self) -> bool:
@@ -74,11 +76,12 @@ class FewShotReport:
                 str(row.n),
                 row.metric,
                 share(row.score),
-                f"{share(row.low)}–{share(row.high)}",
+                f"{share(row.low)}–{share(row.high)}{MARKS[row.method]}",
                 share(row.chance),
                 "yes" if row.is_above_chance else "no",
                 row.notes,
             )
             for row in self.rows
         ]
-        return rich_table(f"Few-shot: {self.model}", COLUMNS, rows)
+        table = rich_table(f"Few-shot: {self.model}", COLUMNS, rows)
+        return with_legend(table, [row.method for row in self.rows])

@@ -192,6 +192,7 @@ def _score(setting: _Setting, records: Records) -> TaskScore:
         score=measured.score,
         low=measured.interval.low,
         high=measured.interval.high,
+        method=measured.method,
         chance=chance(task, items),
         num_too_long=sum(not record.fits for record in done),
         groups={name: sum(own) / len(own) for name, own in groups.items() if name},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from omniloom.core.nearest import unknown_name
+from omniloom.data.problems.pairs.user_file import run_user_file
 from omniloom.evaluation.few_shot.task import few_shot_tasks
 from omniloom.evaluation.few_shot.tasks import ARITHMETIC, SCRAMBLES
 
@@ -39,15 +39,13 @@ def load_task_file(path: str | Path) -> list[str]:
     """Run a user's file, which files its tasks by `add_task`; their names.
 
     Raises:
-        ValueError: If it is no Python file that can be read, or files none.
+        ValueError: If it is no Python file, or fails, or files none.
     """
     path = Path(path)
     if not path.is_file() or path.suffix != ".py":
         raise ValueError(f"{path} is no Python file; give one that calls add_task")
     known = set(few_shot_tasks)
-    spec = importlib.util.spec_from_file_location(f"omniloom_few_shot_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    run_user_file(path)
     added = [name for name in few_shot_tasks if name not in known]
     if not added:
         raise ValueError(f"{path} adds no task; call omniloom.evaluation.few_shot.add_task(Task(...)) in it")

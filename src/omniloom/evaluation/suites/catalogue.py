@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from importlib import import_module
 from pathlib import Path
 
@@ -57,15 +56,15 @@ def load_suite_file(path: str | Path) -> list[str]:
     """Run a user's file, which files its suites by `add_suite`; their names.
 
     Raises:
-        ValueError: If it is no Python file that can be read, or files none.
+        ValueError: If it is no Python file, or fails, or files none.
     """
+    from omniloom.data.problems.pairs.user_file import run_user_file
+
     path = Path(path)
     if not path.is_file() or path.suffix != ".py":
         raise ValueError(f"{path} is no Python file; give one that calls add_suite")
     known = set(suites())
-    spec = importlib.util.spec_from_file_location(f"omniloom_suite_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    run_user_file(path)
     added = [name for name in suites() if name not in known]
     if not added:
         raise ValueError(f"{path} adds no suite; call omniloom.evaluation.suites.add_suite(Suite(...)) in it")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from omniloom.core.progress import Progress
+from omniloom.evaluation.suites.lines import Lines
 
 FORMAT = "omniloom items 1"
 
@@ -34,8 +35,9 @@ class Items:
         self._head = {"format": FORMAT, "suite": suite, "subject": subject, "settings": dict(settings)}
         self._found: dict[str, Value] = {}
         self._is_begun = False
-        if self.path is not None and self.path.exists():
-            self._read(self.path)
+        self._lines = None if path is None else Lines(path)
+        if self._lines is not None:
+            self._read(self._lines)
         self.num_kept = len(self._found)
         self.num_asked = 0
 
@@ -87,35 +89,27 @@ class Items:
         return [self[key] for key in keys]
 
     def _append(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                # One write, so that a signal between two cannot leave half a line.
-                file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        if self._lines is not None:
+            self._lines.append(lines)
         self._is_begun = True
 
-    def _read(self, path: Path) -> None:
-        data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        head, *lines = whole.decode("utf-8", errors="replace").split("\n")
-        if not whole:
-            # A first line that was torn, or an empty file that somebody made; anything else is not ours to write over.
-            if data and not json.dumps(self._head, ensure_ascii=False).encode().startswith(data):
-                raise ValueError(f"{path} is no file of finished items; give another --results")
-        else:
-            self._check_head(path, head)
+    def _read(self, lines: Lines) -> None:
+        if lines.whole:
+            self._check_head(lines.path, lines.whole[0])
             self._is_begun = True
-        for number, line in enumerate(lines[:-1], start=2):
+        # A first line that was torn, or an empty file that somebody made; anything else is not ours to write over.
+        elif not json.dumps(self._head, ensure_ascii=False).encode().startswith(lines.torn):
+            raise ValueError(f"{lines.path} is no file of finished items; give another --results")
+        for number, line in enumerate(lines.whole[1:], start=2):
             try:
                 entry = json.loads(line)
                 key, value = entry["key"], entry["value"]
                 self._found[str(key)] = dict(value)
             except (ValueError, TypeError, KeyError) as error:
                 raise ValueError(
-                    f"{path} is damaged at line {number} ({error}); delete that line, and its item is asked again"
+                    f"{lines.path} is damaged at line {number} ({error}); delete that line, and its item is asked again"
                 ) from error
-        if len(whole) < len(data):
-            path.write_bytes(whole)
+        lines.cut()
 
     def _check_head(self, path: Path, line: str) -> None:
         try:

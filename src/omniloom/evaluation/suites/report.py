@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from omniloom.core.timing import machine
-from omniloom.evaluation.intervals import Method, estimated
+from omniloom.evaluation.intervals import MARKS, Method, estimated
 
 COLUMNS = ("suite", "row", "n", "score", "95 % interval", "baseline", "control", "ceiling", "unit", "note")
 ABSENT = "–"
@@ -147,28 +147,22 @@ def load_reports(path: str | Path) -> list[SuiteReport]:
 
 def suite_table(reports: Sequence[SuiteReport]) -> Any:
     """Every row of every report in one table, as a rich renderable."""
-    from omniloom.evaluation.table import rich_table
+    from omniloom.evaluation.table import rich_table, with_legend
 
     subjects = list(dict.fromkeys(report.subject for report in reports))
     rows = [(report.suite, *_shown(row)) for report in reports for row in report.rows]
     used = [place for place in range(len(COLUMNS)) if any(row[place] not in ("", ABSENT) for row in rows)]
     columns = [COLUMNS[place] for place in used]
     table = rich_table(", ".join(subjects), columns, [tuple(row[place] for place in used) for row in rows])
-    table.caption_justify = "left"
-    if any(row.method == "Wilson" for report in reports for row in report.rows):
-        table.caption = (
-            "ʷ Wilson's interval: too few items are right, or wrong, to draw from, or only their mean is known"
-        )
-    return table
+    return with_legend(table, [row.method for report in reports for row in report.rows])
 
 
 def _shown(row: SuiteRow) -> tuple[str, ...]:
-    mark = {"bootstrap": "", "Wilson": " ʷ", "none": " (all alike)"}[row.method]
     return (
         row.name,
         str(row.n),
         _number(row.score),
-        f"{_number(row.low)}–{_number(row.high)}{mark}",
+        f"{_number(row.low)}–{_number(row.high)}{MARKS[row.method]}",
         *(ABSENT if value is None else _number(value) for value in (row.baseline, row.control, row.ceiling)),
         row.unit,
         row.note,

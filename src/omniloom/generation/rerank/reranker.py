@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from omniloom.codecs.base import fingerprint
 from omniloom.codecs.bundle import load_codec
 from omniloom.codecs.text import TextCodec
 from omniloom.models.pictures import Contrastive
@@ -36,6 +37,11 @@ class Reranker:
                 "give the one that it was trained with"
             )
         self.network, self.text = network.eval(), text
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen digits that change with the weights, or with the vocabulary."""
+        return fingerprint({"text": self.text.spec.fingerprint}, self.network.state_dict())
 
     @torch.inference_mode()
     def scores(self, caption: str, images: Sequence[Image]) -> Float[Tensor, " N"]:

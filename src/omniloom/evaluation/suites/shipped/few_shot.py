@@ -122,7 +122,7 @@ def _row(row: TaskScore) -> SuiteRow:
         score=row.score,
         low=row.low,
         high=row.high,
-        method="Wilson" if row.metric != "BLEU" and row.score in (0.0, 1.0) else "bootstrap",
+        method=row.method,
         baseline=row.chance,
         note=", ".join(filter(None, ["" if row.metric == "accuracy" else row.metric, row.notes])),
     )

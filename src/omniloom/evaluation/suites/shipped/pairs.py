@@ -40,6 +40,7 @@ def add_arguments(group: OptionGroup) -> None:
 
 
 def run(job: Job) -> SuiteReport:
+    from omniloom.core.randomness import seed_of
     from omniloom.data.problems.pairs import pair_problem
     from omniloom.data.problems.pairs.user_file import run_user_file
 
@@ -52,7 +53,10 @@ def run(job: Job) -> SuiteReport:
     for problem in map(pair_problem, names):
         places = _drawn(problem, job)
         pairs = [problem.pairs("test")[place] for place in places]
-        keys = [f"{problem.full_name} {place}" for place in places]
+        # With the source, so that a problem that has changed since is asked anew.
+        keys = [
+            f"{problem.full_name} {place} {seed_of(pair.source):x}" for place, pair in zip(places, pairs, strict=True)
+        ]
         found = items.complete(keys, _asked(answerer, problem, pairs), title=problem.full_name)
         baselines = _baselines(problem, places, items)
         rows.append(_row(problem, pairs, [item["written"] for item in found], baselines, seed=job.seed))
@@ -151,7 +155,8 @@ def _row(
         right = [float(answer == reference) for answer, reference in zip(answers, references, strict=True)]
         return SuiteRow.of_scores(problem.full_name, right, seed=seed, baseline=best, note=f"exact match; {told}")
     if problem.metric == "bleu":
-        value, (low, high), signature = BLEU.total([], answers, [[own] for own in references], seed=seed)
+        measured = BLEU.total([], answers, [[own] for own in references], seed=seed)
+        value, (low, high), signature = measured.score, measured.interval, measured.signature
     else:
         score = pair_metrics.get(problem.metric)(answers, references)
         # Of a metric of the user's own no interval is known.

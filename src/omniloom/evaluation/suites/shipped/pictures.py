@@ -5,11 +5,12 @@ With --reranker it is another question, of an omni model: is the best of N of it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from omniloom.core.arguments import positive_int
 from omniloom.evaluation.suites.report import SuiteReport
+from omniloom.evaluation.suites.shipped.code import temperature
 from omniloom.evaluation.suites.suite import Job, OptionGroup, Suite
 
 NUM_REQUESTS = 60
@@ -19,7 +20,7 @@ def add_arguments(group: OptionGroup) -> None:
     group.add_argument("--candidates", type=positive_int, default=32, metavar="N", help="of each caption (default: 32)")
     group.add_argument("--reranker", metavar="FOLDER", help="of an omni checkpoint: choose among its drawings by this")
     group.add_argument(
-        "--drawn-at", type=float, default=1.0, metavar="T", help="with --reranker: the temperature (default: 1)"
+        "--drawn-at", type=temperature, metavar="T", help="with --reranker: the temperature (default: 1)"
     )
 
 
@@ -28,6 +29,8 @@ def run(job: Job) -> SuiteReport:
 
     if job.options.reranker is not None:
         return _of_replies(job)
+    if job.options.drawn_at is not None:
+        raise ValueError("--drawn-at is of an omni checkpoint's own drawings; give --reranker too, or leave it out")
     parts, number = PictureRun.load(job.checkpoint), job.options.candidates
     chosen = held_out(parts, limit=job.limit, seed=job.seed)
     items = job.items(parts.fingerprint, candidates=number)
@@ -48,19 +51,29 @@ def run(job: Job) -> SuiteReport:
 
 
 def _of_replies(job: Job) -> SuiteReport:
-    from omniloom.evaluation.pictures.replies import DRAWN, drawing_requests, measured_replies, reply_rows
+    from omniloom.evaluation.pictures.replies import DRAWN, Request, drawing_requests, measured_reply, reply_rows
+    from omniloom.evaluation.workers.identity import identity
     from omniloom.generation import Omni
     from omniloom.generation.rerank import Reranker
 
     options = job.options
     omni, reranker = Omni.load(job.checkpoint), Reranker.load(options.reranker)
-    number, temperature = options.candidates, options.drawn_at
+    number, drawn_at = options.candidates, 1.0 if options.drawn_at is None else options.drawn_at
+    settings = {"candidates": number, "temperature": drawn_at}
+    items = job.items(f"{identity(omni)}, chosen by {reranker.fingerprint}", **settings)
     rows = []
     for name in DRAWN:
-        examples = drawing_requests(name, job.limit or NUM_REQUESTS, seed=job.seed)
-        found = measured_replies(omni, reranker, examples, num_replies=number, temperature=temperature, seed=job.seed)
-        rows += reply_rows(name, list(found), num_replies=number, seed=job.seed)
-    return job.report(rows, settings={"candidates": number, "temperature": temperature})
+        requests = drawing_requests(name, job.limit or NUM_REQUESTS, seed=job.seed)
+
+        def compute(
+            places: list[int], requests: Sequence[Request] = requests
+        ) -> Iterator[tuple[int, Mapping[str, Any]]]:
+            for place in places:
+                yield place, measured_reply(omni, reranker, requests[place], candidates=number, temperature=drawn_at)
+
+        found = items.complete([f"{name} {own.number}" for own in requests], compute, title=name, unit="request")
+        rows += reply_rows(name, found, num_replies=number, seed=job.seed)
+    return job.report(rows, items=items, settings=settings)
 
 
 SUITE = Suite(
