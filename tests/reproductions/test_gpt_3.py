@@ -10,7 +10,7 @@ from omniloom.data.problems.in_context import FAMILIES
 from omniloom.reproductions import reproductions
 from omniloom.reproductions.gpt_3.figure import draw
 from omniloom.reproductions.gpt_3.meta import SHOTS, Scores
-from omniloom.reproductions.gpt_3.reproduction import _counts, _forms, _learned
+from omniloom.reproductions.gpt_3.reproduction import _counts, _forms, _learned, _shared
 
 
 def scores(size: str, *, few: float) -> Scores:
@@ -25,6 +25,10 @@ def scores(size: str, *, few: float) -> Scores:
 
 def test_forms_and_counts_hold() -> None:
     assert _forms().holds is True and _counts("quick").holds is True
+
+
+def test_an_items_prompt_is_computed_once_for_its_options() -> None:
+    assert _shared().holds is True
 
 
 def test_without_trained_models_nothing_is_claimed_of_them() -> None:

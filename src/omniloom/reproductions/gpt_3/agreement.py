@@ -1,4 +1,8 @@
-"""One task of options and one that is written, by our runner and by lm-evaluation-harness: how far they are apart."""
+"""Two checks of how prompts are computed.
+
+One task of options and one that is written, by our runner and by lm-evaluation-harness: how far they are apart. And the
+tokens that are computed where the options of an item are scored together, beside those of one option at a time.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from omniloom.evaluation.few_shot import LanguageModel, evaluate_few_shot, few_shot_tasks
+from omniloom.evaluation.few_shot import (
+    LanguageModel,
+    OmniLanguageModel,
+    ScoreRequest,
+    evaluate_few_shot,
+    few_shot_tasks,
+    make_prompt,
+)
 from omniloom.evaluation.few_shot.harness import evaluate_in_harness, write_harness_task
 
 
@@ -43,3 +54,34 @@ def agree(model: LanguageModel, options: str, written: str, *, limit: int, shots
                 picked = items[own["number"]].options[per_token.index(max(per_token))]
                 num_same += picked == own["given"]
     return Agreement(num_items=num_items, num_same=num_same, largest_gap=largest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """Tokens computed for all options of each item together, and for one at a time; picks that are the same."""
+
+    num_items: int
+    num_same: int
+    together: int
+    one_by_one: int
+
+
+def share(model: OmniLanguageModel, name: str, *, limit: int, shots: int) -> Shared:
+    """The options of so many items, with so many demonstrations each."""
+    task = few_shot_tasks.get(name)
+    pool = task.items("train")
+    asked = [
+        ScoreRequest(make_prompt(task, item, pool, shots=shots).text, item.options)
+        for item in task.items("test")[:limit]
+    ]
+    alone = [[ScoreRequest(own.prefix, (option,)) for option in own.continuations] for own in asked]
+    before = model.count.computed
+    together = [[one.per_token for one in found] for _, found in sorted(model.score(asked))]
+    between = model.count.computed
+    one_by_one = [[next(model.score([option]))[1][0].per_token for option in own] for own in alone]
+    return Shared(
+        num_items=len(asked),
+        num_same=sum(a.index(max(a)) == b.index(max(b)) for a, b in zip(together, one_by_one, strict=True)),
+        together=between - before,
+        one_by_one=model.count.computed - between,
+    )
