@@ -122,14 +122,24 @@ def test_relaxed_codes_become_the_codes_as_the_temperature_falls(pixels: Tensor)
     torch.testing.assert_close(warm.values.sum(1), torch.ones(5, 4, 4))
 
 
-def test_gumbel_draws_follow_the_logits() -> None:
-    """Of 40,000 draws, each code's share lies within five standard errors of its probability."""
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_gumbel_draws_follow_the_logits(scale: float) -> None:
+    """Of 40,000 draws, each share lies within five standard errors of its probability, softmax(logits / scale)."""
     logits = torch.tensor([0.0, 1.0, 2.0])
     many = logits.view(1, 3, 1, 1).expand(1, 3, 200, 200)
     bottleneck = GumbelSoftmax.Config(num_codes=3).build()
-    drawn = bottleneck.relax(many, temperature=1e-3, noise=torch_generator("draws")).values.argmax(1)
+    noise = torch_generator("draws")
+    drawn = bottleneck.relax(many, temperature=1e-3, noise=noise, noise_scale=scale).values.argmax(1)
     shares = torch.bincount(drawn.flatten(), minlength=3) / drawn.numel()
-    torch.testing.assert_close(shares, logits.softmax(0), rtol=0, atol=5 * 0.5 / 200)
+    torch.testing.assert_close(shares, (logits / scale).softmax(0), rtol=0, atol=5 * 0.5 / 200)
+
+
+def test_noise_of_no_scale_is_no_noise(pixels: Tensor) -> None:
+    codec = codec_with(GumbelSoftmax.Config(num_codes=32))
+    silent = codec(pixels, temperature=0.5, noise=torch_generator("noise"), noise_scale=0.0)
+    assert torch.equal(silent.outputs, codec(pixels, temperature=0.5, noise=None).outputs)
+    noisy = codec(pixels, temperature=0.5, noise=torch_generator("noise"), noise_scale=0.1)
+    assert not torch.equal(noisy.outputs, silent.outputs)
 
 
 def test_the_divergence_is_none_for_even_codes_and_log_k_for_sure_ones() -> None:

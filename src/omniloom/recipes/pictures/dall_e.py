@@ -64,7 +64,7 @@ class DallERecipe:
         )
     )
     fsq: FiniteScalar.Config = field(default_factory=FiniteScalar.Config)
-    relaxation: Relaxation = field(default_factory=Relaxation)
+    relaxation: Relaxation = field(default_factory=Relaxation.short_run)
     codec_training: StageTraining = field(
         default_factory=lambda: StageTraining(
             num_steps=2000, num_rows=32, optimizer=AdamW(rate=6e-3, beta2=0.99, weight_decay=0.0)

@@ -3,8 +3,9 @@
 Ramesh et al. 2021, appendix A.2: tau falls from 1 to 1/16 along a half cosine over the first eighth of the run (150,000
 of 1.2 million updates), the KL weight rises from 0 to 6.6 along one over the first 5,000 updates, and the bound is
 divided by the number of a picture's values, so that the KL term, the mean over positions, has the weight 6.6 / 192 at
-three values in each of 8 x 8 pixels. A short run takes both as shares of its length. Under finite scalar quantization
-neither does anything: what is left is the likelihood.
+three values in each of 8 x 8 pixels. `Relaxation` takes both as shares of a run. In a few thousand updates that leaves
+nine tenths of the codes unused (docs/lab-notes.md); `Relaxation.short_run` is what does not. Under finite scalar
+quantization neither does anything: what is left is the likelihood.
 """
 
 from __future__ import annotations
@@ -48,11 +49,27 @@ class Annealing:
 
 @dataclass(frozen=True, kw_only=True)
 class Relaxation:
-    """Temperature and KL weight over a run."""
+    """Temperature, KL weight and the scale of the Gumbel noise over a run: as published, or `short_run`."""
 
     temperature: Annealing = field(default_factory=lambda: Annealing(start=1.0, end=1 / 16, share=0.5))
     kl_weight: Annealing = field(default_factory=lambda: Annealing(start=0.0, end=6.6, share=0.1))
     """Of the mean over codes, once divided by `VALUES_PER_CODE`, beside the mean over a pixel's values."""
+    noise_scale: Annealing = field(default_factory=lambda: Annealing(start=1.0, end=1.0, share=0.0))
+    """At s a code is drawn from softmax(logits / s): from its own distribution at 1, the likeliest one at 0."""
+
+    @classmethod
+    def short_run(cls) -> Relaxation:
+        """For thousands of updates in place of the published million: more codes are used and pictures are sharper.
+
+        The whole KL weight holds from the first update, since a rising one comes after a few codes have taken all. The
+        noise falls to none with the temperature, since codes among which chance draws have to mean the same.
+        """
+        falls = Annealing(start=1.0, end=1 / 16, share=0.9)
+        return cls(
+            temperature=falls,
+            kl_weight=Annealing(start=6.6, end=6.6, share=0.0),
+            noise_scale=Annealing(start=1.0, end=0.0, share=falls.share),
+        )
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,7 @@ class BoundObjective:
             batch.pixels,
             temperature=schedule.temperature.at(batch.step, num_steps=self.num_steps),
             noise=torch_generator("gumbel", self.seed, batch.step, device=device.type),
+            noise_scale=schedule.noise_scale.at(batch.step, num_steps=self.num_steps),
         )
         nll = pixel_nll(batch.pixels, decoded.outputs)
         weight = schedule.kl_weight.at(batch.step, num_steps=self.num_steps)

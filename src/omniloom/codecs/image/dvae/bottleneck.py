@@ -37,7 +37,12 @@ class Bottleneck(Protocol):
     levels: tuple[int, ...]
 
     def relax(
-        self, features: Float[Tensor, "B C grid grid"], *, temperature: float, noise: torch.Generator | None
+        self,
+        features: Float[Tensor, "B C grid grid"],
+        *,
+        temperature: float,
+        noise: torch.Generator | None,
+        noise_scale: float = 1.0,
     ) -> Relaxed:
         """While training."""
         ...
@@ -69,16 +74,21 @@ class GumbelSoftmax(nn.Module):
         self.levels: tuple[int, ...] = ()
 
     def relax(
-        self, features: Float[Tensor, "B C grid grid"], *, temperature: float, noise: torch.Generator | None
+        self,
+        features: Float[Tensor, "B C grid grid"],
+        *,
+        temperature: float,
+        noise: torch.Generator | None,
+        noise_scale: float = 1.0,
     ) -> Relaxed:
-        """`noise` draws the Gumbel noise; None draws none."""
+        """`noise` draws the Gumbel noise; None draws none. Times s it draws codes from softmax(logits / s)."""
         logits = features.float()
         log_q = F.log_softmax(logits, dim=1)
         kl = (log_q.exp() * (log_q + math.log(self.num_codes))).sum(dim=1).mean()
         if noise is not None:
             # Two logarithms of an even draw take a third of the time of torch's exponential draws.
             even = torch.rand(logits.shape, generator=noise, device=logits.device).clamp(1e-7, 1 - 1e-7)
-            logits = logits - (-even.log()).log()
+            logits = logits - noise_scale * (-even.log()).log()
         return Relaxed(F.softmax(logits / temperature, dim=1), kl)
 
     def codes(self, features: Float[Tensor, "B C grid grid"]) -> Int[Tensor, "B grid grid"]:
@@ -105,7 +115,12 @@ class FiniteScalar(nn.Module):
         self.num_features = self.num_values = self.quantizer.num_channels
 
     def relax(
-        self, features: Float[Tensor, "B C grid grid"], *, temperature: float, noise: torch.Generator | None
+        self,
+        features: Float[Tensor, "B C grid grid"],
+        *,
+        temperature: float,
+        noise: torch.Generator | None,
+        noise_scale: float = 1.0,
     ) -> Relaxed:
         """Rounded, with gradients; neither temperature nor noise has a part in it."""
         values = self.quantizer(features.movedim(1, -1)).values

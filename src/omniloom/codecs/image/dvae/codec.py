@@ -99,11 +99,17 @@ class DiscreteVAE(nn.Module):
         return self.grid**2
 
     def forward(
-        self, pixels: Float[Tensor, "B 3 side side"], *, temperature: float, noise: torch.Generator | None
+        self,
+        pixels: Float[Tensor, "B 3 side side"],
+        *,
+        temperature: float,
+        noise: torch.Generator | None,
+        noise_scale: float = 1.0,
     ) -> Decoded:
         """Encode, relax and decode pixels in 0..1 with gradients, for training; see `bottleneck`."""
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        relaxed = self.bottleneck.relax(self.encoder(map_pixels(pixels)), temperature=temperature, noise=noise)
+        features = self.encoder(map_pixels(pixels))
+        relaxed = self.bottleneck.relax(features, temperature=temperature, noise=noise, noise_scale=noise_scale)
         return Decoded(self.decoder(relaxed.values), relaxed.kl)
 
     def encode(self, part: Image) -> list[int]:
