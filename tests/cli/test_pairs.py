@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.support.dying_endpoint import running_endpoint
 
 from omniloom.cli import main
 from omniloom.data.problems.pairs.user_file import run_user_file
@@ -320,3 +321,35 @@ def test_a_suite_scores_models_of_pairs_and_the_omni_model(
     names = [(row.name, row.n) for row in load_reports(report)[0].rows]
     assert names == [("pig_latin_rev", 2), ("pig_latin_copy", 2)]
     assert "--beam is of models of pairs" in refused(capsys, *omni, "--beam", "2")
+
+
+def test_a_served_model_that_dies_half_way_loses_nothing_that_was_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one that answers knows pig latin when it is asked in the problem's own words, and nothing else."""
+    pytest.importorskip("openai")
+    monkeypatch.setattr("omniloom.evaluation.endpoints.client.MAX_RETRIES", 0)
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        asked, _, word = body["messages"][0]["content"].partition(": ")
+        text = f"{word[1:]}{word[0]}ay" if asked == "In pig Latin" else "what?"
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        return {"id": "1", "created": 0, "model": "m", "object": "chat.completion", "choices": [choice]}
+
+    results, report = tmp_path / "items.jsonl", tmp_path / "pairs.json"
+    with running_endpoint(answer) as endpoint:
+        served = ["evaluate", "pairs", "--endpoint", endpoint.url, "--model", "m", "--problem-file", str(FILE)]
+        command = [*served, "--problems", "pig_latin,pig_latin_copy", "--limit", "12"]
+        files = ["--results", str(results), "--json", str(report)]
+        endpoint.num_left = 17
+        assert main([*command, *files]) == 2
+        assert "finished items are kept" in capsys.readouterr().err and not report.exists()
+        assert len(results.read_text().splitlines()) == 1 + endpoint.num_answers == 1 + 17
+        endpoint.num_left = 10**9
+        assert main([*command, *files]) == 0
+        assert endpoint.num_answers == 24, "no text was asked twice"
+        assert {body["temperature"] for body in endpoint.bodies} == {0.0}
+        assert "--beam is of models of pairs, and m at" in refused(capsys, *command, "--beam", "2")
+    (found,) = load_reports(report)
+    assert [(row.name, row.n, row.score) for row in found.rows] == [("pig_latin", 12, 1.0), ("pig_latin_copy", 12, 0.0)]
+    assert (found.num_kept, found.num_asked) == (17, 7)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,13 +13,16 @@ Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Endpoint(ThreadingHTTPServer):
-    """`num_left` answers are given, then connections are closed without one; `bodies` are what was asked."""
+    """`num_left` answers are given, then connections are closed without one; `bodies` are what was asked.
+
+    It lists its model `m` where that has `extensions`, and has no such list where they are None.
+    """
 
     daemon_threads = True
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, extensions: Sequence[str] | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer = answer
+        self.answer, self.extensions = answer, extensions
         self.num_answers, self.num_left = 0, 10**9
         self.bodies: list[dict[str, Any]] = []
         self.lock = threading.Lock()
@@ -32,6 +35,12 @@ class Endpoint(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Endpoint
 
+    def do_GET(self) -> None:
+        if self.server.extensions is None:
+            self.send_error(404)
+            return
+        self._send({"object": "list", "data": [{"id": "m", "extensions": list(self.server.extensions)}]})
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         with self.server.lock:
@@ -42,7 +51,10 @@ class _Handler(BaseHTTPRequestHandler):
         if is_dead:
             self.close_connection = True
             return
-        data = json.dumps(self.server.answer(body)).encode()
+        self._send(self.server.answer(body))
+
+    def _send(self, found: dict[str, Any]) -> None:
+        data = json.dumps(found).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
@@ -54,8 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_endpoint(answer: Answer) -> Iterator[Endpoint]:
-    server = Endpoint(answer)
+def running_endpoint(answer: Answer, *, extensions: Sequence[str] | None = None) -> Iterator[Endpoint]:
+    server = Endpoint(answer, extensions=extensions)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,7 +146,12 @@ def test_a_refused_key_and_an_unknown_name_are_told_before_anything_is_asked(ser
     assert server.num_asked == 0
 
 
-@pytest.mark.parametrize("suite", [["world", "--cells", "text-to-text"], ["few-shot", "--tasks", "1DC"]])
+PIG_LATIN = ["--problem-file", str(Path(__file__).parents[3] / "examples" / "my_problem.py"), "--problems", "pig_latin"]
+
+
+@pytest.mark.parametrize(
+    "suite", [["world", "--cells", "text-to-text"], ["few-shot", "--tasks", "1DC"], ["pairs", *PIG_LATIN], ["pictures"]]
+)
 def test_every_suite_tells_it_in_one_line(
     server: Server, suite: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

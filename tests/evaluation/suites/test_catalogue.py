@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from omniloom.cli import main
 from omniloom.evaluation.suites import Suite, add_suite, load_reports, load_suite_file, suite, suites
+from omniloom.evaluation.suites.catalogue import SHIPPED
 
 PAGE = (Path(__file__).parents[3] / "docs" / "evaluate.md").read_text(encoding="utf-8")
 
@@ -77,7 +79,15 @@ def test_the_list_shows_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--list"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in suites())
-    assert all(f"| `{name}` |" in PAGE for name in ("world", "turns", "card", "listener", "few-shot"))
+
+
+def test_the_page_says_of_every_suite_what_the_list_says() -> None:
+    lines = PAGE.partition("| Suite | What | Takes |\n|---|---|---|\n")[2].partition("\n\n")[0].splitlines()
+    told = {name.strip("` "): takes.strip() for _, name, _, takes, _ in (line.split("|") for line in lines)}
+    shipped = [import_module(module).SUITE for module in SHIPPED]
+    words = {"checkpoint": "checkpoint", "endpoint": "endpoint", "transformers": "model of transformers"}
+    listed = {own.name: ", ".join(words[kind] for kind in own.takes) or "no model" for own in shipped}
+    assert list(told.items()) == list(listed.items()), "the page lists the suites in their order"
 
 
 def test_names_and_options_are_told_without_torch() -> None:

@@ -131,7 +131,7 @@ def test_the_suite_goes_on_from_what_was_kept(folder: Path, tmp_path: Path) -> N
     own, results = suite("pictures"), tmp_path / "items.jsonl"
 
     def report(limit: int | None) -> object:
-        options = argparse.Namespace(candidates=3, reranker=None)
+        options = argparse.Namespace(candidates=3, reranker=None, drawn_at=None)
         subject = Checkpoint(str(folder))
         return own.run(Job(suite="pictures", subject=subject, limit=limit, seed=0, options=options, results=results))
 

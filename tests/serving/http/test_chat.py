@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from omniloom.data.scenes import parse_description, render
-from omniloom.generation import Omni, Sampling, TokenCounts, Usage
+from omniloom.generation import Omni, Sampling, TokenChoice, TokenCounts, Usage
 from omniloom.serving.http.wire import completion_usage
 from omniloom.serving.sounds import read_sound
 from omniloom.stream.parts import Image
@@ -160,10 +160,12 @@ def test_pictures_sounds_and_films_are_taken(api: TestClient, tiny: Omni, circle
         assert answer["choices"][0]["message"]["content"] == "seven apple"
 
 
-def test_a_picture_is_drawn(api: TestClient, tiny: Omni) -> None:
-    expected = tiny.reply("draw a small blue star", "image")
+@pytest.mark.parametrize("temperature", [None, 4.0])
+def test_a_picture_is_drawn(api: TestClient, tiny: Omni, temperature: float | None) -> None:
+    sampling = Sampling() if temperature is None else Sampling(image=TokenChoice(temperature=temperature))
+    expected = tiny.reply("draw a small blue star", "image", sampling=sampling, seed=3)
     assert expected.image is not None
-    fields = {"modalities": ["text", "image"]}
+    fields = {"modalities": ["text", "image"], "image_temperature": temperature, "seed": 3}
     message = ask(api, user("draw a small blue star"), **fields).json()["choices"][0]["message"]
     uri = message["images"][0]["image_url"]["url"]
     assert message["content"] == expected.text
@@ -198,6 +200,8 @@ REFUSED: list[tuple[dict[str, Any], int, str | None]] = [
     ({"messages": [{"role": "system", "content": "a"}]}, 400, "messages"),
     ({"temperature": 3}, 400, "temperature"),
     ({"temperature": "1"}, 400, "temperature"),
+    ({"modalities": ["text", "image"], "image_temperature": 11}, 400, "image_temperature"),
+    ({"image_temperature": 1.0}, 400, "image_temperature"),
     ({"n": 0}, 400, "n"),
     ({"logit_bias": {"1": 1}}, 400, "logit_bias"),
     ({"store": True}, 400, "store"),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.serving.child import Child
+from tests.support.emoji import made_up_emoji
 
 from omniloom.cli import main
+from omniloom.core.randomness import seeded
 from omniloom.data.problems import Mixture
 from omniloom.data.speech.listener import Listener
 from omniloom.evaluation.endpoints import Client
@@ -21,6 +24,8 @@ from omniloom.evaluation.rows import rows_of
 from omniloom.evaluation.suites import load_reports
 from omniloom.evaluation.world import evaluate
 from omniloom.generation import Omni
+from omniloom.generation.rerank import Reranker
+from omniloom.models.pictures import Contrastive
 from omniloom.stream.parts import Audio
 
 
@@ -71,6 +76,62 @@ def test_the_world_is_answered_through_the_wire_as_it_is_here(tiny: Omni, addres
     here, there = both(tiny, address, tmp_path, limit=4, cells=CELLS)
     assert here == there and len(here) == 8 * len(CELLS)
     assert {value["score"] for value in here.values()} == {0.0, 1.0}
+
+
+SUMS = """
+from omniloom.data.problems import PairProblem, TextPair, problems
+
+
+@problems.register("test_sums")
+class Sums(PairProblem):
+    name, summary, licence, origin, metric = "test_sums", "sums in words", "own", "made", "exact_match"
+    asks = "What is {}?"
+
+    def generate(self, split):
+        names = "zero one two three four five six seven eight".split()
+        sums = [(a, b) for a in range(9) for b in range(9 - a)]
+        return [TextPair(f"{a} plus {b}", f"0{a}+0{b}=0{a + b}: {names[a + b]}") for a, b in sums]
+"""
+
+
+def test_held_out_pairs_are_answered_through_the_wire_as_they_are_here(address: str, tmp_path: Path) -> None:
+    file = tmp_path / "sums.py"
+    file.write_text(SUMS)
+    command = ["evaluate", "pairs", "--problem-file", str(file), "--problems", "test_sums,test_sums_rev"]
+    found, rows = [], []
+    for name, model in (("here", ["--checkpoint", "tiny"]), ("there", ["--endpoint", address, "--model", "tiny"])):
+        results, report = tmp_path / f"{name}.jsonl", tmp_path / f"{name}.json"
+        assert main([*command, *model, "--limit", "20", "--results", str(results), "--json", str(report)]) == 0
+        lines = [json.loads(line) for line in results.read_text().splitlines()[1:]]
+        found.append({line["key"]: line["value"] for line in lines})
+        rows.append(load_reports(report)[0].rows)
+    assert found[0] == found[1] and len(found[0]) == 40
+    assert rows[0] == rows[1] and rows[0][0].score > 0.9 > rows[0][1].score
+
+
+def test_drawings_are_those_of_the_checkpoint_candidate_for_candidate(tiny: Omni, address: str, tmp_path: Path) -> None:
+    """Drawn so hot that some are wrong, and ranked by a network whose every cosine must be the same."""
+    config = Contrastive.Config(
+        text_vocabulary=len(tiny.codecs.text.token_bytes), text_length=64, side=64, patch=16, width=16, num_heads=2,
+        space=8,
+    )  # fmt: skip
+    with seeded("untrained reranker"):
+        Reranker(Contrastive(config), tiny.codecs.text).save(tmp_path / "reranker")  # type: ignore[arg-type]
+    settings = ["--reranker", str(tmp_path / "reranker"), "--candidates", "5", "--drawn-at", "3.5", "--limit", "3"]
+    found, rows = [], []
+    for name, model in (("here", ["--checkpoint", "tiny"]), ("there", ["--endpoint", address, "--model", "tiny"])):
+        results, report = tmp_path / f"{name}.jsonl", tmp_path / f"{name}.json"
+        files = ["--results", str(results), "--json", str(report)]
+        with made_up_emoji():
+            assert main(["evaluate", "pictures", *model, *settings, *files]) == 0
+        lines = [json.loads(line) for line in results.read_text().splitlines()[1:]]
+        found.append({line["key"]: line["value"] for line in lines})
+        rows.append(load_reports(report)[0].rows)
+    assert found[0] == found[1] and len(found[0]) == 2 * 3 * 5
+    assert {value["right"] for key, value in found[0].items() if key.startswith("scenes")} == {0.0, 1.0}
+    assert len({value["fit"] for value in found[0].values()}) > 20
+    assert [replace(row, note="") for row in rows[0]] == [replace(row, note="") for row in rows[1]]
+    assert rows[1][0].note == "losses of captions cannot be asked through the wire"
 
 
 @pytest.mark.slow

@@ -4,6 +4,10 @@ Questions go as chat messages: sounds as WAV of 32-bit floats, pictures as PNG, 
 that nothing is lost on the way; a server that tells its rate gets sounds at it, for two resamplers never agree. Answers
 are read from the message: text, sound, and the picture where the server draws in chat (`message.images`, an extension
 that ours has too). One that does not is asked for pictures at its image endpoint, by words alone.
+
+Replies are the likeliest. Pictures may be drawn at a temperature instead: alone where the server has the field for it,
+as ours does, else with the words of the same reply, and at an image endpoint, whose interface has neither temperature
+nor seed, as the server likes. `Drawing` tells which.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from omniloom.codecs.base import Codec
 from omniloom.evaluation.endpoints.client import Client
@@ -25,6 +29,9 @@ VOICE = "alloy"
 FORMAT = "wav"
 
 Prompt = Sequence[Part] | Sequence[Message]
+
+Drawing = Literal["picture", "reply", "own"]
+"""What a temperature for pictures is of: the picture alone, the whole reply, or of nothing, at an image endpoint."""
 
 
 class Untouched:
@@ -47,13 +54,10 @@ class UnknownCodecs:
 
 @dataclass(frozen=True, eq=False)
 class ServedReply:
-    """A reply as it came."""
+    """A reply as it came: its parts, and its words to the last blank, spoken or written."""
 
     parts: tuple[Part, ...]
-
-    @property
-    def text(self) -> str:
-        return "".join(part.text for part in self.parts if isinstance(part, Text))
+    text: str
 
     @property
     def audio(self) -> Audio | None:
@@ -80,23 +84,57 @@ class ServedOmni:
         return [found[place] for place in range(len(prompts))]
 
     def replies(
-        self, prompts: Sequence[Prompt], wants: Sequence[Iterable[str]], *, seed: int
+        self,
+        prompts: Sequence[Prompt],
+        wants: Sequence[Iterable[str]],
+        *,
+        seed: int | Sequence[int],
+        max_tokens: int | None = None,
+        image_temperature: float | None = None,
     ) -> Iterator[tuple[int, ServedReply]]:
-        """The same as they come, each with its prompt's place and want.
+        """The same as they come, each with its prompt's place, want and seed; of at most `max_tokens`.
+
+        `image_temperature` is of pictures; see `drawing` for what else it is of.
 
         Raises:
             ValueError: If the server refuses the key, the model or a request.
             ConnectionError: If it fails or answers no more.
         """
         facts = self._client.facts() if prompts else {}
-        asked = [(prompt, wanted(want), seed) for prompt, want in zip(prompts, wants, strict=True)]
+        seeds = [seed] * len(prompts) if isinstance(seed, int) else seed
+        settings: dict[str, Any] = {"temperature": 0.0}
+        if max_tokens is not None:
+            settings["max_completion_tokens"] = max_tokens
+        if image_temperature is not None and self.drawing == "picture":
+            settings["extra_body"] = {"image_temperature": image_temperature}
+        elif image_temperature is not None:
+            settings["temperature"] = image_temperature
+        asked = [
+            (prompt, wanted(want), settings | {"seed": own})
+            for prompt, want, own in zip(prompts, wants, seeds, strict=True)
+        ]
         yield from self._client.each(lambda one: self._asked(*one, facts=facts), asked)
 
-    def _asked(self, prompt: Prompt, want: frozenset[Want], seed: int, *, facts: Mapping[str, Any]) -> ServedReply:
+    @property
+    def drawing(self) -> Drawing:
+        """What a temperature for pictures is of.
+
+        Raises:
+            ValueError: If the server refuses the key or the model.
+            ConnectionError: If it does not answer.
+        """
+        facts = self._client.facts()
+        if not _draws_in_chat(facts):
+            return "own"
+        return "picture" if "image_temperature" in facts.get("extensions", ()) else "reply"
+
+    def _asked(
+        self, prompt: Prompt, want: frozenset[Want], settings: dict[str, Any], *, facts: Mapping[str, Any]
+    ) -> ServedReply:
         messages = _as_messages(prompt)
         if "image" in want and not _draws_in_chat(facts):
             return self._drawn(messages, want)
-        settings: dict[str, Any] = {}
+        settings = dict(settings)
         if want != {"text"}:
             settings["modalities"] = ["text", *sorted(want)]
         if "audio" in want:
@@ -104,11 +142,10 @@ class ServedOmni:
         answer = self._client.openai.chat.completions.create(
             model=self._client.model,
             messages=[_told(message, facts) for message in messages],
-            temperature=0.0,
-            seed=seed,
             **settings,
         )
-        return ServedReply(tuple(_parts(answer.choices[0].message)))
+        message = answer.choices[0].message
+        return ServedReply(tuple(_parts(message)), _words(message))
 
     def _drawn(self, messages: Sequence[Message], want: frozenset[Want]) -> ServedReply:
         """By the image endpoint, which takes words and no turns."""
@@ -121,7 +158,7 @@ class ServedOmni:
         answer = self._client.openai.images.generate(
             model=self._client.model, prompt=" ".join(words), extra_body={"response_format": "b64_json"}
         )
-        return ServedReply((Image.open(base64.b64decode(answer.data[0].b64_json)),))
+        return ServedReply((Image.open(base64.b64decode(answer.data[0].b64_json)),), "")
 
 
 def _draws_in_chat(facts: Mapping[str, Any]) -> bool:
@@ -134,8 +171,13 @@ def _as_messages(prompt: Prompt) -> list[Message]:
 
 
 def _told(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A message on the wire; of an earlier reply its words and its picture, for its sound has no name there."""
+    """A message on the wire; of an earlier reply its words and its picture, for its sound has no name there.
+
+    One text alone goes as a string, which servers take that know no parts.
+    """
     if message.role == "user":
+        if len(message.parts) == 1 and isinstance(message.parts[0], Text):
+            return {"role": "user", "content": message.parts[0].text}
         return {"role": "user", "content": [_content(part, facts) for part in message.parts]}
     text = "".join(part.text for part in message.parts if isinstance(part, Text))
     images = [_content(part, facts) for part in message.parts if isinstance(part, Image)]
@@ -158,11 +200,15 @@ def _uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
+def _words(message: Any) -> str:
+    """What a reply says or writes."""
+    return (message.audio.transcript if message.audio is not None else message.content) or ""
+
+
 def _parts(message: Any) -> Iterator[Part]:
     """What a reply holds: its words, spoken or written, its sound and its pictures."""
-    audio = message.audio
-    text = audio.transcript if audio is not None else message.content
-    if text and text.strip():
+    audio, text = message.audio, _words(message)
+    if text.strip():
         yield Text(text)
     if audio is not None and audio.data:
         try:

@@ -3,7 +3,5 @@
 from omniloom.generation.rerank.best_of import Ranked as Ranked
 from omniloom.generation.rerank.best_of import best_of as best_of
 from omniloom.generation.rerank.best_of import best_reply as best_reply
-from omniloom.generation.rerank.best_of import drawn_replies as drawn_replies
-from omniloom.generation.rerank.best_of import ranked_replies as ranked_replies
 from omniloom.generation.rerank.grid import grid_of as grid_of
 from omniloom.generation.rerank.reranker import Reranker as Reranker

@@ -63,31 +63,15 @@ def best_reply(
     Raises:
         ValueError: If there is to be no reply, sampling is greedy and so all replies are one, or none holds a picture.
     """
-    drawn = drawn_replies(omni, prompt, num_replies=num_replies, sampling=sampling, seed=seed)
-    if not drawn:
-        raise ValueError(f"no reply to {prompt!r} holds a picture; ask for one, as in 'draw a cat'")
-    return ranked_replies(reranker, prompt, drawn)
-
-
-def drawn_replies(
-    omni: Omni, prompt: str, *, num_replies: int, sampling: Sampling = Sampling(temperature=1.0), seed: int = 0
-) -> list[tuple[Reply, Image]]:
-    """Those of so many replies that hold a picture, with it.
-
-    Raises:
-        ValueError: If there is to be no reply, or sampling is greedy and so all replies are one.
-    """
     if num_replies < 1:
         raise ValueError(f"the number of replies must be at least 1, got {num_replies}")
     if num_replies > 1 and sampling.of("image").is_greedy:
         raise ValueError(f"at temperature 0 all {num_replies} replies are the same; give a temperature above 0")
     seeds = [seed + number for number in range(num_replies)]
     replies = omni.reply_batch([prompt] * num_replies, want="image", sampling=sampling, seed=seeds)
-    return [(reply, reply.image) for reply in replies if reply.image is not None]
-
-
-def ranked_replies(reranker: Reranker, prompt: str, drawn: Sequence[tuple[Reply, Image]]) -> list[Ranked[Reply]]:
-    """At least one reply with its picture, the best first."""
+    drawn = [(reply, reply.image) for reply in replies if reply.image is not None]
+    if not drawn:
+        raise ValueError(f"no reply to {prompt!r} holds a picture; ask for one, as in 'draw a cat'")
     scores = reranker.scores(prompt, [image for _, image in drawn])
     return ranked([reply for reply, _ in drawn], [float(score) for score in scores])
 

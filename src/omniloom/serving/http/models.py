@@ -31,7 +31,8 @@ class Model(Answer):
     voices: list[str] = Field(description="Extension: the voices it speaks in.")
     extensions: list[str] = Field(
         description="Extension: fields beyond the interface that programs may look for. `reply_at`: of `/completions`; "
-        "`chat_images`: chat takes `image` among its `modalities` and answers with `images`."
+        "`chat_images`: chat takes `image` among its `modalities` and answers with `images`; `image_temperature`: and "
+        "that field of chat."
     )
     input_audio_rate_hz: int = Field(description="Extension: sounds at this rate are not resampled.")
     instructions: Literal["unused"] = Field(
@@ -68,7 +69,7 @@ def model_routes(omni: Omni, *, model_name: str) -> APIRouter:
         output_modalities=["text", "audio", "image"],
         context_tokens=omni.context,
         voices=list(PITCH),
-        extensions=["reply_at", "chat_images"],
+        extensions=["reply_at", "chat_images", "image_temperature"],
         input_audio_rate_hz=MODEL_RATE_HZ,
         instructions="unused",
     )

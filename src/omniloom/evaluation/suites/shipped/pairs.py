@@ -1,4 +1,8 @@
-"""`pairs`: the held-out texts of problems of pairs, by a model trained on pairs or by the omni model that is asked."""
+"""`pairs`: the held-out texts of problems of pairs, by a model trained on pairs, or by an omni model that is asked.
+
+An omni model is asked in the same words whether it is loaded or served (`PairProblem.asks`), greedily and for as many
+tokens at most, so that a served one scores as its checkpoint does.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omniloom.core.arguments import positive_int
 from omniloom.evaluation.suites.report import SuiteReport, SuiteRow
+from omniloom.evaluation.suites.subject import Endpoint
 from omniloom.evaluation.suites.suite import Job, OptionGroup, Suite
 
 if TYPE_CHECKING:
@@ -20,13 +25,16 @@ OMNI_PROBLEM = "scan_simple"
 BATCH = 64
 """Texts decoded together; what is finished is kept after each batch."""
 
+ANSWER_TOKENS = 512
+"""At most, of an omni model: what our server gives where nothing is said, so both are cut alike."""
+
 
 class Answerer(NamedTuple):
-    """A model: its full name, the problem it was trained on, and texts of a problem to answers."""
+    """A model: its full name, the problem it was trained on, and texts of a problem to answers as they come."""
 
     name: str
     problem: str
-    ask: Callable[[PairProblem, Sequence[str]], list[str]]
+    ask: Callable[[PairProblem, Sequence[str]], Iterator[tuple[int, str]]]
 
 
 def add_arguments(group: OptionGroup) -> None:
@@ -64,13 +72,21 @@ def run(job: Job) -> SuiteReport:
 
 
 def _answerer(job: Job) -> Answerer:
-    """The model of pairs in the job's folder, or the omni model."""
+    """The endpoint's model, the model of pairs in the job's folder, or the omni model.
+
+    Raises:
+        ValueError: If --beam is given to a model that has none.
+    """
     from omniloom.core.checkpoint import read_manifest
     from omniloom.generation import Omni, Sampling
     from omniloom.generation.beam import BeamSearch
     from omniloom.generation.loading import WEIGHTS, find
     from omniloom.generation.pairs import answers_of, holds_pairs, load_pairs
 
+    if isinstance(job.subject, Endpoint):
+        if job.options.beam:
+            raise ValueError(f"--beam is of models of pairs, and {job.subject} is asked through the wire; leave it out")
+        return _served(job.subject)
     folder = find(job.checkpoint)
     name = f"{job.checkpoint} {read_manifest(folder).files[WEIGHTS].sha256[:12]}"
     if not holds_pairs(folder):
@@ -79,16 +95,42 @@ def _answerer(job: Job) -> Answerer:
         omni = Omni.load(job.checkpoint)
 
         def ask(problem: PairProblem, texts: Sequence[str]) -> list[str]:
-            prompts = [problem.asks.format(text) for text in texts]
-            return [reply.text for reply in omni.reply_batch(prompts, sampling=Sampling(temperature=0.0))]
+            greedy, prompts = Sampling(temperature=0.0), [problem.asks.format(text) for text in texts]
+            return [reply.text for reply in omni.reply_batch(prompts, sampling=greedy, max_tokens=ANSWER_TOKENS)]
 
-        return Answerer(name, OMNI_PROBLEM, ask)
+        return Answerer(name, OMNI_PROBLEM, _in_batches(ask))
     kept, search = load_pairs(folder), BeamSearch(size=job.options.beam or 4)
     return Answerer(
         name,
         kept.problem,
-        lambda _, texts: answers_of(kept.model, kept.encoders, texts, search=search, is_shown=False),
+        _in_batches(lambda _, texts: answers_of(kept.model, kept.encoders, texts, search=search, is_shown=False)),
     )
+
+
+def _served(endpoint: Endpoint) -> Answerer:
+    """The model of an endpoint, asked by chat, a text a request."""
+    from omniloom.evaluation.endpoints import Client
+    from omniloom.evaluation.endpoints.talker import ServedOmni
+    from omniloom.stream.parts import Text
+
+    served = ServedOmni(Client(endpoint.url, endpoint.model, api_key=endpoint.api_key))
+
+    def ask(problem: PairProblem, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
+        prompts = [[Text(problem.asks.format(text))] for text in texts]
+        for place, reply in served.replies(prompts, [("text",)] * len(texts), seed=0, max_tokens=ANSWER_TOKENS):
+            yield place, reply.text
+
+    return Answerer(served.identity, OMNI_PROBLEM, ask)
+
+
+def _in_batches(
+    answers: Callable[[PairProblem, Sequence[str]], list[str]],
+) -> Callable[[PairProblem, Sequence[str]], Iterator[tuple[int, str]]]:
+    def ask(problem: PairProblem, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
+        for start in range(0, len(texts), BATCH):
+            yield from enumerate(answers(problem, texts[start : start + BATCH]), start=start)
+
+    return ask
 
 
 def _drawn(problem: PairProblem, job: Job) -> list[int]:
@@ -104,10 +146,8 @@ def _asked(
     answerer: Answerer, problem: PairProblem, pairs: Sequence[TextPair]
 ) -> Callable[[list[int]], Iterator[tuple[int, dict[str, Any]]]]:
     def compute(places: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        for start in range(0, len(places), BATCH):
-            batch = places[start : start + BATCH]
-            answers = answerer.ask(problem, [pairs[place].source for place in batch])
-            yield from ((place, {"written": answer}) for place, answer in zip(batch, answers, strict=True))
+        for number, answer in answerer.ask(problem, [pairs[place].source for place in places]):
+            yield places[number], {"written": answer}
 
     return compute
 
@@ -169,7 +209,8 @@ SUITE = Suite(
     name="pairs",
     summary="held-out texts of problems of pairs: translations, commands, your own",
     run=run,
-    needs="extra translate for translations",
+    needs="extra translate for translations, eval for an endpoint",
+    takes=("checkpoint", "endpoint"),
     add_arguments=add_arguments,
     limit=None,
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from omniloom.generation import Turn
+from omniloom.generation import Sampling, TokenChoice, Turn
 from omniloom.generation.rules import Constraint, TextRules, ToolCall, ToolRules
 from omniloom.serving.http.asking import (
     Said,
@@ -51,6 +52,10 @@ def checked(request: wire.ChatRequest) -> list[str]:
             code="missing_field",
             param="audio",
         )
+    if request.image_temperature is not None and "image" not in (request.modalities or ()):
+        raise ApiError(
+            'image_temperature needs modalities ["text", "image"]', code="invalid_value", param="image_temperature"
+        )
     rules_of(request)
     return [
         f"messages.{place}" for place, message in enumerate(request.messages) if isinstance(message, wire.SystemMessage)
@@ -66,10 +71,18 @@ def asked_of(request: wire.ChatRequest, *, limits: Limits, spoken: Spoken, encod
     return Asked(
         turns=[encode(message) for message in as_conversation(said, param="messages")],
         want=frozenset(request.modalities or ("text",)),
-        sampling=sampling_of(request.temperature, request.top_p),
+        sampling=_sampling(request),
         max_tokens=length_of(limits, request.max_completion_tokens, request.max_tokens),
         rules=rules_of(request),
     )
+
+
+def _sampling(request: wire.ChatRequest) -> Sampling:
+    """As everywhere, but that the picture may have a temperature of its own."""
+    found = sampling_of(request.temperature, request.top_p)
+    if request.image_temperature is None:
+        return found
+    return replace(found, image=TokenChoice(temperature=request.image_temperature))
 
 
 def rules_of(request: wire.ChatRequest) -> TextRules | None:

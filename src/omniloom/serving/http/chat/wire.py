@@ -218,6 +218,10 @@ class ChatRequest(Request):
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
     seed: Seed | None = None
     temperature: Temperature | None = None
+    image_temperature: (
+        Annotated[float, Field(ge=0, le=10, description="Extension: of the picture alone; else it has `temperature`.")]
+        | None
+    ) = None
     top_p: TopP | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
     logprobs: bool | None = None
