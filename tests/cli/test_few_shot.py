@@ -120,6 +120,7 @@ def test_a_task_without_answers_is_one_line(tmp_path: Path, capsys: pytest.Captu
 def test_a_damaged_or_missing_data_file_is_one_line_and_costs_nothing_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "data").mkdir()
     monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("OMNILOOM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("urllib.request.urlopen", lambda *args, **kwargs: (_ for _ in ()).throw(OSError("offline")))

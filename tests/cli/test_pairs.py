@@ -133,6 +133,24 @@ def test_files_and_a_pipe_are_decoded_alike(
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_answers_stand_beside_their_lines(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line without words has none in its answer, and what Unicode also calls the end of a line is none."""
+    words, answers = tmp_path / "words.txt", tmp_path / "answers.txt"
+    text = "spam\n\n  \r\neggs\x0cham\u2028\n\n"
+    words.write_bytes(text.encode())
+    assert decode(trained, "--file", str(words), "--out", str(answers)) == 0
+    found = answers.read_text().split("\n")
+    assert len(found) == 6 and [bool(line) for line in found] == [True, False, False, True, False, False]
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    capsys.readouterr()
+    assert decode(trained) == 0
+    assert [line.split() for line in capsys.readouterr().out.split("\n")] == [line.split() for line in found]
+    words.write_text("\n")
+    assert decode(trained, "--file", str(words)) == 0 and capsys.readouterr().out == "\n"
+
+
 def test_the_mean_is_that_of_the_checkpoints(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["checkpoint", "average", str(trained), "--out", str(tmp_path / "mean"), "--import", str(FILE)]
     assert main([*command, "--last", "2"]) == 0

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from omniloom.data.public import PublicFiles, PublicSource, data_folder, read_files
+from omniloom.data.public import PublicFiles, PublicSource, data_folder, mirror_folder, read_files
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -112,3 +112,9 @@ def test_a_file_that_is_gone_wrong_or_too_large_says_what_to_do(files, tmp_path)
     with pytest.raises(ValueError, match="larger than the 2 bytes"):
         read_files(replace(source, max_bytes=2), checksums)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_a_mirror_that_is_not_there_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMNILOOM_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match=r"\$OMNILOOM_DATA is .*nowhere, which is no folder; name one that is there"):
+        mirror_folder()

@@ -54,9 +54,9 @@ def data_folder(source: PublicSource) -> Path:
     Raises:
         ValueError: If it cannot be downloaded or is not what it should be; the message says what to do.
     """
-    mirror = os.environ.get("OMNILOOM_DATA")
-    if mirror and (Path(mirror) / source.name).is_dir():
-        return Path(mirror) / source.name
+    mirror = mirror_folder()
+    if mirror and (mirror / source.name).is_dir():
+        return mirror / source.name
     # The digest in the name keeps another release of the same set from being taken for this one.
     folder = cache_folder() / f"{source.name}-{source.sha256[:12]}"
     if not folder.is_dir():
@@ -66,9 +66,9 @@ def data_folder(source: PublicSource) -> Path:
 
 def is_at_hand(source: PublicSource | PublicFiles) -> bool:
     """Whether a set is on this machine, so that using it downloads nothing; of single files, whether any is."""
-    mirror = os.environ.get("OMNILOOM_DATA")
+    mirror = mirror_folder()
     release = source.sha256[:12] if isinstance(source, PublicSource) else source.version
-    folders = [Path(mirror) / source.name] if mirror else []
+    folders = [mirror / source.name] if mirror else []
     return any(folder.is_dir() for folder in (*folders, cache_folder() / f"{source.name}-{release}"))
 
 
@@ -78,8 +78,8 @@ def read_files(source: PublicFiles, checksums: Mapping[str, str]) -> dict[str, b
     Raises:
         ValueError: If one cannot be downloaded or has another sha256; the message says what to do.
     """
-    mirror = os.environ.get("OMNILOOM_DATA")
-    folders = [Path(mirror) / source.name] if mirror else []
+    mirror = mirror_folder()
+    folders = [mirror / source.name] if mirror else []
     folders.append(cache_folder() / f"{source.name}-{source.version}")
     places = {path: next((f / path for f in folders if (f / path).is_file()), None) for path in checksums}
     missing = [path for path, place in places.items() if place is None]
@@ -96,6 +96,18 @@ def read_files(source: PublicFiles, checksums: Mapping[str, str]) -> dict[str, b
                 f"{places[path]} has the checksum {digest}, expected {checksums[path]}; replace it, {source.remedy}"
             )
     return found
+
+
+def mirror_folder() -> Path | None:
+    """The folder of data sets that are on this machine already, None where none is named.
+
+    Raises:
+        ValueError: If what is named is no folder, for everything would be downloaded without a word.
+    """
+    named = os.environ.get("OMNILOOM_DATA")
+    if named and not Path(named).is_dir():
+        raise ValueError(f"$OMNILOOM_DATA is {named}, which is no folder; name one that is there, or unset it")
+    return Path(named) if named else None
 
 
 def cache_folder() -> Path:

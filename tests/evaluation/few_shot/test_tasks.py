@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from omniloom.data.problems import pair_problem
 from omniloom.data.public import is_at_hand
 from omniloom.evaluation.few_shot import ARITHMETIC, Constant, Options, Oracle, evaluate_few_shot, few_shot_tasks
 from omniloom.evaluation.few_shot.tasks import (
@@ -149,6 +150,15 @@ def test_winogender_asks_each_sentence_with_three_pronouns() -> None:
     items = few_shot_tasks.get("winogender").items("test")
     assert Counter(item.group for item in items) == {"male": 100, "female": 100, "neutral": 100}
     assert all(item.options[0][1:] in item.context and item.options[1][1:] in item.context for item in items)
+
+
+@needs(sources.PYTHON_DOCS_FR)
+def test_what_is_translated_was_held_out_of_the_problem_of_pairs_too() -> None:
+    problem = pair_problem("translate_enfr_python_docs")
+    learned = {text for split in ("train", "dev") for pair in problem.pairs(split) for text in pair}
+    scored = translation.sentences("test")
+    assert len(scored) > 100
+    assert not [own for pair in scored for own in pair if own in learned]
 
 
 def test_a_catalogue_of_translations_is_read() -> None:

@@ -55,7 +55,12 @@ def run(options: argparse.Namespace) -> int:
     checkpoint = load_pairs(options.checkpoint, user_file=options.import_file)
     if texts is None:
         return _answer_lines(checkpoint, search)
-    answers = answers_of(checkpoint.model, checkpoint.encoders, texts, search=search)
+    # A line without words has none in the answer either, as at the terminal.
+    places = [place for place, line in enumerate(texts) if line.strip()]
+    answers = [""] * len(texts)
+    found = answers_of(checkpoint.model, checkpoint.encoders, [texts[place].strip() for place in places], search=search)
+    for place, answer in zip(places, found, strict=True):
+        answers[place] = answer
     # An answer is one line whatever the model says.
     text = "".join(" ".join(answer.split()) + "\n" for answer in answers)
     if options.out is None:

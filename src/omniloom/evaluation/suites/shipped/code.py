@@ -13,7 +13,7 @@ from omniloom.evaluation.suites.suite import Job, OptionGroup, Suite
 
 if TYPE_CHECKING:
     from omniloom.data.code.problem import CodeProblem
-    from omniloom.evaluation.code import CodeModel
+    from omniloom.evaluation.code import BackScorer, CodeModel
 
 SETS = ("human-eval", "mbpp", "generated", "generated-longer")
 
@@ -56,8 +56,7 @@ def temperature(text: str) -> float:
 
 
 def run(job: Job) -> SuiteReport:
-    from omniloom.evaluation.code import BackScorer, CodeSettings, draw, evaluate_code, report_of
-    from omniloom.generation import Omni
+    from omniloom.evaluation.code import CodeSettings, draw, evaluate_code, report_of
 
     options = job.options
     problems = problems_of(options.problems or "human-eval", limit=job.limit, seed=job.seed)
@@ -69,7 +68,7 @@ def run(job: Job) -> SuiteReport:
         allow_uncontained=options.allow_uncontained,
     )
     model = code_model(job)
-    inverse = None if options.inverse is None else BackScorer(Omni.load(options.inverse), name=options.inverse)
+    inverse = None if options.inverse is None else _back_scorer(options.inverse)
     kept = {"max_tokens": settings.max_tokens}
     items = job.items(model.name, **kept)
     report = report_of(evaluate_code(model, problems, settings, items, inverse=inverse), seed=job.seed)
@@ -123,6 +122,16 @@ def code_model(job: Job) -> CodeModel:
     from omniloom.generation import Omni
 
     return OmniCodeModel(Omni.load(job.checkpoint), name=job.checkpoint)
+
+
+def _back_scorer(folder: str) -> BackScorer:
+    """The inverse model; its name changes with its weights, for scores are kept under it."""
+    from omniloom.evaluation.code import BackScorer
+    from omniloom.evaluation.workers.identity import identity
+    from omniloom.generation import Omni
+
+    omni = Omni.load(folder)
+    return BackScorer(omni, name=f"{folder} {identity(omni)}")
 
 
 SUITE = Suite(
