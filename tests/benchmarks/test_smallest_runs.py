@@ -162,9 +162,10 @@ def test_waits_are_chosen_from_what_was_heard_before_and_since(tmp_path: Path) -
 def test_evaluation_is_compared_with_one_prompt_at_a_time(tmp_path: Path) -> None:
     run("evaluation/bench_few_shot.py", "--quick", "--json", str(tmp_path / "found.json"))
     rows = {row["task"]: row for row in json.loads((tmp_path / "found.json").read_text())}
-    assert len(rows) == 7 and all(row["ratio"] > 0 for row in rows.values())
+    assert len(rows) == 8 and all(row["ratio"] > 0 for row in rows.values())
+    assert {name for name, row in rows.items() if row["at_most"]} == {"1DC, 0 shots", "1DC, 5 shots", "omni, own shots"}
     assert rows["omni, own shots"]["computed"] < 1.2 * rows["omni, own shots"]["asked"]
-    for shared in ("analogies", "omni, options", "omni, same shots", "omni, 16 samples"):
+    for shared in ("analogies, 5 shots", "omni, options", "omni, same shots", "omni, 16 samples"):
         assert rows[shared]["computed"] < 0.6 * rows[shared]["asked"]
 
 
