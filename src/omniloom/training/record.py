@@ -15,11 +15,18 @@ from omniloom.core.config import changed_lines, to_text
 
 CONFIG, CHANGES = "config.txt", "config_changes.txt"
 
+MAX_TOLD = 4
+"""Changed lines that an error tells."""
 
-def record_config(out: Path, config: Any, *, model_folder: str = "model") -> list[str]:
+
+def record_config(out: Path, config: Any, *, model_folder: str = "model", is_trained: bool = False) -> list[str]:
     """Write the run's configuration beside it, or what changed in it since; returns the changed lines.
 
-    The step is that of the newest checkpoint in `model_folder`, 0 before the first.
+    The step is that of the newest checkpoint in `model_folder`, 0 before the first. `is_trained` says that nothing is
+    left to be trained by other settings.
+
+    Raises:
+        ValueError: If the run is trained, and by other settings: what it gives would pass for theirs.
     """
     after = to_text(config)
     if not (out / CONFIG).exists():
@@ -28,6 +35,9 @@ def record_config(out: Path, config: Any, *, model_folder: str = "model") -> lis
         return []
     changes = out / CHANGES
     lines = changed_lines(_in_force((out / CONFIG).read_text(), changes), after)
+    if lines and is_trained:
+        told = "; ".join(lines[:MAX_TOLD]) + ("; …" if len(lines) > MAX_TOLD else "")
+        raise ValueError(f"{out} was trained by other settings ({told}); give another --out, or delete it")
     if lines:
         with changes.open("a") as file:
             file.write("\n".join([f"step {_step(out / model_folder)}", *lines]) + "\n")

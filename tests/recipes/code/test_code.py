@@ -64,6 +64,13 @@ def test_what_is_done_is_not_done_again(trained: Path, monkeypatch: pytest.Monke
     assert len(weights) == 4 and [path.stat().st_mtime_ns for path in weights] == before
 
 
+def test_a_done_run_does_not_pass_for_one_of_other_settings(trained: Path) -> None:
+    longer = replace(SMALL, functions=replace(SMALL.functions, num_steps=SMALL.functions.num_steps + 1))
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"was trained by other settings .*functions.num_steps.*another --out"):
+            train_code(longer, out=trained.parent)
+
+
 def test_both_directions_hold_the_whole_function() -> None:
     problem = GeneratedFunctions().problem("train", 3)
     there, back = written_of(problem), described_of(problem)

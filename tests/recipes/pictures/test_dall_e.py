@@ -60,6 +60,15 @@ def test_a_run_without_some_stages_makes_these_alone_and_the_same(folder: Path, 
         assert all(torch.equal(first[name], second[name]) for name in first), place
 
 
+def test_stages_of_other_settings_are_not_taken_for_ones_own(folder: Path) -> None:
+    """A quick run's stages would pass for those of a whole one."""
+    own = small_recipe()
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"was trained by other settings .*num_renderings.*give another --out"):
+            train_dall_e(replace(own, num_renderings=own.num_renderings + 1), out=folder)
+    assert train_dall_e(own, out=folder) == folder
+
+
 def test_no_stage_but_the_judges_sees_a_held_out_pair() -> None:
     items = coloured_pairs("train", small_recipe().objects)
     assert len(items) == 3 * 6

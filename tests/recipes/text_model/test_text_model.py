@@ -44,6 +44,17 @@ def test_a_done_run_is_not_done_again_and_others_examples_are_refused(trained: P
         train_text_model(TINY, EXAMPLES[:3], out=trained.parent)
 
 
+def test_a_done_run_does_not_pass_for_one_of_other_settings(trained: Path, tmp_path: Path) -> None:
+    longer = replace(TINY, training=replace(TINY.training, num_steps=TINY.training.num_steps + 1))
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"was trained by other settings .*num_steps.*give another --out"):
+            train_text_model(longer, EXAMPLES, out=trained.parent)
+    lesson, training = [TextExample(prompt="cat", reply=" chat")], replace(TINY.training, num_steps=1)
+    finetune_text_model(trained, lesson, training=training, out=tmp_path)
+    with pytest.raises(ValueError, match=r"was trained by other settings .*num_steps = 2"):
+        finetune_text_model(trained, lesson, training=replace(training, num_steps=2), out=tmp_path)
+
+
 def test_a_stopped_run_ends_as_one_that_was_not(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Trainer.run
     monkeypatch.setattr(Trainer, "run", lambda self: whole(self, until=7))

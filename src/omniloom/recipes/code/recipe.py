@@ -90,13 +90,14 @@ def train_code(recipe: CodeRecipe, *, out: Path, is_resuming: bool = False) -> P
     """Carry out what is not done yet; returns the folder of the model of functions, for use.
 
     Raises:
-        ValueError: If `out` was begun with other settings of the data.
+        ValueError: If `out` was begun with other settings of the data, or a stage is trained by other settings.
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
     """
     folder = out / "checkpoint"
-    is_changed = bool(record_config(out, recipe, model_folder="functions/model"))
     made = [folder, *([out / "inverse" / "checkpoint"] if recipe.inverse is not None else [])]
-    if not is_changed and all(own.exists() for own in made):
+    is_trained = all(own.exists() for own in made)
+    record_config(out, recipe, model_folder="functions/model", is_trained=is_trained)
+    if is_trained:
         return folder
     problems = _functions(recipe)
     base = _train_base(recipe, problems, out / "base")

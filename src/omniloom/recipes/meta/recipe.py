@@ -78,9 +78,10 @@ def train_meta(recipe: MetaRecipe, *, out: Path, is_resuming: bool = False) -> P
     """Carry out what is not done yet and return the folder for use.
 
     Raises:
+        ValueError: If a stage is trained by other settings.
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
     """
-    record_config(out, recipe, model_folder="second/model")
+    record_config(out, recipe, model_folder="second/model", is_trained=(out / "second" / "checkpoint").exists())
     text = TextModelRecipe(vocab_size=recipe.vocab_size, model=recipe.model, training=recipe.first, seed=recipe.seed)
     codec = out / "first" / "codec"
     if not codec.exists():

@@ -105,9 +105,11 @@ def train_dall_e(recipe: DallERecipe, *, out: Path, is_resuming: bool = False) -
     """Carry out what is not done yet and return the folder; Ctrl-C stops it where it stands.
 
     Raises:
+        ValueError: If the folder was begun with other settings.
         KeyboardInterrupt: If it was asked to stop; the stage's checkpoint is written.
     """
-    record_config(out, recipe)
+    # A stage that is whole is skipped, so other settings would be told of what was made without them.
+    record_config(out, recipe, is_trained=(out / TEXT).exists())
     text = text_codec(recipe, out)
     dvae, fsq = picture_codec(recipe, out, DVAE), picture_codec(recipe, out, FSQ)
     codec = dvae if recipe.drawn_with == DVAE else fsq

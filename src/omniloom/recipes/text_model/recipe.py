@@ -32,7 +32,7 @@ from omniloom.generation import load, save_for_use
 from omniloom.models import OmniConfig, OmniModel
 from omniloom.training import LossWeights, TrainingConfig, alone, fit, record_config
 
-DATA = "data.json"
+DATA, CHECKPOINT = "data.json", "checkpoint"
 
 
 def text_shape(depth: int, *, num_heads: int, context: int = 1024) -> OmniConfig:
@@ -73,10 +73,11 @@ def train_text_model(
     With a `codec` of one's own none is trained, and the recipe's words on it do not count.
 
     Raises:
-        ValueError: If there is no example, one is longer than a row, or `out` was begun with others.
+        ValueError: If there is no example, one is longer than a row, or `out` was begun with others, or is trained by
+            other settings.
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
     """
-    record_config(out, recipe)
+    record_config(out, recipe, is_trained=(out / CHECKPOINT).exists())
     codecs = CodecSet.of_text(codec or _codec(recipe, examples, out / "codec"))
     with seeded("text model weights", recipe.seed):
         model = OmniModel(recipe.model, codecs.vocabulary())
@@ -92,7 +93,7 @@ def finetune_text_model(
         ValueError: As `train_text_model`, or if there is no such checkpoint.
         KeyboardInterrupt: If it was asked to stop; its checkpoint is written.
     """
-    record_config(out, training)
+    record_config(out, training, is_trained=(out / CHECKPOINT).exists())
     found = load(start)
     return _trained(found.model, found.codecs, examples, training, out=out, seed=seed)
 
@@ -128,7 +129,7 @@ def _trained(
 ) -> Path:
     data = TextDataset(examples, codecs.text, model.vocabulary, max_tokens=training.row_length)
     _record_data(data, out / DATA)
-    folder = out / "checkpoint"
+    folder = out / CHECKPOINT
     if not folder.exists():
         fitted = fit(model, data, training, out / "model", seed=seed, processes=alone())
         save_for_use(folder, model=fitted, codecs=codecs)
