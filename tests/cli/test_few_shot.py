@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from omniloom.cli import main
-from omniloom.evaluation.few_shot import Constant, Item, Options, Task, add_task
+from omniloom.evaluation.few_shot import Constant, Item, Options, Task, add_task, load_records
 from omniloom.evaluation.suites.shipped import few_shot
 
 add_task(
@@ -49,7 +49,7 @@ def test_it_runs_the_tasks_and_writes_what_was_asked_for(tmp_path: Path, capsys:
         ("few", 2.0, 5, 1.0),
         ("max", 4.0, 5, 1.0),
     ]
-    assert len((tmp_path / "items.jsonl").read_text().splitlines()) == 15
+    assert len(load_records(tmp_path / "items.jsonl")) == report["num_asked"] == 15
 
 
 def test_it_tells_what_stands_in_training_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,4 +135,4 @@ def test_a_damaged_or_missing_data_file_is_one_line_and_costs_nothing_finished(
     damaged.write_text("{")
     assert main([*command, "test-cli,gsm8k"]) == 2
     assert "test.jsonl has the checksum" in capsys.readouterr().err
-    assert results.read_text() == kept and len(kept.splitlines()) == 8
+    assert results.read_text() == kept and len(load_records(results)) == 8

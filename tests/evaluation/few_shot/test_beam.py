@@ -15,6 +15,7 @@ from omniloom.evaluation.few_shot import (
     TorchLanguageModel,
     WriteRequest,
     evaluate_few_shot,
+    load_records,
 )
 from omniloom.generation import Omni
 from omniloom.generation.beam import BeamSearch
@@ -135,7 +136,8 @@ def test_searched_and_greedy_answers_are_kept_apart(torch_model: Any, tmp_path: 
     evaluate_few_shot(torch_model, ["1DC"], **settings)
     report = evaluate_few_shot(torch_model, ["1DC"], **settings, search=PAPER_SEARCH)
     assert report.settings["search"] == "beam 4, alpha 0.6"
-    assert len((tmp_path / "items.jsonl").read_text().splitlines()) == 8
+    kept = load_records(tmp_path / "items.jsonl")
+    assert [own.search for own in kept] == 4 * [""] + 4 * ["beam 4, alpha 0.6"]
 
 
 def test_an_endpoint_has_no_beam() -> None:

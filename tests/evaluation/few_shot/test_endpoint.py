@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ from omniloom.evaluation.few_shot import (
     ScoreRequest,
     WriteRequest,
     evaluate_few_shot,
+    load_records,
 )
+from omniloom.evaluation.suites import load_reports
 
 pytest.importorskip("openai")
 
@@ -92,7 +93,7 @@ def test_one_that_dies_half_way_loses_nothing_that_was_finished(endpoint: Endpoi
     endpoint.num_left = 15
     with pytest.raises(ConnectionError, match=r"127\.0\.0\.1:\d+/v1 failed .* and run the same command again"):
         evaluate_few_shot(model(endpoint, num_parallel=4), **run)
-    assert len(results.read_text().splitlines()) == endpoint.num_answers == 15
+    assert len(load_records(results)) == endpoint.num_answers == 15
     endpoint.num_left = 10**9
     report = evaluate_few_shot(model(endpoint, num_parallel=4), **run)
     assert endpoint.num_answers == 40, "no finished item was asked again"
@@ -107,7 +108,7 @@ def test_one_that_dies_between_the_options_of_an_item_has_none_of_it_kept(endpoi
     endpoint.num_answers, endpoint.num_left = 0, 4 * 5 + 3
     with pytest.raises(ConnectionError, match="run the same command again"):
         evaluate_few_shot(model(endpoint, interface="completions", num_parallel=1), **run)
-    assert endpoint.num_answers == 4 * 5 + 3 and len(results.read_text().splitlines()) == 4
+    assert endpoint.num_answers == 4 * 5 + 3 and len(load_records(results)) == 4
     endpoint.num_left = 10**9
     assert evaluate_few_shot(model(endpoint, interface="completions", num_parallel=1), **run).rows == whole.rows
     assert endpoint.num_answers == 10 * 5 + 3, "three options of one item twice, and nothing else"
@@ -123,12 +124,13 @@ def test_the_same_command_goes_on_where_the_endpoint_died(
     endpoint.num_left = 17
     assert main(command) == 2
     assert f"{endpoint.url} failed" in capsys.readouterr().err and not report.exists()
-    assert len(results.read_text().splitlines()) == endpoint.num_answers == 17
+    assert len(load_records(results)) == endpoint.num_answers == 17
     endpoint.num_left = 10**9
     assert main(command) == 0
-    assert len(results.read_text().splitlines()) == endpoint.num_answers == 24
-    (found,) = json.loads(report.read_text())["reports"]
-    assert [(row["n"], row["score"]) for row in found["rows"]] == [(12, 1.0), (12, 1.0)]
+    assert len(load_records(results)) == endpoint.num_answers == 24
+    (found,) = load_reports(report)
+    assert [(row.n, row.score) for row in found.rows] == [(12, 1.0), (12, 1.0)]
+    assert (found.num_kept, found.num_asked) == (17, 7)
 
 
 def test_one_that_is_not_there_is_named() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from omniloom.evaluation.few_shot import Item, OmniLanguageModel, Options, Task, add_task, evaluate_few_shot
+from omniloom.evaluation.few_shot import (
+    Item,
+    OmniLanguageModel,
+    Options,
+    Record,
+    Task,
+    add_task,
+    evaluate_few_shot,
+    load_records,
+)
 from omniloom.generation import Omni
 
 with warnings.catch_warnings():
@@ -48,10 +56,10 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
-def own_items(model: Any, name: str, shots: int, folder: Path, limit: int | None) -> list[dict[str, Any]]:
+def own_items(model: Any, name: str, shots: int, folder: Path, limit: int | None) -> list[Record]:
     path = folder / "items.jsonl"
     evaluate_few_shot(model, [name], shots=[shots], limit=limit, results=path)
-    return sorted(map(json.loads, path.read_text().splitlines()), key=lambda line: line["number"])
+    return sorted(load_records(path), key=lambda own: own.number)
 
 
 @pytest.mark.parametrize("shots", [0, 1])
@@ -61,17 +69,17 @@ def test_options_agree_to_the_item(model: OmniLanguageModel, tmp_path: Path, sho
     own = own_items(model, "test-sums", shots, tmp_path, None)
     assert len(found) == len(own) == 3
     for theirs, ours in zip(found, own, strict=True):
-        assert theirs.logprobs == pytest.approx(ours["option_scores"], abs=1e-5)
-        assert WORDS[theirs.logprobs.index(max(theirs.logprobs))] == ours["given"]
-        assert (theirs.metric, theirs.score) == ("acc", ours["score"])
+        assert theirs.logprobs == pytest.approx(ours.option_scores, abs=1e-5)
+        assert WORDS[theirs.logprobs.index(max(theirs.logprobs))] == ours.given
+        assert (theirs.metric, theirs.score) == ("acc", ours.score)
 
 
 def test_written_answers_agree_to_the_item(model: OmniLanguageModel, tmp_path: Path) -> None:
     task = write_harness_task("1DC", tmp_path, shots=2, limit=8)
     found = evaluate_in_harness(model, [task])
     own = own_items(model, "1DC", 2, tmp_path, 8)
-    assert [item.given for item in found] == [line["given"] for line in own]
-    assert [item.score for item in found] == [line["score"] for line in own]
+    assert [item.given for item in found] == [line.given for line in own]
+    assert [item.score for item in found] == [line.score for line in own]
 
 
 def request(*args: Any) -> Any:

@@ -31,6 +31,7 @@ from omniloom.evaluation.few_shot import (
     add_task,
     evaluate_few_shot,
     few_shot_tasks,
+    load_records,
     make_prompt,
 )
 from omniloom.evaluation.few_shot.models.media import media_digest, parts_of
@@ -163,7 +164,7 @@ def test_items_of_another_form_are_asked_anew(tiny: Omni, tmp_path: Path) -> Non
     options: dict[str, Any] = {"shots": (1,), "limit": 3, "results": tmp_path / "items.jsonl"}
     for form, num_kept in (("text", 3), ("turns", 6), ("turns", 6), ("text", 6)):
         evaluate_few_shot(OmniLanguageModel(tiny), ["omni-new-names"], form=form, **options)
-        assert len((tmp_path / "items.jsonl").read_text().splitlines()) == num_kept
+        assert len(load_records(tmp_path / "items.jsonl")) == num_kept
 
 
 def test_media_are_counted_as_they_are_fed(tiny: Omni) -> None:

@@ -21,6 +21,7 @@ from omniloom.evaluation.few_shot import (
     WriteRequest,
     add_task,
     evaluate_few_shot,
+    load_records,
     load_task_file,
 )
 from omniloom.evaluation.few_shot.answering import answers
@@ -72,8 +73,7 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     expected = evaluate_few_shot(Counting(), results=whole, **run)
     with pytest.raises(ConnectionError):
         evaluate_few_shot(Counting(dies_after=100), results=halves, **run)
-    done = halves.read_text().splitlines()
-    assert len(done) == 100, "what was finished is kept"
+    assert len(load_records(halves)) == 100, "what was finished is kept"
     halves.write_bytes(halves.read_bytes()[:-20])  # killed while it wrote the last line
     model = Counting()
     assert evaluate_few_shot(model, results=halves, **run) == expected
@@ -88,16 +88,19 @@ def test_results_of_something_else_are_refused(tmp_path: Path) -> None:
     run = {"names": ["test-next-number"], "shots": (0,), "limit": 5, "results": path}
     evaluate_few_shot(Counting(), **run)
     with pytest.raises(
-        ValueError, match=r"holds answers of the model 'counting', this is 'other'; give another results"
+        ValueError, match=r"another evaluation: subject was 'counting' and is 'other'; give another --results"
     ):
         evaluate_few_shot(Counting(name="other"), **run)
-    lines = path.read_text().splitlines()
-    changed = json.loads(lines[0]) | {"prompt": "0123456789abcdef"}
-    path.write_text("\n".join([json.dumps(changed), *lines[1:]]) + "\n")
+    with pytest.raises(ValueError, match=r"another evaluation: seed was 0 and is 1; give another --results"):
+        evaluate_few_shot(Counting(), **run, seed=1)
+    head, first, *lines = path.read_text().splitlines()
+    changed = json.loads(first)
+    changed["value"]["prompt"] = "0123456789abcdef"
+    path.write_text("\n".join([head, json.dumps(changed), *lines]) + "\n")
     with pytest.raises(ValueError, match=r"answers another prompt for item \d+ of test-next-number with 0 shots"):
         evaluate_few_shot(Counting(), **run)
-    path.write_text("\n".join(["{broken", *lines[1:]]) + "\n")
-    with pytest.raises(ValueError, match=r"is damaged at line 1 .* delete that line"):
+    path.write_text("\n".join([head, "{broken", *lines]) + "\n")
+    with pytest.raises(ValueError, match=r"is damaged at line 2 .* delete that line"):
         evaluate_few_shot(Counting(), **run)
 
 

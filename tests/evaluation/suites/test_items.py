@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from omniloom.evaluation.suites import Items
+from omniloom.evaluation.suites import Items, read_items
 
 SETTINGS = {"seed": 0, "shots": (0, 1)}
 
@@ -161,3 +161,20 @@ def test_half_a_character_is_kept_as_a_question_mark(tmp_path: Path) -> None:
     path = tmp_path / "items.jsonl"
     opened(path).add("a", {"text": "\ud83d é"})
     assert opened(path)["a"] == {"text": "? é"}
+
+
+def test_who_looks_at_a_file_afterwards_gets_its_items_and_leaves_it(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    with pytest.raises(ValueError, match=r"items.jsonl holds no finished items; give the --results of an evaluation"):
+        read_items(path, suite="sums")
+    found = opened(path).complete(KEYS, squares([]), title="sums")
+    path.write_bytes(path.read_bytes()[:-3])
+    kept = path.read_bytes()
+    read = read_items(path, suite="sums")
+    # The items were written the last first, and the line of the first of all is torn.
+    assert list(read) == KEYS[:0:-1] and [read[key] for key in KEYS[1:]] == found[1:] and path.read_bytes() == kept
+    with pytest.raises(ValueError, match="suite was 'sums' and is 'other'; give another --results"):
+        read_items(path, suite="other")
+    path.write_text("a letter\n")
+    with pytest.raises(ValueError, match="is no file of finished items"):
+        read_items(path, suite="sums")

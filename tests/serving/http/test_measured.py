@@ -19,7 +19,7 @@ from omniloom.data.problems import Mixture
 from omniloom.data.speech.listener import Listener
 from omniloom.evaluation.endpoints import Client
 from omniloom.evaluation.endpoints.talker import ServedOmni
-from omniloom.evaluation.few_shot import EndpointLanguageModel, OmniLanguageModel, evaluate_few_shot
+from omniloom.evaluation.few_shot import EndpointLanguageModel, OmniLanguageModel, evaluate_few_shot, load_records
 from omniloom.evaluation.rows import rows_of
 from omniloom.evaluation.suites import load_reports
 from omniloom.evaluation.world import evaluate
@@ -30,8 +30,7 @@ from omniloom.stream.parts import Audio
 
 
 def items_of(path: Path) -> dict[tuple[Any, ...], Any]:
-    found = [json.loads(line) for line in path.read_text().splitlines()]
-    return {(own["task"], own["shots"], own["number"]): (own["given"], own["score"]) for own in found}
+    return {own.key: (own.given, own.score) for own in load_records(path)}
 
 
 def test_few_shot_options_and_texts_are_those_of_the_checkpoint(tiny: Omni, address: str, tmp_path: Path) -> None:
@@ -46,10 +45,10 @@ def test_few_shot_options_and_texts_are_those_of_the_checkpoint(tiny: Omni, addr
     assert first == second and len(first) == 32
     assert reports[0].rows == reports[1].rows
     scores = [
-        [json.loads(line)["option_scores"] for line in sorted((tmp_path / f"{place}.jsonl").read_text().splitlines())]
+        [own.option_scores for own in sorted(load_records(tmp_path / f"{place}.jsonl"), key=lambda own: own.key)]
         for place in (0, 1)
     ]
-    scored = [sorted(tuple(own) for own in each if own) for each in scores]
+    scored = [[own for own in each if own] for each in scores]
     assert len(scored[0]) == 16
     for own, other in zip(*scored, strict=True):
         # Of a JSON number nothing is lost; sums are taken in another order.

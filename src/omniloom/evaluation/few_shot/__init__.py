@@ -26,6 +26,8 @@ from omniloom.evaluation.few_shot.prompts import Prompt as Prompt
 from omniloom.evaluation.few_shot.prompts import Room as Room
 from omniloom.evaluation.few_shot.prompts import Shots as Shots
 from omniloom.evaluation.few_shot.prompts import make_prompt as make_prompt
+from omniloom.evaluation.few_shot.records import Record as Record
+from omniloom.evaluation.few_shot.records import load_records as load_records
 from omniloom.evaluation.few_shot.report import FewShotReport as FewShotReport
 from omniloom.evaluation.few_shot.report import TaskScore as TaskScore
 from omniloom.evaluation.few_shot.runner import evaluate_few_shot as evaluate_few_shot

@@ -1,21 +1,21 @@
-"""Finished items, a JSON line each, written as they finish: what a stopped run goes on from.
+"""The finished items of a run as records, kept as every suite's are (`suites.items`): what a stopped run goes on from.
 
-A line says which model was asked, and carries a digest of the prompt, so neither another model's answer nor one to an
-item that has changed since is ever taken for this run's.
+The file says which model was asked and by which seed, and a record carries a digest of its prompt, so neither another
+model's answer nor one to an item that has changed since is ever taken for this run's. Several tasks, numbers of shots,
+searches and forms may stand in one file.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from omniloom.evaluation.suites.lines import Lines
+from omniloom.evaluation.suites.items import Items, read_items
 
-OPENING = b'{"model": "'
-"""What the first line of such a file begins with."""
+SUITE = "few-shot"
 
 
 class Key(NamedTuple):
@@ -27,20 +27,22 @@ class Key(NamedTuple):
 
     task: str
     shots: str
-    seed: int
     number: int
     search: str = ""
     form: str = "text"
+
+    @property
+    def told(self) -> str:
+        """As it stands in the file."""
+        return ", ".join(filter(None, [f"{self.task} {self.number}", f"{self.shots} shots", self.search, self.form]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One item's answer and score; `num_shots` is how many demonstrations there were."""
 
-    model: str
     task: str
     shots: str
-    seed: int
     number: int
     prompt: str
     num_shots: int
@@ -53,7 +55,12 @@ class Record:
 
     @property
     def key(self) -> Key:
-        return Key(self.task, self.shots, self.seed, self.number, self.search, self.form)
+        return Key(self.task, self.shots, self.number, self.search, self.form)
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Record:
+        """From what a file keeps of it."""
+        return cls(**dict(value) | {"option_scores": tuple(value["option_scores"])})
 
 
 def digest(prompt: str) -> str:
@@ -61,24 +68,34 @@ def digest(prompt: str) -> str:
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
+def load_records(path: str | Path) -> list[Record]:
+    """What `evaluate_few_shot` has kept in a file of results, in the order in which it was answered.
+
+    Raises:
+        ValueError: If there is no such file, it is damaged, or another suite's.
+    """
+    return [Record.of(value) for value in read_items(path, suite=SUITE).values()]
+
+
 class Records:
     """The finished items of a file, or of this run alone where there is no file."""
 
-    def __init__(self, path: Path | None, *, model: str) -> None:
+    def __init__(self, path: Path | None, *, model: str, seed: int) -> None:
         """
         Raises:
-            ValueError: If the file holds another model's answers, or is broken elsewhere than in its last line.
+            ValueError: If the file holds another model's answers or another seed's, or is damaged elsewhere than at
+                its end.
         """
-        self._path, self._lines = path, None if path is None else Lines(path)
-        self._found: dict[Key, Record] = {}
-        for record in _read(self._lines) if self._lines is not None else ():
-            if record.model != model:
-                raise ValueError(
-                    f"{path} holds answers of the model {record.model!r}, this is {model!r}; give another results file"
-                )
-            self._found[record.key] = record
-        if self._lines is not None:
-            self._lines.cut()
+        self._items = Items(path, suite=SUITE, subject=model, settings={"seed": seed})
+
+    @property
+    def num_kept(self) -> int:
+        """How many stood in the file, whether or not this run asks for them."""
+        return self._items.num_kept
+
+    @property
+    def num_asked(self) -> int:
+        return self._items.num_asked
 
     def get(self, key: Key, prompt: str) -> Record | None:
         """The finished item, if it is.
@@ -86,33 +103,17 @@ class Records:
         Raises:
             ValueError: If it was another prompt then.
         """
-        found = self._found.get(key)
-        if found is not None and found.prompt != digest(prompt):
+        value = self._items.get(key.told)
+        if value is None:
+            return None
+        found = Record.of(value)
+        if found.prompt != digest(prompt):
             raise ValueError(
-                f"{self._path} answers another prompt for item {key.number} of {key.task} with {key.shots} shots: the "
-                "task's data or form has changed; give another results file"
+                f"{self._items.path} answers another prompt for item {key.number} of {key.task} with {key.shots} "
+                "shots: the task's data or form has changed; give another --results"
             )
         return found
 
     def add(self, record: Record) -> None:
         """Keep one more; it is in the file when this returns."""
-        if self._lines is not None:
-            self._lines.append([asdict(record)])
-        self._found[record.key] = record
-
-
-def _read(lines: Lines) -> list[Record]:
-    """The records of a file; a last line that is torn is asked again."""
-    if not lines.whole and not lines.torn.startswith(OPENING[: len(lines.torn)]):
-        raise ValueError(f"{lines.path} is no file of finished items; give another --results")
-    found = []
-    for number, line in enumerate(lines.whole, start=1):
-        try:
-            values = json.loads(line)
-            found.append(Record(**values | {"option_scores": tuple(values["option_scores"])}))
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(
-                f"{lines.path} is damaged at line {number} ({error}); delete that line, and its item is asked again, "
-                "or give another --results"
-            ) from error
-    return found
+        self._items.add(record.key.told, asdict(record))

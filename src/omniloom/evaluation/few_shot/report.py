@@ -49,11 +49,13 @@ class TaskScore:
 
 @dataclass(frozen=True, kw_only=True)
 class FewShotReport:
-    """Every task with every number of shots."""
+    """Every task with every number of shots; `num_kept` items were in the results file, `num_asked` were not."""
 
     model: str
     rows: tuple[TaskScore, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    num_kept: int = field(default=0, compare=False)
+    num_asked: int = field(default=0, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         rows = [asdict(row) | {"is_above_chance": row.is_above_chance} for row in self.rows]

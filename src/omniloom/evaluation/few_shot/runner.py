@@ -42,7 +42,7 @@ class _Setting:
     def key(self, number: int) -> Key:
         is_searched = isinstance(self.task.answering, FreeForm) and self.search.size > 1
         found = told(self.search) if is_searched else ""
-        return Key(self.task.name, str(self.shots), self.seed, number, found, self.form)
+        return Key(self.task.name, str(self.shots), number, found, self.form)
 
 
 def evaluate_few_shot(
@@ -73,7 +73,7 @@ def evaluate_few_shot(
             "chat, or leave demonstrations in the text"
         )
     chosen = [few_shot_tasks.get(name) for name in names]
-    records = Records(Path(results) if results is not None else None, model=model.name)
+    records = Records(Path(results) if results is not None else None, model=model.name, seed=seed)
     settings = [
         made
         for task in chosen
@@ -94,6 +94,8 @@ def evaluate_few_shot(
             "search": told(search),
             "form": form,
         },
+        num_kept=records.num_kept,
+        num_asked=records.num_asked,
     )
 
 
@@ -156,7 +158,6 @@ def _run(model: LanguageModel, setting: _Setting, records: Records, progress: Pr
         number = open_items[place]
         records.add(
             Record(
-                model=model.name,
                 **setting.key(number)._asdict(),
                 prompt=digest(prompts[number].told),
                 num_shots=prompts[number].num_shots,

@@ -5,6 +5,7 @@ from omniloom.evaluation.suites.catalogue import load_suite_file as load_suite_f
 from omniloom.evaluation.suites.catalogue import suite as suite
 from omniloom.evaluation.suites.catalogue import suites as suites
 from omniloom.evaluation.suites.items import Items as Items
+from omniloom.evaluation.suites.items import read_items as read_items
 from omniloom.evaluation.suites.report import SuiteReport as SuiteReport
 from omniloom.evaluation.suites.report import SuiteRow as SuiteRow
 from omniloom.evaluation.suites.report import load_reports as load_reports

@@ -95,41 +95,64 @@ class Items:
 
     def _read(self, lines: Lines) -> None:
         if lines.whole:
-            self._check_head(lines.path, lines.whole[0])
+            _check(lines.path, _head_of(lines), self._head)
             self._is_begun = True
         # A first line that was torn, or an empty file that somebody made; anything else is not ours to write over.
         elif not json.dumps(self._head, ensure_ascii=False).encode().startswith(lines.torn):
             raise ValueError(f"{lines.path} is no file of finished items; give another --results")
-        for number, line in enumerate(lines.whole[1:], start=2):
-            try:
-                entry = json.loads(line)
-                key, value = entry["key"], entry["value"]
-                self._found[str(key)] = dict(value)
-            except (ValueError, TypeError, KeyError) as error:
-                raise ValueError(
-                    f"{lines.path} is damaged at line {number} ({error}); delete that line, and its item is asked again"
-                ) from error
+        self._found.update(_values_of(lines))
         lines.cut()
 
-    def _check_head(self, path: Path, line: str) -> None:
+
+def read_items(path: str | Path, *, suite: str) -> dict[str, Value]:
+    """The finished items of a suite's file by their keys, for whoever looks at them afterwards; it is left as it is.
+
+    Raises:
+        ValueError: If there is no such file, it is damaged elsewhere than at its end, or another suite's.
+    """
+    lines = Lines(path)
+    if not lines.whole:
+        raise ValueError(f"{path} holds no finished items; give the --results of an evaluation")
+    head = _head_of(lines)
+    _check(lines.path, {"suite": head.get("suite")}, {"suite": suite})
+    return _values_of(lines)
+
+
+def _head_of(lines: Lines) -> dict[str, Any]:
+    try:
+        head = json.loads(lines.whole[0])
+        is_ours = head["format"] == FORMAT
+    except (ValueError, TypeError, KeyError):
+        is_ours = False
+    if not is_ours:
+        raise ValueError(
+            f"{lines.path} is no file of finished items, or its first line is damaged; give another --results"
+        )
+    return dict(head)
+
+
+def _values_of(lines: Lines) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for number, line in enumerate(lines.whole[1:], start=2):
         try:
-            head = json.loads(line)
-            is_ours = head["format"] == FORMAT
-        except (ValueError, TypeError, KeyError):
-            is_ours = False
-        if not is_ours:
+            entry = json.loads(line)
+            found[str(entry["key"])] = dict(entry["value"])
+        except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
-                f"{path} is no file of finished items, or its first line is damaged; give another --results"
-            )
-        # Through JSON, so that a tuple equals the list that it is written as.
-        ours = json.loads(json.dumps(self._head))
-        differing = [
-            f"{name} was {then!r} and is {now!r}" for name, then, now in _differences(head, ours) if name != "format"
-        ]
-        if differing:
-            raise ValueError(
-                f"{path} holds the items of another evaluation: {'; '.join(differing)}; give another --results"
-            )
+                f"{lines.path} is damaged at line {number} ({error}); delete that line, and its item is asked again"
+            ) from error
+    return found
+
+
+def _check(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse what is of another evaluation, with what differs."""
+    # Through JSON, so that a tuple equals the list that it is written as.
+    ours = json.loads(json.dumps(now))
+    differing = [f"{name} was {was!r} and is {own!r}" for name, was, own in _differences(then, ours)]
+    if differing:
+        raise ValueError(
+            f"{path} holds the items of another evaluation: {'; '.join(differing)}; give another --results"
+        )
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -6,7 +6,6 @@ tokens that are computed where the options of an item are scored together, besid
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from omniloom.evaluation.few_shot import (
     ScoreRequest,
     evaluate_few_shot,
     few_shot_tasks,
+    load_records,
     make_prompt,
 )
 from omniloom.evaluation.few_shot.harness import evaluate_in_harness, write_harness_task
@@ -40,19 +40,19 @@ def agree(model: LanguageModel, options: str, written: str, *, limit: int, shots
             folder = Path(temporary) / name
             theirs = evaluate_in_harness(model, [write_harness_task(name, folder, shots=shots, limit=limit)])
             evaluate_few_shot(model, [name], shots=[shots], limit=limit, results=folder / "items.jsonl")
-            lines = map(json.loads, (folder / "items.jsonl").read_text(encoding="utf-8").splitlines())
+            records = load_records(folder / "items.jsonl")
             items = few_shot_tasks.get(name).items("test")
-            for own, other in zip(sorted(lines, key=lambda line: line["number"]), theirs, strict=True):
+            for own, other in zip(sorted(records, key=lambda own: own.number), theirs, strict=True):
                 num_items += 1
                 if not other.logprobs:
-                    num_same += own["given"] == other.given
+                    num_same += own.given == other.given
                     continue
-                texts = [text.lstrip() for text in items[own["number"]].options]
+                texts = [text.lstrip() for text in items[own.number].options]
                 per_token = [p / model.num_tokens(text) for p, text in zip(other.logprobs, texts, strict=True)]
-                gaps = [abs(a - b) for a, b in zip(per_token, own["option_scores"], strict=True)]
+                gaps = [abs(a - b) for a, b in zip(per_token, own.option_scores, strict=True)]
                 largest = max(largest, *gaps)
-                picked = items[own["number"]].options[per_token.index(max(per_token))]
-                num_same += picked == own["given"]
+                picked = items[own.number].options[per_token.index(max(per_token))]
+                num_same += picked == own.given
     return Agreement(num_items=num_items, num_same=num_same, largest_gap=largest)
 
 

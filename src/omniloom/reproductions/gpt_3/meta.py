@@ -6,13 +6,12 @@ not items. Finished items and trained models stay in the folder: a run that is r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from omniloom.data.problems.in_context import FAMILIES
-from omniloom.evaluation.few_shot import OmniLanguageModel, Shots, evaluate_few_shot, few_shot_tasks
+from omniloom.evaluation.few_shot import OmniLanguageModel, Shots, evaluate_few_shot, few_shot_tasks, load_records
 from omniloom.evaluation.intervals import Interval, bootstrap
 from omniloom.generation import Omni
 from omniloom.recipes.meta import large, small, train_meta
@@ -75,11 +74,10 @@ def measure(checkpoint: Path, size: str, *, limit: int | None, results: Path) ->
     evaluate_few_shot(model, [f"{name}-shuffled" for name in asked], shots=("few",), limit=limit, results=results)
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     items = {name: few_shot_tasks.get(name).items("test") for name in few_shot_tasks if name.startswith("meta-")}
-    for line in results.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        mapping = items[record["task"]][record["number"]].mapping
-        family = found.setdefault(record["task"].removeprefix("meta-"), {}).setdefault(record["shots"], {})
-        family.setdefault(mapping, []).append(record["score"])
+    for record in load_records(results):
+        mapping = items[record.task][record.number].mapping
+        family = found.setdefault(record.task.removeprefix("meta-"), {}).setdefault(record.shots, {})
+        family.setdefault(mapping, []).append(record.score)
     means = {
         name: {
             shots: {mapping: sum(own) / len(own) for mapping, own in mappings.items()}

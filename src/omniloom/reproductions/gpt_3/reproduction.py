@@ -47,7 +47,7 @@ def reproduce(*, effort: Effort, out: Path | None, checkpoint: str) -> Result:
         if effort != "quick" or has_models:
             limit = None if effort == "full" else 150
             scores = [
-                measure(path, size, limit=limit, results=folder / size / f"items-{effort}.jsonl")
+                measure(path, size, limit=limit, results=folder / size / f"answers-{effort}.jsonl")
                 for size, path in trained(folder).items()
             ]
         rows += _learned(scores)

@@ -109,6 +109,7 @@ def _scored(job: Job, report: FewShotReport) -> SuiteReport:
     return job.report(
         [_row(row) for row in report.rows],
         subject=report.model,
+        items=report,
         settings=report.settings,
         details=report.to_json(),
         view=report.table(),
