@@ -95,6 +95,7 @@ def test_a_server_is_asked_in_the_way_that_it_can_be(
     assert set(asked) == temperatures and len(asked) == 2 * NUM * 4
     assert sorted(seeds) == sorted([*range(NUM * 4)] * 2) if extensions is not None else set(seeds) == {None}
     (report,) = load_reports(tmp_path / "report.json")
+    assert report.settings == {"candidates": 4, "temperature": None if drawn_at is None else float(drawn_at)}
     assert [(row.name, row.n, row.score, row.ceiling) for row in report.rows] == [
         ("scenes right, one reply", NUM, 0.5, 1.0),
         ("emoji right, one reply", NUM, 0.5, 1.0),

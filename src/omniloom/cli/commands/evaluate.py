@@ -46,6 +46,8 @@ EXAMPLES = (
     "omniloom evaluate few-shot --tasks gsm8k --beam 4      # written answers by beam search, as GPT-3 did",
     "omniloom evaluate few-shot --task-file capitals.py --hf gpt2 --shots 0 1 5",
     "omniloom evaluate few-shot --endpoint http://127.0.0.1:8000/v1 --model tiny --tasks '2D?' --results items.jsonl",
+    "omniloom evaluate pairs --endpoint http://127.0.0.1:8000/v1 --model tiny --problems translate_enfr_python_docs",
+    "omniloom evaluate pictures --endpoint http://127.0.0.1:8000/v1 --model tiny --reranker runs/reranker/model",
     "omniloom evaluate few-shot --tasks gsm8k,piqa --seen corpus/     # which items stand in training texts",
     "omniloom evaluate lm-eval --tasks my_task.yaml --checkpoint runs/mine/checkpoint",
     "omniloom evaluate pairs --checkpoint runs/enfr/checkpoint --limit 200 --beam 4",

@@ -29,13 +29,19 @@ class DrawingRequest(NamedTuple):
 
 
 class Painter(Protocol):
-    """`name` tells the model from every other; `note` says what of its drawings cannot be had, or is otherwise."""
+    """`name` tells the model from every other; `note` says what of its drawings cannot be had, or is otherwise.
+
+    `temperature` is what it draws at, None where it cannot be told.
+    """
 
     @property
     def name(self) -> str: ...
 
     @property
     def note(self) -> str: ...
+
+    @property
+    def temperature(self) -> float | None: ...
 
     def draw(self, requests: Sequence[DrawingRequest]) -> Iterator[tuple[int, Image | None]]:
         """For each request its place and its picture; none where the reply holds none."""
@@ -50,6 +56,7 @@ class LoadedPainter:
     def __init__(self, omni: Omni, *, name: str, temperature: float) -> None:
         self._omni, self._sampling = omni, Sampling(image=TokenChoice(temperature=temperature))
         self.name = f"{name} {identity(omni)}"
+        self.temperature: float | None = temperature
 
     def draw(self, requests: Sequence[DrawingRequest]) -> Iterator[tuple[int, Image | None]]:
         for start in range(0, len(requests), BATCH):
@@ -75,14 +82,14 @@ class ServedPainter:
             ConnectionError: If it does not answer.
         """
         self._served, self.name = served, served.identity
-        self._temperature: float | None = 1.0 if temperature is None else temperature
+        self.temperature: float | None = 1.0 if temperature is None else temperature
         told = {"picture": "", "reply": "words too are drawn at the temperature", "own": "drawn as the server likes"}
         if served.drawing == "own":
             if temperature is not None:
                 raise ValueError(
                     f"{served.identity} draws at an image endpoint, which takes no temperature; leave --drawn-at out"
                 )
-            self._temperature = None
+            self.temperature = None
         self.note = "; ".join(filter(None, [NOT_ASKED, told[served.drawing]]))
 
     def draw(self, requests: Sequence[DrawingRequest]) -> Iterator[tuple[int, Image | None]]:
@@ -90,6 +97,6 @@ class ServedPainter:
             [[Text(own.words)] for own in requests],
             [("image",)] * len(requests),
             seed=[own.seed for own in requests],
-            image_temperature=self._temperature,
+            image_temperature=self.temperature,
         ):
             yield place, reply.image

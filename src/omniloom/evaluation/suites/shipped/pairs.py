@@ -168,7 +168,7 @@ def _baselines(problem: PairProblem, places: Sequence[int], items: Items) -> dic
         return found
     key = f"{problem.full_name}, word for word, {len(places)} drawn"
     if key not in items:
-        with Progress("word for word", total=1, unit="dictionary") as progress:
+        with Progress("word for word", total=1, unit="word list") as progress:
             dictionary = best_dictionary(problem.pairs("train"), problem.pairs("dev"))
             translated = [dictionary.translate(pair.source) for pair in pairs]
             items.add(key, {"score": metric(translated, references).value / 100})

@@ -68,7 +68,7 @@ def _of_replies(job: Job) -> SuiteReport:
         raise ValueError(f"at --drawn-at 0 all {number} candidates are the same; give more than 0, or --candidates 1")
     painter = _painter(job)
     reranker = None if options.reranker is None else Reranker.load(options.reranker)
-    settings = {"candidates": number, "temperature": 1.0 if options.drawn_at is None else options.drawn_at}
+    settings = {"candidates": number, "temperature": painter.temperature}
     items = job.items(painter.name, **settings, reranker=None if reranker is None else reranker.fingerprint)
     rows = []
     for name in DRAWN:
