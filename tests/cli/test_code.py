@@ -76,3 +76,19 @@ def test_controls_are_reported(problems: Path, monkeypatch: pytest.MonkeyPatch, 
 def test_what_does_not_fit_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "code", "--limit", "1", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_where_nothing_contains_programs_it_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a kernel without user namespaces: the server starts, says so and ends."""
+    monkeypatch.setattr(Sandbox, "_begin", lambda self, *, uncontained: {"refused": "no namespaces"})
+    (tmp_path / "mine.jsonl").write_text(json.dumps(ROW) + "\n")
+    results = tmp_path / "items.jsonl"
+    chosen = ["--problems", str(tmp_path / "mine.jsonl"), "--samples", "1", "--results", str(results)]
+    assert main(["evaluate", "code", *chosen]) == 2
+    error = capsys.readouterr().err
+    assert "does not contain untrusted programs: no namespaces" in error and "--allow-uncontained" in error
+    assert error.count("\n") == 1 and not results.exists()
+    assert main(["evaluate", "code-controls", "--controls", "attacks"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -24,7 +24,7 @@ def scores(size: str, *, few: float) -> Scores:
 
 
 def test_forms_and_counts_hold() -> None:
-    assert _forms().holds is True and _counts("quick").holds is True
+    assert _forms().holds is True and _counts().holds is True
 
 
 def test_an_items_prompt_is_computed_once_for_its_options() -> None:

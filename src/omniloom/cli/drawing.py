@@ -6,6 +6,7 @@ It is no command of its own: to ask for a picture is to ask, and what else `ask`
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,8 @@ def run(options: argparse.Namespace, sampling: Sampling) -> int:
 
     if options.text is None or options.media:
         raise ValueError("a picture is chosen by words alone; give the caption, and no --image, --audio or --video")
+    if options.max_tokens is not None:
+        raise ValueError(f"a picture has as many tokens as it has codes; leave --max-tokens {options.max_tokens} out")
     model = find_picture_model(options.checkpoint)
     if model is not None:
         found = _drawn(options, model, sampling)
@@ -80,6 +83,8 @@ def run(options: argparse.Namespace, sampling: Sampling) -> int:
     best = found[0]
     chosen = f"picture {best.number + 1} of {len(found)}"
     print(chosen if len(found) == 1 else f"{chosen}, {best.score:.3f} (they lie between {_range(found)})")
+    if not options.save and options.grid is None:
+        print("(a picture, not saved (give --save FILE))", file=sys.stderr)
     return 0
 
 

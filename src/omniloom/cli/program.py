@@ -19,6 +19,7 @@ from importlib import import_module
 from omniloom import __version__
 from omniloom.cli.parsing import Parser
 from omniloom.core.nearest import unknown_name
+from omniloom.sandbox.box import SandboxError, SandboxUnavailable
 
 COMMANDS = {
     "talk": "serve a model and open a page to talk to it",
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name not in EXTRAS:
             raise
         return _fail(ValueError(f"{error.name} is not installed; run pip install 'omniloom[{EXTRAS[error.name]}]'"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SandboxUnavailable, SandboxError) as error:
         return _fail(error)
 
 

@@ -154,8 +154,8 @@ class Sandbox:
             raise SandboxUnavailable(
                 f"this machine does not contain untrusted programs: {told['refused']}. It needs user namespaces; "
                 "set sysctls kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0, "
-                "or, in a container, another seccomp profile. allow_uncontained=True runs programs with limits alone, "
-                "the host's files in reach"
+                "or, in a container, another seccomp profile. allow_uncontained=True (--allow-uncontained) runs "
+                "programs with limits alone, the host's files in reach"
             )
         self.layers = tuple(Layer(name=name, is_on=is_on, why=why) for name, is_on, why in told["layers"])
 

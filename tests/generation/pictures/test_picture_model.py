@@ -65,6 +65,13 @@ def test_a_candidate_is_the_same_alone_and_beside_others(model: PictureModel) ->
         assert torch.equal(model.draw_codes([caption], num_pictures=2, seed=3)[0], together[number, :2])
 
 
+def test_many_candidates_are_drawn_in_parts_and_the_same(model: PictureModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    captions = ["a cat", "a dog"]
+    whole = model.draw_codes(captions, num_pictures=5, seed=3)
+    monkeypatch.setattr("omniloom.generation.pictures.model.BATCH_ROWS", 2)
+    assert torch.equal(model.draw_codes(captions, num_pictures=5, seed=3), whole)
+
+
 def test_candidates_and_seeds_differ_and_the_same_seed_does_not(model: PictureModel) -> None:
     first, again, other = (model.draw_codes(["a cat"], num_pictures=4, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again)

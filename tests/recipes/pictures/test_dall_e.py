@@ -186,7 +186,9 @@ def test_ask_draws_chooses_and_shows(folder: Path, tmp_path: Path, capsys: pytes
     assert Image.open(png).pixels.shape == (3, 32, 32)
     assert Image.open(grid).pixels.shape[1] > 32
     assert main(asked) == 0
-    assert capsys.readouterr().out == "picture 1 of 1\n"
+    assert capsys.readouterr() == ("picture 1 of 1\n", "")
+    assert main(asked[:-2]) == 0
+    assert "not saved (give --save FILE)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -196,6 +198,8 @@ def test_ask_draws_chooses_and_shows(folder: Path, tmp_path: Path, capsys: pytes
         (["--best-of", "3", "--grid", "cats.gif"], "end the name with .png"),
         (["--best-of", "3", "--want", "audio"], "a picture is chosen it is all there is"),
         (["--best-of", "3", "--image", "cat.png"], "by words alone"),
+        (["--best-of", "3", "--temperature", "0"], "all 3 pictures are the same; give a temperature above 0"),
+        (["--best-of", "3", "--max-tokens", "5"], "leave --max-tokens 5 out"),
     ],
 )
 def test_ask_refuses(folder: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

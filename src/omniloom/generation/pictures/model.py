@@ -75,7 +75,7 @@ class PictureModel:
         """Candidates for a caption, in the order of their numbers.
 
         Raises:
-            ValueError: If there is to be no picture, or the caption is empty or too long.
+            ValueError: If there is to be no picture, all would be the same, or the caption is empty or too long.
         """
         [codes] = self.draw_codes([caption], num_pictures=num_pictures, choice=choice, seed=seed)
         return [self.image.decode([int(code) for code in row]) for row in codes]
@@ -89,35 +89,45 @@ class PictureModel:
         choice: TokenChoice = TokenChoice(temperature=1.0),
         seed: int = 0,
     ) -> Int[Tensor, "C N F"]:
-        """Codes of candidates for each caption; several captions are decoded together."""
+        """Codes of candidates for each caption; several captions are decoded together, many candidates in parts.
+
+        Raises:
+            ValueError: If there is to be no picture, all would be the same, or a caption is empty or too long.
+        """
         if num_pictures < 1:
             raise ValueError(f"the number of pictures must be at least 1, got {num_pictures}")
+        if num_pictures > 1 and choice.temperature == 0:
+            raise ValueError(f"at temperature 0 all {num_pictures} pictures are the same; give a temperature above 0")
         tokens = [self.tokens(caption) for caption in captions]
         per_batch = max(1, BATCH_ROWS // num_pictures)
         parts = []
         for start in range(0, len(tokens), per_batch):
-            stop = start + per_batch
-            parts.append(self._drawn(tokens[start:stop], captions[start:stop], num_pictures, choice, seed))
+            own = slice(start, start + per_batch)
+            drawn = [
+                self._drawn(
+                    tokens[own], captions[own], range(first, min(first + BATCH_ROWS, num_pictures)), choice, seed
+                )
+                for first in range(0, num_pictures, BATCH_ROWS)
+            ]
+            parts.append(torch.cat(drawn, dim=1))
         return torch.cat(parts)
 
     def _drawn(
-        self, tokens: list[list[int]], captions: Sequence[str], num_pictures: int, choice: TokenChoice, seed: int
+        self, tokens: list[list[int]], captions: Sequence[str], numbers: range, choice: TokenChoice, seed: int
     ) -> Int[Tensor, "C N F"]:
         c = self.stream.config
         cache = SharedPrefixCache(self.stream, num_prompts=len(tokens))
         states = self.stream.run(self.stream.embed(torch.tensor(tokens), None), cache=cache)[:, -1]
-        cache.share(num_pictures)
-        states = states.repeat_interleave(num_pictures, dim=0)
-        seeds = torch.tensor(
-            [seed_of("picture", seed, caption, number) for caption in captions for number in range(num_pictures)]
-        )
+        cache.share(len(numbers))
+        states = states.repeat_interleave(len(numbers), dim=0)
+        seeds = torch.tensor([seed_of("picture", seed, caption, number) for caption in captions for number in numbers])
         codes = torch.empty(len(states), c.num_codes, dtype=torch.long)
         for place in range(c.num_codes):
             codes[:, place] = _picked(self.stream.image_head(states).float(), choice, seeds, place)
             if place + 1 < c.num_codes:
                 x = self.stream.embed(None, codes[:, place : place + 1], first_code=place)
                 states = self.stream.run(x, first=c.text_length + 1 + place, cache=cache)[:, 0]
-        return codes.unflatten(0, (len(tokens), num_pictures))
+        return codes.unflatten(0, (len(tokens), len(numbers)))
 
     def save(self, folder: str | Path) -> None:
         """Write the folder, with both codecs in it."""

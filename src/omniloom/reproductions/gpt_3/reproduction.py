@@ -37,7 +37,7 @@ def reproduce(*, effort: Effort, out: Path | None, checkpoint: str) -> Result:
         names = [*(task.name for task in ARITHMETIC), *MADE]
         rows = [
             _forms(),
-            _counts(effort),
+            _counts(),
             *_controls(names, limit=60 if effort == "quick" else 200),
             _agreement(),
             _shared(),
@@ -75,7 +75,7 @@ def _forms() -> Row:
     )
 
 
-def _counts(effort: Effort) -> Row:
+def _counts() -> Row:
     counts = {task.name: len(task.items("test")) for task in ARITHMETIC}
     return Row(
         name="items of the arithmetic tasks",
