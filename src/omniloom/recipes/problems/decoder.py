@@ -36,7 +36,7 @@ def train_decoder(config: DecoderRun, *, out: Path, is_resuming: bool = False) -
         run_user_file(config.user_file)
     problem = pair_problem(config.problem)
     examples = [
-        TextExample(prompt=problem.asks.format(source), reply=target)
+        TextExample(prompt=problem.question(source), reply=target)
         for source, target in problem.pairs("train")
         if len(source) + len(target) <= config.max_letters
     ]

@@ -25,6 +25,7 @@ from omniloom.data.problems.pairs import (
     pair_problem,
     unshared,
 )
+from omniloom.stream.parts import Text
 
 PAIRS = {
     "train": [TextPair(f"go {n}", f"allez {n}") for n in range(30)],
@@ -63,6 +64,18 @@ def test_suffixes_turn_pairs_round_and_copy(toy: type[PairProblem]) -> None:
     assert names_pairs("toy_pairs_rev") and not names_pairs("sums") and not names_pairs("sums_rev")
 
 
+def test_each_variant_is_asked_for_in_words_of_its_own(toy: type[PairProblem]) -> None:
+    """One question with two answers could not be learned."""
+    names = ("toy_pairs", "toy_pairs_rev", "toy_pairs_copy", "toy_pairs_rev_copy")
+    asked = [pair_problem(name).question("wait") for name in names]
+    assert len(set(asked)) == 3 and asked[2] == asked[3] and all(own.endswith("wait") for own in asked)
+    back = pair_problem("toy_pairs_rev")
+    example = back.example("new", 0)
+    (text,) = example.prompt[-1].parts
+    assert text == Text(back.question(example.facts[0].removeprefix("source:")))
+    assert pair_problem("translate_enfr_wmt14_rev").question("oui") == "Translate into English: oui"
+
+
 def test_a_problem_and_its_reverse_have_one_vocabulary(toy: type[PairProblem]) -> None:
     forth, back = (pair_problem(name).encoders().to_json() for name in ("toy_pairs", "toy_pairs_rev"))
     assert forth == back
@@ -80,7 +93,7 @@ def test_pairs_are_conversations_for_the_omni_model(toy: type[PairProblem]) -> N
     mixture = Mixture(WorldMix.only(pairs=PairsProblem.Config(problem="toy_pairs_rev")))
     example = mixture.example("train", 3)
     (question,), (answer,) = (message.parts for message in example.messages)
-    assert question.text == f"In French: {answer.text.replace('go', 'allez')}"
+    assert question.text == f"Turn back: {answer.text.replace('go', 'allez')}"
     assert {mixture.example("new", index).answer for index in range(2)} == {"come here", "wait"}
     seen = [mixture.example("train", index).answer for index in range(60)]
     assert sorted(seen[:30]) == sorted(seen[30:]) and seen[:30] != seen[30:]

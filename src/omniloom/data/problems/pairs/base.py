@@ -46,8 +46,9 @@ class PairProblem(ABC):
 
     `metric` names how answers are scored (`pairs.metrics`). `num_subwords` is how many ids a vocabulary learned from
     the training split has; None makes each word an id. `markup` is what texts given to a trained model hold and its own
-    pairs do not. `asks` is what an omni model is asked, `{}` being the source. `held_out` is under which of its splits
-    an omni model meets the test: *composed* where it combines parts that were each seen.
+    pairs do not. `asks` is what an omni model is asked, `{}` being the source, and `asks_back` the other way round.
+    `held_out` is under which of its splits an omni model meets the test: *composed* where it combines parts that were
+    each seen.
     """
 
     name: str
@@ -58,6 +59,8 @@ class PairProblem(ABC):
     num_subwords: ClassVar[int | None] = 8192
     markup: ClassVar[Markup | None] = None
     asks: ClassVar[str] = "{}"
+    asks_back: ClassVar[str] = "Turn back: {}"
+    asks_copy: ClassVar[str] = "Repeat: {}"
     held_out: ClassVar[Split] = "new"
     sizes: ClassVar[str] = ""
 
@@ -88,6 +91,12 @@ class PairProblem(ABC):
     def full_name(self) -> str:
         """The name with the suffixes of its variant."""
         return f"{self.name}{self.config.variant}"
+
+    def question(self, source: str) -> str:
+        """What an omni model is asked for a source; each variant asks in words of its own, for its answers differ."""
+        if "_copy" in self.config.variant:
+            return self.asks_copy.format(source)
+        return (self.asks_back if "_rev" in self.config.variant else self.asks).format(source)
 
     def pairs(self, split: PairSplit) -> list[TextPair]:
         """The pairs of a split, turned round or copied as the variant says.
@@ -133,7 +142,7 @@ class PairProblem(ABC):
         epoch, number = divmod(index, len(pairs))
         pair = pairs[int(generator(self.full_name, split, epoch).permutation(len(pairs))[number])]
         messages = (
-            Message("user", (Text(self.asks.format(pair.source)),)),
+            Message("user", (Text(self.question(pair.source)),)),
             Message("assistant", (Text(pair.target),)),
         )
         facts = (f"source:{pair.source}",)

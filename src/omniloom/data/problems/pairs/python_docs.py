@@ -71,6 +71,7 @@ class TranslateEnfrPythonDocs(PairProblem):
     num_subwords = 4096
     markup = MARKUP
     asks = "Translate into French: {}"
+    asks_back = "Translate into English: {}"
 
     def generate(self, split: PairSplit) -> Iterable[TextPair]:
         return _read_files()[0][split]

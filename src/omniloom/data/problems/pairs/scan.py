@@ -38,6 +38,7 @@ class _Scan(PairProblem):
     metric = "exact_match"
     num_subwords = None
     asks = "Actions for: {}"
+    asks_back = "Command for: {}"
     files: ClassVar[dict[str, tuple[str, str]]]
 
     def generate(self, split: PairSplit) -> Iterable[TextPair]:

@@ -86,6 +86,7 @@ class TranslateEndeWmt14(_Wmt):
     summary = "English to German: WMT 2014, tested on newstest2014; downloads 1.7 GB"
     sizes = "4.5 million train, 3,000 dev, 3,003 test"
     asks = "Translate into German: {}"
+    asks_back = "Translate into English: {}"
     other = "de"
 
 
@@ -97,6 +98,7 @@ class TranslateEnfrWmt14(_Wmt):
     summary = "English to French: WMT 2014 without UN and 10^9 corpora, tested on newstest2014; downloads 1.7 GB"
     sizes = "5.4 million train, 3,000 dev, 3,003 test"
     asks = "Translate into French: {}"
+    asks_back = "Translate into English: {}"
     other = "fr"
 
 

@@ -1,7 +1,7 @@
 """`pairs`: the held-out texts of problems of pairs, by a model trained on pairs, or by an omni model that is asked.
 
-An omni model is asked in the same words whether it is loaded or served (`PairProblem.asks`), greedily and for as many
-tokens at most, so that a served one scores as its checkpoint does.
+An omni model is asked in the same words whether it is loaded or served (`PairProblem.question`), greedily and for as
+many tokens at most, so that a served one scores as its checkpoint does.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _answerer(job: Job) -> Answerer:
         omni = Omni.load(job.checkpoint)
 
         def ask(problem: PairProblem, texts: Sequence[str]) -> list[str]:
-            greedy, prompts = Sampling(temperature=0.0), [problem.asks.format(text) for text in texts]
+            greedy, prompts = Sampling(temperature=0.0), [problem.question(text) for text in texts]
             return [reply.text for reply in omni.reply_batch(prompts, sampling=greedy, max_tokens=ANSWER_TOKENS)]
 
         return Answerer(name, OMNI_PROBLEM, _in_batches(ask))
@@ -116,7 +116,7 @@ def _served(endpoint: Endpoint) -> Answerer:
     served = ServedOmni(Client(endpoint.url, endpoint.model, api_key=endpoint.api_key))
 
     def ask(problem: PairProblem, texts: Sequence[str]) -> Iterator[tuple[int, str]]:
-        prompts = [[Text(problem.asks.format(text))] for text in texts]
+        prompts = [[Text(problem.question(text))] for text in texts]
         for place, reply in served.replies(prompts, [("text",)] * len(texts), seed=0, max_tokens=ANSWER_TOKENS):
             yield place, reply.text
 
