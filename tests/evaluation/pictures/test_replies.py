@@ -15,6 +15,8 @@ from tests.support.small_pictures import small_reranker
 
 from omniloom.cli import main
 from omniloom.core.randomness import seeded
+from omniloom.evaluation.endpoints import Client
+from omniloom.evaluation.endpoints.talker import ServedOmni
 from omniloom.evaluation.pictures.painters import DrawingRequest, LoadedPainter
 from omniloom.evaluation.pictures.replies import chosen, drawing_examples
 from omniloom.evaluation.suites import load_reports
@@ -156,6 +158,9 @@ def test_what_cannot_be_asked_is_told(capsys: pytest.CaptureFixture[str]) -> Non
         assert "image endpoint, which takes no temperature; leave --drawn-at out" in capsys.readouterr().err
         assert main(command(endpoint, "--drawn-at", "0")) == 2
         assert "all 4 candidates are the same; give more than 0, or --candidates 1" in capsys.readouterr().err
+        served = ServedOmni(Client(endpoint.url, "m"))
+        with pytest.raises(ValueError, match="takes no temperature; give none"):
+            next(served.replies([[Text("draw a cat")]], [("image",)], seed=0, image_temperature=1.0))
         assert not endpoint.bodies
     assert main(["evaluate", "pictures", "--checkpoint", "tiny", "--drawn-at", "1"]) == 2
     assert "--drawn-at is of an omni model's own drawings; give --reranker or --endpoint" in capsys.readouterr().err

@@ -97,7 +97,7 @@ class ServedOmni:
         `image_temperature` is of pictures; see `drawing` for what else it is of.
 
         Raises:
-            ValueError: If the server refuses the key, the model or a request.
+            ValueError: If the server refuses the key, the model or a request, or takes no temperature for pictures.
             ConnectionError: If it fails or answers no more.
         """
         facts = self._client.facts() if prompts else {}
@@ -105,10 +105,8 @@ class ServedOmni:
         settings: dict[str, Any] = {"temperature": 0.0}
         if max_tokens is not None:
             settings["max_completion_tokens"] = max_tokens
-        if image_temperature is not None and self.drawing == "picture":
-            settings["extra_body"] = {"image_temperature": image_temperature}
-        elif image_temperature is not None:
-            settings["temperature"] = image_temperature
+        if image_temperature is not None:
+            settings |= self._hot(image_temperature)
         asked = [
             (prompt, wanted(want), settings | {"seed": own})
             for prompt, want, own in zip(prompts, wants, seeds, strict=True)
@@ -127,6 +125,14 @@ class ServedOmni:
         if not _draws_in_chat(facts):
             return "own"
         return "picture" if "image_temperature" in facts.get("extensions", ()) else "reply"
+
+    def _hot(self, image_temperature: float) -> dict[str, Any]:
+        """The field of a request by which pictures are drawn at a temperature."""
+        if self.drawing == "own":
+            raise ValueError(f"{self.identity} draws at an image endpoint, which takes no temperature; give none")
+        if self.drawing == "reply":
+            return {"temperature": image_temperature}
+        return {"extra_body": {"image_temperature": image_temperature}}
 
     def _asked(
         self, prompt: Prompt, want: frozenset[Want], settings: dict[str, Any], *, facts: Mapping[str, Any]
