@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from omniloom import Omni
 from omniloom.cli import main
 from omniloom.evaluation.suites import Suite, add_suite, load_reports, load_suite_file, suite, suites
 from omniloom.evaluation.suites.catalogue import SHIPPED
@@ -124,3 +125,21 @@ def test_what_is_wrong_with_a_suite_is_told(tmp_path: Path) -> None:
         load_suite_file(tmp_path / "empty.py")
     with pytest.raises(ValueError, match=r"nowhere.py is no Python file; give one that calls add_suite"):
         load_suite_file(tmp_path / "nowhere.py")
+
+
+def test_a_stopped_run_says_what_it_kept(
+    own_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(self: Omni, *args: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "sums.jsonl"
+    arguments = ["evaluate", "sums", "--suite-file", str(own_file), "--results", str(path)]
+    assert main([*arguments, "--limit", "2"]) == 0
+    monkeypatch.setattr(Omni, "reply_batch", stopped)
+    capsys.readouterr()
+    assert main([*arguments, "--limit", "4"]) == 130
+    assert f"what is finished is in {path}, and the same command goes on there" in capsys.readouterr().err
+    assert len(path.read_text().splitlines()) == 3
+    assert main(arguments[:-2]) == 130
+    assert "sums stopped; nothing of it was kept" in capsys.readouterr().err

@@ -101,7 +101,10 @@ def run(options: argparse.Namespace) -> int:
     jobs = [(suite, _job(suite, subject, options, is_alone=len(chosen) == 1)) for suite in chosen]
     reports: list[SuiteReport] = []
     for suite, job in jobs:
-        reports.append(suite.run(job))
+        try:
+            reports.append(suite.run(job))
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(str(stop) or _how_to_go_on(job)) from None
         if options.json is not None:
             # After each, so that what is finished is there if a later one is stopped.
             save_reports(options.json, reports)
@@ -111,6 +114,13 @@ def run(options: argparse.Namespace) -> int:
             if job.results is not None:
                 job.results.unlink(missing_ok=True)
     return 0
+
+
+def _how_to_go_on(job: Job) -> str:
+    """What a run that was stopped has kept."""
+    if job.results is None or not job.results.exists():
+        return f"{job.suite} stopped; nothing of it was kept"
+    return f"{job.suite} stopped; what is finished is in {job.results}, and the same command goes on there"
 
 
 def catalogue() -> object:
