@@ -66,7 +66,15 @@ def best_by_reranker(found: Found, *, seed: int = 0) -> Comparison:
 
 
 def best_by_judge(found: Found, *, seed: int = 0) -> Comparison:
-    """The same candidates by the classifier, which had no part in the choice: right or wrong."""
+    """The same candidates by the classifier, which had no part in the choice: its probability of what was asked for.
+
+    Right or wrong (`best_right`) is coarser: where nearly all is drawn right it hardly tells candidates apart.
+    """
+    return Comparison.of(found, "best_probability", "mean_probability", seed=seed)
+
+
+def best_right(found: Found, *, seed: int = 0) -> Comparison:
+    """The same by right or wrong."""
     return Comparison.of(found, "best_right", "mean_right", seed=seed)
 
 
@@ -86,7 +94,8 @@ def rows_of(found: Found, *, num_candidates: int, chance: float, num_codes: int,
         scored("composites right by the judge, one candidate", "mean_right", **judged),
         scored(f"composites right by the judge, best of {num_candidates}", "best_right", **judged),
         scored(f"composites right by the judge, any of {num_candidates}", "any_right", **judged),
-        best_by_judge(found, seed=seed).row(f"best of {num_candidates} less one, by the judge", unit="share"),
+        best_right(found, seed=seed).row(f"best of {num_candidates} less one, right by the judge", unit="share"),
+        best_by_judge(found, seed=seed).row(f"best of {num_candidates} less one, judge's probability", unit="share"),
         best_by_reranker(found, seed=seed).row(f"best of {num_candidates} less one, by the reranker", unit="cosine"),
     ]
     for name in ("dvae", "fsq"):

@@ -16,7 +16,7 @@ from typing import Any
 
 from omniloom.data.emoji.coloured import OBJECTS
 from omniloom.evaluation.pictures import Comparison, PictureRun, held_out, measured
-from omniloom.evaluation.pictures.rows import best_by_judge, best_by_reranker, caption_gain, shown_p
+from omniloom.evaluation.pictures.rows import best_by_judge, best_by_reranker, best_right, caption_gain, shown_p
 from omniloom.evaluation.suites.items import Items
 from omniloom.evaluation.suites.report import SuiteRow
 from omniloom.recipes.pictures import DallERecipe, train_dall_e
@@ -63,6 +63,7 @@ def quick_recipe() -> DallERecipe:
 
 def claim_rows(found: Sequence[Mapping[str, Any]], run: PictureRun, *, is_quick: bool) -> list[Row]:
     """The rows of what was found of the held-out pairs."""
+    right = best_right(found)
     chosen = SuiteRow.of_scores("best", [float(item["best_right"]) for item in found])
     ceiling = sum(float(item["ceiling"]) for item in found) / len(found)
     composites = (
@@ -75,7 +76,9 @@ def claim_rows(found: Sequence[Mapping[str, Any]], run: PictureRun, *, is_quick:
         _paired(
             "best over one, by classifier",
             best_by_judge(found),
-            f"of unseen pairs right, of {NUM_CANDIDATES}; it neither drew nor chose",
+            f"probability of what was asked for, of {NUM_CANDIDATES}; it neither drew nor chose",
+            more=f"; right or wrong {right.difference.mean:+.3f} ({right.difference.low:.3f} to "
+            f"{right.difference.high:.3f}), p {shown_p(right.p)}",
             is_tested=not is_quick,
         ),
         Row(
@@ -89,10 +92,10 @@ def claim_rows(found: Sequence[Mapping[str, Any]], run: PictureRun, *, is_quick:
     ]
 
 
-def _paired(name: str, comparison: Comparison, unit: str, *, is_tested: bool = True) -> Row:
+def _paired(name: str, comparison: Comparison, unit: str, *, more: str = "", is_tested: bool = True) -> Row:
     own = comparison.difference
     shown = f"+{own.mean:.3f}" if own.mean >= 0 else f"{own.mean:.3f}"
-    here = f"{shown} {unit} ({own.low:.3f} to {own.high:.3f}), p {shown_p(comparison.p)}, n {comparison.n}"
+    here = f"{shown} {unit} ({own.low:.3f} to {own.high:.3f}), p {shown_p(comparison.p)}, n {comparison.n}{more}"
     return Row(
         name=name,
         paper="better",
