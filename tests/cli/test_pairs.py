@@ -16,7 +16,7 @@ from tests.support.dying_endpoint import running_endpoint
 from omniloom.cli import main
 from omniloom.data.problems.pairs.user_file import run_user_file
 from omniloom.evaluation.suites import load_reports
-from omniloom.generation.pairs import load_pairs
+from omniloom.generation.pairs import answers_of, load_pairs
 from omniloom.models.seq2seq import sequence_models
 from omniloom.recipes.problems import run as run_module
 from omniloom.training.loop import Trainer
@@ -131,6 +131,27 @@ def test_files_and_a_pipe_are_decoded_alike(
     ]
     assert decode(trained, "--file", str(words), "--beam", "1") == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_answers_are_written_as_they_come(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, answers = tmp_path / "words.txt", tmp_path / "answers.txt"
+    words.write_text("spam\neggs\nham\n")
+    assert decode(trained, "--file", str(words), "--out", str(answers)) == 0
+    whole = answers.read_text()
+
+    def until_stopped(*arguments: Any, **options: Any) -> list[str]:
+        if arguments[2] == ["ham"]:
+            raise KeyboardInterrupt
+        return answers_of(*arguments, **options)
+
+    monkeypatch.setattr("omniloom.generation.pairs.answers_of", until_stopped)
+    monkeypatch.setattr("omniloom.cli.commands.decode.LINES_TOGETHER", 1)
+    capsys.readouterr()
+    assert decode(trained, "--file", str(words), "--out", str(answers)) == 130
+    assert f"stopped: the first 2 of 3 lines are answered in {answers}" in capsys.readouterr().err
+    assert answers.read_text() == "".join(whole.splitlines(keepends=True)[:2])
 
 
 def test_answers_stand_beside_their_lines(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ from omniloom.cli.parsing import Parser, positive_int
 if TYPE_CHECKING:
     from omniloom.generation.beam import BeamSearch
     from omniloom.generation.pairs import PairCheckpoint
+
+LINES_TOGETHER = 128
+"""Lines of a file that are decoded and written together."""
 
 SUMMARY = "Give a trained model of pairs texts, a line each, and get what they become: translations, actions."
 EXAMPLES = (
@@ -41,7 +46,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from omniloom.generation.beam import BeamSearch
-    from omniloom.generation.pairs import answers_of, load_pairs
+    from omniloom.generation.pairs import load_pairs
 
     if options.file is None and (options.out or options.references):
         raise ValueError("--out and --references need --file; the terminal shows its answers at once")
@@ -55,21 +60,41 @@ def run(options: argparse.Namespace) -> int:
     checkpoint = load_pairs(options.checkpoint, user_file=options.import_file)
     if texts is None:
         return _answer_lines(checkpoint, search)
-    # A line without words has none in the answer either, as at the terminal.
-    places = [place for place, line in enumerate(texts) if line.strip()]
-    answers = [""] * len(texts)
-    found = answers_of(checkpoint.model, checkpoint.encoders, [texts[place].strip() for place in places], search=search)
-    for place, answer in zip(places, found, strict=True):
-        answers[place] = answer
-    # An answer is one line whatever the model says.
-    text = "".join(" ".join(answer.split()) + "\n" for answer in answers)
-    if options.out is None:
-        print(text, end="")
-    else:
-        options.out.write_text(text, encoding="utf-8")
+    answers = _answer_file(checkpoint, search, texts, options.out)
     if references is not None:
         print(_score(checkpoint, answers, references), file=sys.stderr if options.out is None else sys.stdout)
     return 0
+
+
+def _answer_file(checkpoint: PairCheckpoint, search: BeamSearch, texts: Sequence[str], out: Path | None) -> list[str]:
+    """The answer to each line, shown or written as they come, so that what is finished outlives a Ctrl-C."""
+    from omniloom.core.progress import Progress
+    from omniloom.generation.pairs import answers_of, source_rows
+
+    texts = [text.strip() for text in texts]
+    source_rows(checkpoint.encoders, texts)  # so that what cannot be read is told before anything is written
+    answers: list[str] = []
+    with ExitStack() as stack:
+        file = sys.stdout if out is None else stack.enter_context(out.open("w", encoding="utf-8"))
+        progress = stack.enter_context(Progress("decoding", total=len(texts), unit="text"))
+        for start in range(0, len(texts), LINES_TOGETHER):
+            part = texts[start : start + LINES_TOGETHER]
+            asked = [text for text in part if text]
+            try:
+                found = answers_of(checkpoint.model, checkpoint.encoders, asked, search=search, is_shown=False)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"stopped: the first {len(answers)} of {len(texts)} lines are answered in {out or 'the output'}"
+                ) from None
+            # A line without words has none in the answer either, as at the terminal.
+            following = iter(found)
+            own = [next(following) if text else "" for text in part]
+            # An answer is one line whatever the model says.
+            file.writelines(" ".join(answer.split()) + "\n" for answer in own)
+            file.flush()
+            answers += own
+            progress.advance(len(part))
+    return answers
 
 
 def _answer_lines(checkpoint: PairCheckpoint, search: BeamSearch) -> int:

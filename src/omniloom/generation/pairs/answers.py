@@ -24,14 +24,8 @@ def answers_of(
     Raises:
         ValueError: If a text holds what the vocabulary has no id for; it is named by its place.
     """
-    markup, rows, pieces = encoders.markup, [], []
-    for number, text in enumerate(texts, start=1):
-        plain, own = (text, []) if markup is None else markup.taken_out(text)
-        pieces.append(own)
-        try:
-            rows.append(encoders.source.encode(plain))
-        except ValueError as error:
-            raise ValueError(f"text {number}: {error}") from error
+    markup = encoders.markup
+    rows, pieces = source_rows(encoders, texts)
     if is_shown:
         with Progress(title, total=len(rows), unit="text") as progress:
             found = translate(model, rows, search, on_batch=progress.advance)
@@ -41,3 +35,20 @@ def answers_of(
     if markup is None:
         return answers
     return [markup.put_back(answer, own) for answer, own in zip(answers, pieces, strict=True)]
+
+
+def source_rows(encoders: PairEncoders, texts: Sequence[str]) -> tuple[list[list[int]], list[list[str]]]:
+    """The ids of each text, and the markup that was taken out of it.
+
+    Raises:
+        ValueError: If a text holds what the vocabulary has no id for; it is named by its place.
+    """
+    markup, rows, pieces = encoders.markup, [], []
+    for number, text in enumerate(texts, start=1):
+        plain, own = (text, []) if markup is None else markup.taken_out(text)
+        pieces.append(own)
+        try:
+            rows.append(encoders.source.encode(plain))
+        except ValueError as error:
+            raise ValueError(f"text {number}: {error}") from error
+    return rows, pieces
