@@ -19,9 +19,10 @@ from omniloom.reproductions.result import NOT_TESTED
 
 HEAD = """# Systems
 
-Published systems that stand in the package, run small by `omniloom reproduce NAME`: what a paper says, the bar that was
-set before it was run, and what was found. A row that a run did not test says so, and confirms nothing. Those that were
-not yet run for this page are not on it; `omniloom reproduce --list` tells all.
+Published systems that stand in the package, run small by `omniloom reproduce NAME`: what a paper says, the bar, and
+what was found. Bars were set before the first run; where what is asked or measured was changed after one, the system's
+own page and the [lab notes](lab-notes.md) tell what it was before. A row that a run did not test says so, and confirms
+nothing. Those that were not yet run for this page are not on it; `omniloom reproduce --list` tells all.
 """
 VERDICTS: Mapping[bool | str, str] = {True: "holds", False: "**does not hold**", NOT_TESTED: NOT_TESTED}
 
