@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 from starlette.testclient import TestClient
 
 from omniloom.generation import ImageDelta, Omni, Sampling
+from omniloom.serving.http.images import MAX_FRAME_MS, as_gif
 from omniloom.stream.message import Message
 from omniloom.stream.parts import Image, Text
 
@@ -57,6 +58,20 @@ def test_a_gif_shows_the_drawing(api: TestClient, tiny: Omni, count: int) -> Non
     assert expected is not None
     # A GIF has 256 colours.
     assert np.abs(last - np.array(expected.to_pillow(), np.int16)).mean() < 4
+
+
+@pytest.mark.parametrize("frame_ms, expected", [(100, [200, 100, 300]), (MAX_FRAME_MS, [MAX_FRAME_MS] * 3)])
+def test_frames_that_look_alike_stand_as_long_as_all_of_them(frame_ms: int, expected: list[int]) -> None:
+    red, blue = PillowImage.new("RGB", (8, 8), "red"), PillowImage.new("RGB", (8, 8), "blue")
+    picture = PillowImage.open(io.BytesIO(as_gif([red, red, blue, red, red, red], frame_ms=frame_ms)))
+    assert getattr(picture, "n_frames", 1) == 3
+    durations = []
+    for place in range(3):
+        picture.seek(place)
+        durations.append(picture.info["duration"])
+    assert durations == expected
+    alone = PillowImage.open(io.BytesIO(as_gif([red] * 16, frame_ms=MAX_FRAME_MS)))
+    assert getattr(alone, "n_frames", 1) == 1 and alone.info["duration"] == MAX_FRAME_MS
 
 
 @pytest.mark.parametrize("num_partial", [0, 1, 3])

@@ -48,6 +48,9 @@ MAX_IMAGES, MAX_SIDE, MAX_PARTIAL_IMAGES = 8, 2_048, 3
 GIF_FRAMES, GIF_FRAME_MS = 9, 200
 """Where a request does not say."""
 
+MAX_FRAME_MS = 655_350
+"""The longest that a frame of a GIF may stand."""
+
 MIN_WORD_TOKENS = 32
 """Left for what the model says before it draws: "big red circle top left" and the marks around it."""
 
@@ -64,7 +67,9 @@ class Drawing(Request):
     prompt: Annotated[str, Field(min_length=1)]
     background: Literal["auto", "opaque"] | None = None
     frame_count: Annotated[int | None, Field(ge=2, le=16, description="Of a GIF; 9 without it.")] = None
-    frame_duration_ms: Annotated[int | None, Field(ge=20, le=655_350, description="Of a GIF; 200 without it.")] = None
+    frame_duration_ms: Annotated[int | None, Field(ge=20, le=MAX_FRAME_MS, description="Of a GIF; 200 without it.")] = (
+        None
+    )
     model: ModelName | None = None
     n: Annotated[int | None, Field(ge=1, le=MAX_IMAGES)] = None
     output_compression: Annotated[int | None, Field(ge=0, le=100, description="Of WebP and JPEG: the quality.")] = None
@@ -306,10 +311,27 @@ def encoded(picture: PillowImage.Image, body: Drawing) -> bytes:
 
 
 def as_gif(frames: list[PillowImage.Image], *, frame_ms: int) -> bytes:
-    """Frames as a GIF that plays for ever."""
+    """Frames as a GIF that plays for ever.
+
+    Frames that look alike are one that stands as long as all of them, as far as the format can say so: Pillow joins
+    them too, and fails where it cannot.
+    """
+    shown: list[PillowImage.Image] = []
+    durations_ms: list[int] = []
+    before = None
+    for frame in frames:
+        picture = frame.convert("P", palette=PillowImage.Palette.ADAPTIVE)
+        colours = picture.convert("RGB").tobytes()
+        if colours == before:
+            durations_ms[-1] = min(durations_ms[-1] + round(frame_ms, -1), MAX_FRAME_MS)
+            continue
+        before = colours
+        shown.append(picture)
+        durations_ms.append(round(frame_ms, -1))
+    first, *rest = shown
     buffer = io.BytesIO()
-    first, *rest = frames
-    first.save(buffer, format="GIF", save_all=True, append_images=rest, duration=round(frame_ms, -1), loop=0)
+    duration = durations_ms if rest else durations_ms[0]
+    first.save(buffer, format="GIF", save_all=True, append_images=rest, duration=duration, loop=0)
     return buffer.getvalue()
 
 
